@@ -1,0 +1,268 @@
+# Makefile for ken (GNU make).  `make help` lists the targets.
+#
+#   make V=1                 show commands          make CC=clang
+#   make SAN=address,undefined check               instrumented, own build dir
+#   make OPT='-O0 -g' check  debug                  make SQLITE=0 HEIF=0
+#   make PARALLEL=pthread    own threads, no libgomp
+#   make install PREFIX=/usr DESTDIR=/tmp/stage
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR    ?= $(PREFIX)/share
+PKG_CONFIG ?= pkg-config
+INSTALL    ?= install
+OPT        ?= -O2 -g
+SAN        ?=
+V          ?= 0
+WERROR     ?= 0
+VERSION    := $(shell sed -n 's/^\#define KEN_VERSION_[A-Z]* \([0-9]*\).*/\1/p' src/ken.h | paste -sd.)
+MAJOR      := $(firstword $(subst ., ,$(VERSION)))
+
+comma := ,
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n' $(1) $(2))
+
+# ---- optional parts: 1, 0, or found by pkg-config --------------------------
+have     = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo 1 || echo 0)
+JPEG    ?= $(call have,libjpeg)
+WEBP    ?= $(call have,libwebp)
+HEIF    ?= $(call have,libheif)
+SQLITE  ?= $(call have,sqlite3)
+YAML    ?= $(call have,yaml-0.1)
+CHECK   ?= $(call have,check)
+FAULTS  ?= 0
+# libgomp comes with gcc; clang would need its own run-time library
+PARALLEL ?= $(if $(findstring clang,$(CC)),pthread,openmp)
+# Libraries of the program itself: archives where there are any, so that a cold start loads little.
+STATIC  ?= $(if $(SAN),0,1)
+
+# ---- flags ------------------------------------------------------------------
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+        -Wwrite-strings -Wpointer-arith -Wvla -Wundef -Wcast-qual $(if $(filter 1,$(WERROR)),-Werror)
+STD  := -std=c11 -D_GNU_SOURCE -Isrc -I. -fvisibility=hidden -fno-common -ffp-contract=off \
+        -fno-math-errno -fno-trapping-math
+ALL_CFLAGS  = $(STD) $(WARN) $(OPT) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+              -fno-omit-frame-pointer) -pthread -fPIC $(DEFS) $(CFLAGS)
+ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed $(LDFLAGS)
+
+DEFS := -DKEN_PREFIX='"$(PREFIX)"'
+LIB_NAMES := cjson utf8proc
+flag = $(if $(filter 1,$($(1))),$(eval DEFS += -DKEN_$(1))$(eval LIB_NAMES += $(2)))
+$(call flag,JPEG,jpeg)
+$(call flag,WEBP,webp sharpyuv)
+$(call flag,HEIF,)
+$(call flag,SQLITE,sqlite3)
+$(call flag,YAML,yaml)
+$(call flag,FAULTS,)
+ifeq ($(PARALLEL),openmp)
+DEFS += -fopenmp
+OMP  := -fopenmp
+else
+DEFS += -DKEN_PTHREAD
+endif
+exists  = $(wildcard $(shell $(CC) -print-file-name=$(1)))
+archive = $(if $(filter 1,$(STATIC)),$(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)))
+shared  = $(filter /%,$(shell $(CC) -print-file-name=lib$(1).so))
+# sharpyuv is a part of newer libwebp only
+library = $(or $(call archive,$(1)),$(if $(call shared,$(1)),-l$(1)))
+LIBS       := $(foreach l,$(LIB_NAMES),$(call library,$(l))) $(OMP) -lm -ldl
+SHARED_LIBS := $(foreach l,$(LIB_NAMES),$(if $(call shared,$(l)),-l$(l))) $(OMP) -lm -ldl
+
+# A folder under kernels/ is an instruction set and owns its flags.
+ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
+KERNEL_DIRS := c
+ifeq ($(ARCH),x86_64)
+KERNEL_DIRS += avx2 avx512 avx512icl avx512bf16 amx
+endif
+ifeq ($(ARCH),aarch64)
+KERNEL_DIRS += neon
+endif
+FLAGS_c          := -fno-tree-vectorize
+FLAGS_avx2       := -mavx2 -mfma -mf16c -mbmi2 -mpopcnt
+FLAGS_avx512     := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+FLAGS_avx512icl  := $(FLAGS_avx512) -mavx512vnni -mavx512vbmi -mavx512vpopcntdq -mavx512bitalg
+FLAGS_avx512bf16 := $(FLAGS_avx512icl) -mavx512bf16
+FLAGS_amx        := $(FLAGS_avx512bf16) -mamx-tile -mamx-bf16 -mamx-int8
+KERNEL_FLAGS = $(if $(filter kernels/%,$(1)),$(FLAGS_$(word 2,$(subst /, ,$(1)))))
+
+# ---- files: one build directory per combination of compiler and flags ------
+ID   := $(shell echo '$(CC) $(ALL_CFLAGS) $(STATIC) $(LIBS)' | cksum | cut -d' ' -f1)
+B    := build/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))-$(ID)
+MODULES  := base image text nn index store engine
+LIB_SRCS := $(sort $(wildcard $(MODULES:%=src/%/*.c) kernels/*.c \
+            $(addsuffix /*.c,$(addprefix kernels/,$(KERNEL_DIRS)))))
+CLI_SRCS := $(wildcard src/cli/*.c)
+CONVERT_SRCS := $(wildcard tools/convert/*.c)
+KERN_TESTS := $(wildcard tests/kernels/*.c)
+UNIT_TESTS := $(wildcard tests/unit/test_*.c)
+CRASH_TESTS := $(wildcard tests/crash/*.c)
+GOLDEN_TESTS := $(wildcard tests/golden/test_*.c)
+FUZZERS    := $(wildcard tests/fuzz/fuzz_*.c)
+BENCHES    := $(wildcard bench/*.c)
+obj  = $(patsubst %.c,$(B)/%.o,$(1))
+SRCS := $(LIB_SRCS) $(CLI_SRCS) $(CONVERT_SRCS) $(KERN_TESTS) $(UNIT_TESTS) $(CRASH_TESTS) $(GOLDEN_TESTS) \
+        $(FUZZERS) $(BENCHES) tests/fuzz/replay.c
+HDRS := $(wildcard src/*.h src/*/*.h kernels/*.h tools/convert/*.h)
+CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS)))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+.PHONY: all minimal test check check-kernels check-unit check-golden check-cli check-crash check-fuzz \
+        check-fault fuzz fuzz-run bench bench-peers asan tsan hdr-check layers symbols lint format install \
+        uninstall clean help demo test-reference compile_commands.json peers
+
+all: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, libken.a, libken.so
+
+.PHONY: links
+links: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION)
+	@for f in ken ken-convert libken.a; do [ "$$(readlink $$f)" = $(B)/$$f ] || ln -sfn $(B)/$$f $$f; done
+	@ln -sfn $(B)/libken.so.$(VERSION) libken.so
+
+minimal:                            ## no JPEG library but stb, no SQLite, no YAML, no libgomp; built and tested
+	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 PARALLEL=pthread
+
+$(B)/libken.a: $(call obj,$(LIB_SRCS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/libken.so.$(VERSION): $(call obj,$(LIB_SRCS))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libken.so.$(MAJOR) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $^ $(SHARED_LIBS)
+
+$(B)/ken: $(call obj,$(CLI_SRCS)) $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/ken-convert: $(call obj,$(CONVERT_SRCS)) $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/%.o: %.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(call KERNEL_FLAGS,$<) -MMD -MP -c -o $@ $<
+
+$(B)/tests/%.o: ALL_CFLAGS += -isystem /usr/include -DKEN_TEST
+
+$(B)/checkkern: $(call obj,$(KERN_TESTS)) $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# Check's tests; convert's own objects are there for the tests of its readers
+$(B)/tests/unit/test_% $(B)/tests/golden/test_% $(B)/tests/crash/%: LIBS += $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(CONVERT_OBJS) $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/tests/golden/test_%: $(B)/tests/golden/test_%.o $(CONVERT_OBJS) $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/tests/crash/%: $(B)/tests/crash/%.o $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(CONVERT_OBJS) $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/bench/%: $(B)/bench/%.o $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# ---- tests: tools/run-tests.sh runs each program, counts, and prints the sum --
+TEST_BINS = $(B)/checkkern $(patsubst %.c,$(B)/%,$(if $(filter 1,$(CHECK)),$(UNIT_TESTS) $(GOLDEN_TESTS) $(CRASH_TESTS)) $(FUZZERS))
+RUN = KEN_BUILD=$(B) CC='$(CC)' sh tools/run-tests.sh
+
+test: $(B)/ken $(B)/ken-convert hdr-check layers symbols $(TEST_BINS) ## everything that needs no GPU, no network and no outside data
+	$(Q)$(RUN) kernels unit golden cli crash fuzz
+check: $(B)/ken $(B)/ken-convert layers $(B)/checkkern $(TEST_BINS) ## the quick loop for whoever is coding, under a minute
+	$(Q)QUICK=1 $(RUN) kernels unit golden cli fuzz
+check-kernels: $(B)/checkkern       ## each SIMD kernel against its oracle
+	$(Q)$(RUN) kernels
+check-unit: $(TEST_BINS)            ## unit and property tests
+	$(Q)$(RUN) unit
+check-golden: $(TEST_BINS) $(B)/ken-convert $(B)/ken ## against the publishers' values
+	$(Q)$(RUN) golden
+check-cli: $(B)/ken $(B)/ken-convert ## the program, end to end
+	$(Q)$(RUN) cli
+check-crash: $(TEST_BINS) $(B)/ken $(B)/ken-convert ## every write failed, cut or killed in turn
+	$(Q)$(RUN) crash
+check-fuzz: $(TEST_BINS)            ## replay the fuzz corpus
+	$(Q)$(RUN) fuzz
+
+asan:                               ## tests under ASan + UBSan
+	$(Q)$(MAKE) --no-print-directory check SAN=address,undefined
+tsan:                               ## tests under TSan
+	$(Q)$(MAKE) --no-print-directory check SAN=thread PARALLEL=pthread
+
+fuzz:                               ## fuzz each target for FUZZ_SECONDS (needs clang)
+	$(Q)$(MAKE) --no-print-directory fuzz-run CC=clang SAN=fuzzer-no-link,address,undefined
+FUZZ_SECONDS ?= 30
+FUZZ ?= $(FUZZERS:tests/fuzz/%.c=%)
+fuzz-run: $(B)/libken.a $(call obj,$(FUZZERS)) $(CONVERT_OBJS)
+	$(Q)for f in $(FUZZ); do mkdir -p build/corpus/$$f tests/fuzz/corpus/$$f; \
+	  $(CC) -fsanitize=fuzzer,address,undefined -o $(B)/$$f $(B)/tests/fuzz/$$f.o $(CONVERT_OBJS) $(B)/libken.a $(LIBS) -pthread && \
+	  $(B)/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -rss_limit_mb=4096 build/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
+
+bench: all $(B)/checkkern           ## kernels and whole paths of this machine
+	$(Q)$(B)/checkkern --bench
+	$(Q)sh bench/all.sh
+peers:                              ## a virtual environment with the peers, in build/peers
+	$(Q)sh bench/peers-setup.sh build/peers
+bench-peers: all                    ## ken and its peers, interleaved, in one run
+	$(Q)sh bench/peers.sh
+
+demo: all                           ## index and search real pictures, and show the answers
+	$(Q)sh tools/demo.sh
+test-reference: all                 ## full-size random networks against the publishers' Python
+	$(Q)sh tests/golden/reference.sh
+
+hdr-check:                          ## every header compiles on its own; ken.h also as C++
+	$(Q)for h in $(HDRS); do $(CC) $(STD) $(WARN) $(DEFS) -fsyntax-only -x c -include $$h /dev/null || exit 1; done
+	$(Q)! command -v $(CXX) >/dev/null || $(CXX) -std=c++11 -Isrc -fsyntax-only -x c++ -include ken.h /dev/null
+
+layers:                             ## includes follow the dependency order
+	$(Q)sh tools/layers.sh
+
+symbols: $(B)/libken.a $(B)/libken.so.$(VERSION) ## only ken_ (public) and kn_ (internal) names leave a file
+	$(Q)! nm -g --defined-only $(B)/libken.a | grep -E '^[0-9a-f]+ [A-Z] ' | grep -vE ' (ken_|kn_|__)'
+	$(Q)! nm -D --defined-only $(B)/libken.so.$(VERSION) | grep -E '^[0-9a-f]+ [A-Z] ' | grep -vE ' (ken_|__|_init|_fini)'
+
+lint: layers symbols hdr-check      ## formatting, function length, banned calls
+	$(Q)sh tools/lint.sh
+format:                             ## clang-format every source
+	$(Q)clang-format -i $(SRCS) $(HDRS)
+
+compile_commands.json:              ## for clangd and clang-tidy
+	$(Q)( sep='['; for s in $(SRCS); do \
+	  printf '%s\n{"directory":"%s","file":"%s","command":"%s %s -c %s"}' "$$sep" '$(CURDIR)' \
+	    $$s '$(CC)' '$(subst ",\",$(ALL_CFLAGS))' $$s; sep=,; done; echo ']' ) > $@
+
+$(B)/ken.pc: Makefile
+	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: ken' \
+	  'Description: recognise and find pictures' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lken' \
+	  'Libs.private: $(SHARED_LIBS) -pthread' 'Cflags: -I$${includedir}' > $@
+
+install: all $(B)/ken.pc            ## into $(DESTDIR)$(PREFIX)
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/ken/models
+	$(INSTALL) -m 755 $(B)/ken $(B)/ken-convert $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 644 $(B)/libken.a $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 755 $(B)/libken.so.$(VERSION) $(DESTDIR)$(LIBDIR)
+	ln -sf libken.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libken.so.$(MAJOR)
+	ln -sf libken.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libken.so
+	$(INSTALL) -m 644 $(B)/ken.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(INSTALL) -m 644 src/ken.h $(DESTDIR)$(INCLUDEDIR)
+
+uninstall:                          ## undo install
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,ken ken-convert) $(DESTDIR)$(INCLUDEDIR)/ken.h
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libken.a libken.so libken.so.$(MAJOR) libken.so.$(VERSION) pkgconfig/ken.pc)
+
+clean:                              ## remove what was built
+	rm -rf build compile_commands.json ken ken-convert libken.a libken.so
+
+help:
+	@sed -n 's/^\([a-z_.-]*\):.*## /  \1\t/p' Makefile | expand -t 24
+
+-include $(patsubst %.c,$(B)/%.d,$(SRCS))

@@ -1,0 +1,236 @@
+/*
+ * kernels.h - the inner loops, one function pointer each.
+ *
+ * A kernel is a pure function of its arguments: it does not allocate, lock,
+ * print, fail or start threads.  kernels/c/ holds the reference of every one;
+ * a folder named after an instruction set holds faster ones under the same
+ * file name.
+ *
+ * Unless a kernel says otherwise: any n including 0, any alignment, inputs may
+ * alias each other but not the output, no read past the last element.
+ *
+ * bf16 is the upper half of an f32, rounded to nearest even; f16 is IEEE half.
+ * Both travel as uint16_t.
+ *
+ * Every float result is a fixed sequence of operations for each output element:
+ * it does not depend on the other rows, on how many there are, or on how a
+ * caller splits rows and columns over threads.  Levels may differ by rounding.
+ */
+#ifndef KERNELS_H
+#define KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum kn_type {
+    KN_F32,
+    KN_BF16,
+    KN_F16,
+    KN_I8
+} kn_type;
+
+typedef enum kn_act {
+    KN_ACT_NONE,
+    KN_ACT_RELU,
+    KN_ACT_QUICKGELU, /* x / (1 + exp(-1.702 x)) */
+    KN_ACT_GELU       /* x/2 (1 + erf(x / sqrt 2)), to 1 ulp of bf16 in bf16, 2e-7 in f32 */
+} kn_act;
+
+/*
+ * Weights of a matrix product, W (N, K), as panels of KN_PANEL columns of the
+ * output, the layout that model files store so that nothing is repacked:
+ *
+ *   f32, f16  [ceil(N/16)][Kp][16]         element (p, k, j) is W[16p + j][k]
+ *   bf16      [ceil(N/16)][Kp/2][16][2]    element (p, k, j, e) is W[16p + j][2k + e]
+ *
+ * Kp = kn_panel_k(K, type): K for f32 and f16, K rounded up to 32 for bf16, so that
+ * 32 rows of k of a bf16 panel are one AMX tile of 1 KB.  Padding is zero.
+ */
+enum { KN_PANEL = 16, KN_PANEL_K = 32 };
+
+static inline size_t kn_panel_k(size_t k, kn_type type)
+{
+    return type == KN_BF16 ? (k + KN_PANEL_K - 1) / KN_PANEL_K * KN_PANEL_K : k;
+}
+
+/* How the product is computed.  bf16x3: each f32 factor as a sum of two bf16,
+ * hi*hi + hi*lo + lo*hi, accumulated in f32. */
+typedef enum kn_math {
+    KN_MATH_F32,
+    KN_MATH_BF16,
+    KN_MATH_BF16X3
+} kn_math;
+
+/* c = act(a W^T + bias + residual).  Accumulated in f32 over ascending k. */
+typedef struct kn_gemm {
+    kn_math math;
+    size_t m, n, k;
+    const void *a;      /* (m, k), rows lda elements apart; f32 for math F32 and BF16X3, bf16 for BF16 */
+    size_t lda;
+    const void *w;      /* panels.  F32: f32, f16 or bf16.  BF16: bf16.  BF16X3: bf16, the hi parts */
+    kn_type w_type;
+    const void *w_lo;   /* BF16X3: panels of the lo parts, or NULL if they are all zero */
+    const float *bias;  /* (n) or NULL */
+    const void *residual; /* (m, n), rows ldr apart, of type residual_type; or NULL; may be c */
+    size_t ldr;
+    kn_type residual_type; /* KN_F32 or KN_BF16 */
+    kn_act act;
+    void *c;            /* (m, n), rows ldc elements apart */
+    size_t ldc;
+    kn_type c_type;     /* KN_F32 or KN_BF16 */
+} kn_gemm;
+
+/* A convolution as a matrix product whose rows are output pixels, NHWC.  The weights' k axis is
+ * (kh, kw, cin / groups): k = (y * kw + x) * cin + c.  Output pixel (b, oy, ox) reads input rows
+ * oy * stride - pad + y * dilation; outside is zero.  Only groups == 1 here. */
+typedef struct kn_conv {
+    kn_gemm g;          /* m = batch * oh * ow (set by the caller), n = cout, k = kh * kw * cin;
+                           a is the input (batch, h, w, cin), lda = cin (distance of two pixels) */
+    uint32_t h, w, cin;
+    uint32_t kh, kw, stride, pad, dilation;
+    uint32_t oh, ow;
+} kn_conv;
+
+/* Multi-head attention over `seqs` independent sequences whose rows lie one
+ * behind the other; row r holds q, k and v of all heads side by side.
+ * out[i] = softmax(q_i . k_j) v, over j (and j <= i if causal).  q already holds the
+ * factor 1/sqrt(head dim).  Softmax in f32. */
+typedef struct kn_attention {
+    kn_type type;           /* of q, k, v and out: KN_F32 or KN_BF16 */
+    const void *q, *k, *v;  /* rows ldq / ldk / ldv elements apart */
+    size_t ldq, ldkv;       /* k and v share their distance */
+    void *out;              /* rows ldo apart */
+    size_t ldo;
+    uint32_t heads, dim;    /* head h is columns h*dim .. h*dim + dim - 1; dim <= 128 */
+    uint32_t q_rows;        /* queries: rows of q and out … */
+    uint32_t kv_rows;       /* … keys: rows of k and v */
+    int causal;             /* query i sees keys 0 .. i + (kv_rows - q_rows) */
+    const float *bias;      /* (kv_rows) added to the scores of each key, or NULL */
+    float *scratch;         /* kn_attention_scratch(kv_rows, dim) floats, 64-aligned */
+} kn_attention;
+size_t kn_attention_scratch(uint32_t kv_rows, uint32_t dim);
+
+/* One horizontal or vertical pass of Pillow's resampling: 8-bit in and out. */
+typedef struct kn_resample {
+    const uint8_t *in;      /* first needed row */
+    size_t in_stride;       /* bytes */
+    uint8_t *out;
+    size_t out_stride;
+    uint32_t width, height; /* of the output, in pixels of `channels` bytes */
+    uint32_t channels;      /* 1, 3 or 4 */
+    const uint32_t *first;  /* (width or height) first input pixel of each output one */
+    const uint32_t *count;  /* … and how many */
+    const int32_t *coeff;   /* (width or height, taps) fixed point, 22 bits behind the point */
+    uint32_t taps;
+} kn_resample;
+
+typedef struct kn_kernels {
+    /* gemm.c.  Within (k + 4) eps sum|terms| of the exact product of the (rounded) factors. */
+    void (*gemm)(const kn_gemm *g);
+    /* conv.c.  Output pixels m0 .. m1-1 of c->g.m; c->g.c and residual are of pixel 0. */
+    void (*conv)(const kn_conv *c, size_t m0, size_t m1);
+    /* pack.c.  Panels of one matrix, from (n, k) row-major f32.  out: kn_panel_bytes(). */
+    void (*pack)(const float *w, size_t n, size_t k, kn_type type, void *out);
+    /* The lo parts: bf16 panels of w - bf16(w). */
+    void (*pack_lo)(const float *w, size_t n, size_t k, void *out);
+
+    /* attention.c */
+    void (*attention)(const kn_attention *a);
+
+    /* norm.c.  y = (x - mean) / sqrt(var + eps) * gamma + beta over n; gamma, beta may be NULL (1 and
+     * 0).  out is f32 or bf16; out may be x when it is f32.  Mean and variance in f32 pairwise, two
+     * passes. */
+    void (*layernorm)(const float *x, size_t n, const float *gamma, const float *beta, float eps,
+                      void *out, kn_type out_type);
+    void (*softmax)(float *x, size_t n);                     /* in place */
+    float (*l2_normalize)(float *x, size_t n);               /* in place; returns the norm; 0 stays 0 */
+    /* act.c, in place */
+    void (*activate)(float *x, size_t n, kn_act act);
+
+    /* pool.c, NHWC, channels c contiguous; type f32 or bf16. */
+    /* k x k, stride s, pad p (padding never wins) */
+    void (*maxpool)(const void *in, kn_type type, uint32_t h, uint32_t w, uint32_t c, uint32_t k,
+                    uint32_t s, uint32_t p, void *out);
+    /* k x k, stride k, no padding; h and w rounded down */
+    void (*avgpool)(const void *in, kn_type type, uint32_t h, uint32_t w, uint32_t c, uint32_t k,
+                    void *out);
+    /* mean over n pixels: (n, c) to f32 (c) */
+    void (*meanpool)(const void *in, kn_type type, size_t n, uint32_t c, float *out);
+
+    /* dist.c.  Float sums may be reordered: within n*FLT_EPSILON*sum|terms|. */
+    float (*dot_f32)(const float *a, const float *b, size_t n);
+    float (*l2sq_f32)(const float *a, const float *b, size_t n);
+    float (*dot_f16)(const float *a, const uint16_t *b, size_t n);  /* b is f16 */
+    float (*dot_i8)(const float *a, const int8_t *b, size_t n);     /* unscaled */
+    /* out[i] = a . row i of rows (m, n), and the same of f16 rows: one query, many rows */
+    void (*dots_f32)(const float *a, const float *rows, size_t m, size_t n, float *out);
+    void (*dots_f16)(const float *a, const uint16_t *rows, size_t m, size_t n, float *out);
+    /* out (q, m): every query with every row; blocked through registers.  Each element as dot. */
+    void (*dots_batch_f32)(const float *queries, size_t q, const float *rows, size_t m, size_t n,
+                           float *out, size_t ldo);
+    void (*dots_batch_f16)(const float *queries, size_t q, const uint16_t *rows, size_t m, size_t n,
+                           float *out, size_t ldo);
+    uint32_t (*hamming)(const uint8_t *a, const uint8_t *b, size_t n); /* differing bits, exact */
+
+    /* convert.c.  Exact where the target can hold the value, else to nearest even; NaN stays NaN. */
+    void (*f32_to_bf16)(const float *in, uint16_t *out, size_t n);
+    void (*bf16_to_f32)(const uint16_t *in, float *out, size_t n);
+    void (*f32_to_f16)(const float *in, uint16_t *out, size_t n);
+    void (*f16_to_f32)(const uint16_t *in, float *out, size_t n);
+
+    /* resample.c.  Exact: bit-equal at every level. */
+    void (*resample_h)(const kn_resample *r);
+    void (*resample_v)(const kn_resample *r);
+    /* 8-bit interleaved RGB (n pixels) to floats through a table (3, 256): planes at out,
+     * out + plane, out + 2 plane */
+    void (*rgb_to_planes)(const uint8_t *rgb, size_t n, const float *table, float *out,
+                          size_t plane);
+} kn_kernels;
+
+/* Bytes of the panels of an (n, k) matrix. */
+size_t kn_panel_bytes(size_t n, size_t k, kn_type type);
+
+/* Instruction sets, each a bundle that ships together. */
+enum {
+    KN_CPU_AVX2 = 1u << 0,       /* AVX2 FMA F16C BMI2 POPCNT */
+    KN_CPU_AVX512 = 1u << 1,     /* F BW DQ VL */
+    KN_CPU_AVX512ICL = 1u << 2,  /* VNNI VBMI VPOPCNTDQ BITALG */
+    KN_CPU_AVX512BF16 = 1u << 3, /* VDPBF16PS: twice f32's rate on Zen 4, less than f32's on Intel */
+    KN_CPU_AMX = 1u << 4,        /* TILE BF16 INT8, and the kernel's permission */
+    KN_CPU_NEON = 1u << 5
+};
+
+/* What this processor and this operating system both support. */
+unsigned kn_cpu_detect(void);
+
+/* The best table for a given set of features.  Pure: the same set gives the
+ * same table, so a test can build any level that the machine can run. */
+kn_kernels kn_kernels_for(unsigned cpu);
+
+/* The table for this process, chosen once.  KEN_CPU=c|avx2|avx512|… caps it. */
+const kn_kernels *kn_kernels_get(void);
+/* Its features, and its level's name. */
+unsigned kn_cpu_get(void);
+const char *kn_level_get(void);
+
+/* Multiply-adds in registers for about `seconds`; returns operations done (two each) a second, on
+ * this thread, at the level in force. */
+double kn_peak(kn_math math, double seconds);
+
+/* Levels, slowest first, ended by a NULL name: for the cap and for the tests. */
+typedef struct kn_level {
+    const char *name;
+    unsigned need;
+    void (*init)(kn_kernels *k);
+} kn_level;
+extern const kn_level kn_levels[];
+
+void kn_kernels_init_c(kn_kernels *k);
+void kn_kernels_init_avx2(kn_kernels *k);
+void kn_kernels_init_avx512(kn_kernels *k);
+void kn_kernels_init_avx512icl(kn_kernels *k);
+void kn_kernels_init_avx512bf16(kn_kernels *k);
+void kn_kernels_init_amx(kn_kernels *k);
+void kn_kernels_init_neon(kn_kernels *k);
+
+#endif

@@ -1,0 +1,422 @@
+/*
+ * ken.h - recognise and find pictures, in plain C.
+ *
+ * The whole public interface; nothing else in src/ is installed.
+ *
+ *   ken_image   a decoded picture                  bytes   -> pixels
+ *   ken_model   a network with its weights         pixels, words -> vector
+ *   ken_index   nearest-neighbour search           vector  -> ids
+ *   ken         a collection: all of it on disk    pictures in, answers out
+ *
+ * Conventions
+ *   Errors     Calls that can fail return ken_status; KEN_OK is 0.  On failure
+ *              outputs are untouched and ken_last_error() says why.
+ *   Ownership  A handle returned through `out` is yours: give it to the
+ *              matching _free or _close (both accept NULL).  A pointer
+ *              returned as the value belongs to its handle and dies with it.
+ *              Arguments are borrowed for the call, never kept.
+ *   Threads    Calls that take a const handle may run at the same time; other
+ *              calls need the handle to themselves.  `ken` locks for you.
+ *              Each handle says how many threads of its own it may start.
+ *   Options    Set `size` with the _INIT macro; 0 is the default of every
+ *              other field; NULL means all defaults.
+ *   Units      Text is UTF-8, sizes are bytes, times are seconds, ids are
+ *              64-bit numbers, scores are larger for nearer.
+ *   Names      Kinds are strings, the same ones that the command line takes.
+ */
+#ifndef KEN_H
+#define KEN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KEN_VERSION_MAJOR 0 /* raised when old programs must be rebuilt */
+#define KEN_VERSION_MINOR 1 /* raised when something is added */
+#define KEN_VERSION_PATCH 0
+
+#ifndef KEN_API
+#ifdef __GNUC__
+#define KEN_API __attribute__((visibility("default")))
+#define KEN_CALL __attribute__((visibility("default"), warn_unused_result))
+#else
+#define KEN_API
+#define KEN_CALL
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors and the library itself --------------------------------------- */
+
+/* Numbers never change and are never reused; new ones are appended. */
+typedef enum ken_status {
+    KEN_OK = 0,
+    KEN_E_NOMEM = 1,        /* out of memory */
+    KEN_E_INVALID = 2,      /* the caller broke the contract */
+    KEN_E_IO = 3,           /* the operating system refused */
+    KEN_E_NOTFOUND = 4,     /* no such file, id or name */
+    KEN_E_EXISTS = 5,       /* already there */
+    KEN_E_FORMAT = 6,       /* input from outside is malformed */
+    KEN_E_CORRUPT = 7,      /* our own file fails its checksum */
+    KEN_E_VERSION = 8,      /* written by a newer ken */
+    KEN_E_UNSUPPORTED = 9,  /* well-formed, but not handled by this build */
+    KEN_E_LIMIT = 10,       /* larger than an option allows */
+    KEN_E_BUSY = 11,        /* locked by another process */
+    KEN_E_NET = 12,         /* the remote end failed */
+    KEN_E_DEVICE = 13,      /* the accelerator failed */
+    KEN_E_CANCELED = 14,    /* ken_interrupt() or a callback asked to stop */
+    KEN_E_MODEL = 15        /* the model is missing, or not the collection's */
+} ken_status;
+
+/* Short stable name, "KEN_E_FORMAT"; for an unknown number "KEN_E_UNKNOWN". */
+KEN_API const char *ken_status_name(ken_status st);
+
+/* Why the last failing call on this thread failed: "open model m.safetensors:
+ * tensor 3 (fc.w): data outside the file".  Valid until the next failing call
+ * on this thread; a call that succeeds does not clear it. */
+KEN_API const char *ken_last_error(void);
+
+/* "0.1.0" */
+KEN_API const char *ken_version(void);
+/* What this build was made with, space separated: "jpeg webp sqlite openmp". */
+KEN_API const char *ken_features(void);
+/* CPU levels this machine can run, slowest first, space separated:
+ * "c avx2 avx512"; and the one in force, the last of them unless the
+ * environment variable KEN_CPU caps it. */
+KEN_API const char *ken_cpu_levels(void);
+KEN_API const char *ken_cpu_level(void);
+
+/* Ask every running ken call of this process to stop soon, with
+ * KEN_E_CANCELED, keeping what is done.  Safe in a signal handler.
+ * ken_interrupted() tells whether it was called; ken_interrupt_clear()
+ * forgets it. */
+KEN_API void ken_interrupt(void);
+KEN_API int ken_interrupted(void);
+KEN_API void ken_interrupt_clear(void);
+
+/* One line of text without a newline.  May be called from any thread. */
+typedef enum ken_log_level {
+    KEN_LOG_ERROR,
+    KEN_LOG_WARN,
+    KEN_LOG_INFO,
+    KEN_LOG_DEBUG
+} ken_log_level;
+typedef void (*ken_log_fn)(ken_log_level level, const char *line, void *cookie);
+/* Before any other call.  NULL is silence, which is also the default. */
+KEN_API void ken_set_logger(ken_log_fn fn, void *cookie);
+
+/* How far a long call has come.  Called at most about ten times a second and
+ * once at the end, always on the thread that made the call.  Non-zero stops
+ * the call with KEN_E_CANCELED, keeping what is done. */
+typedef struct ken_progress {
+    const char *stage;  /* "scan", "encode", … belongs to the library */
+    const char *unit;   /* "images", "bytes" */
+    uint64_t done;      /* of */
+    uint64_t total;     /* 0 while unknown */
+    double seconds;     /* since the stage began */
+    double rate;        /* units a second, over the last few seconds */
+    double left;        /* seconds to the end, < 0 while unknown */
+    const char *item;   /* what is being worked on, or NULL */
+} ken_progress;
+typedef int (*ken_progress_fn)(const ken_progress *p, void *cookie);
+
+/* ---- images --------------------------------------------------------------- */
+
+typedef struct ken_image ken_image; /* 8-bit sRGB, top row first, immutable */
+
+typedef struct ken_decode_options {
+    uint32_t size;
+    uint32_t max_pixels;    /* refuse larger with KEN_E_LIMIT; default 1 << 28 */
+    uint32_t fit;           /* JPEG may be decoded at a reduced size whose short side is
+                               still >= fit pixels; 0, the default, decodes in full */
+    uint8_t no_orient;      /* 1: ignore the EXIF orientation, as Pillow's open() does */
+    uint8_t has_background; /* 1: composite transparent pixels over `background` */
+    uint8_t background[3];  /* red, green, blue */
+} ken_decode_options;
+#define KEN_DECODE_OPTIONS_INIT \
+    { sizeof(ken_decode_options), 0, 0, 0, 0, { 0, 0, 0 } }
+
+/* JPEG, PNG, GIF (first frame), BMP, PNM, TGA, WebP, HEIC and AVIF, told apart
+ * by content.  Pixels are those of Pillow's convert("RGB").  KEN_E_FORMAT for
+ * broken bytes, KEN_E_LIMIT, KEN_E_UNSUPPORTED for a kind this build lacks. */
+KEN_CALL ken_status ken_image_decode(ken_image **out, const void *bytes, size_t len,
+                                     const ken_decode_options *opts);
+KEN_CALL ken_status ken_image_load(ken_image **out, const char *path,
+                                   const ken_decode_options *opts);
+/* Copy of rows of 3-byte pixels, stride bytes apart. */
+KEN_CALL ken_status ken_image_from_rgb(ken_image **out, const uint8_t *pixels, uint32_t width,
+                                       uint32_t height, size_t stride);
+/* filter: "box", "bilinear", "hamming", "bicubic", "lanczos", "nearest"; with antialias,
+ * equal to Pillow's resize() bit for bit. */
+KEN_CALL ken_status ken_image_resize(ken_image **out, const ken_image *img, uint32_t width,
+                                     uint32_t height, const char *filter);
+KEN_API uint32_t ken_image_width(const ken_image *img);
+KEN_API uint32_t ken_image_height(const ken_image *img);
+KEN_API const uint8_t *ken_image_row(const ken_image *img, uint32_t y); /* 3 bytes a pixel */
+/* Write as ".png" or ".jpg" (quality 1..100, 0 = 90), by the name's ending; replaces path in one
+ * step. */
+KEN_CALL ken_status ken_image_save(const ken_image *img, const char *path, int quality);
+KEN_API void ken_image_free(ken_image *img);
+
+/* ---- models ---------------------------------------------------------------- */
+
+typedef struct ken_model ken_model; /* immutable once open */
+
+typedef struct ken_model_options {
+    uint32_t size;
+    uint32_t threads;      /* at most; default: one per processor */
+    const char *device;    /* "cpu" (default), "cuda", "auto" */
+    const char *precision; /* "auto" (default), "f32", "bf16x3", "bf16", "int8" */
+    const char *dirs;      /* folders to look a NAME up in, ':' between; before the usual ones */
+} ken_model_options;
+#define KEN_MODEL_OPTIONS_INIT \
+    { sizeof(ken_model_options), 0, NULL, NULL, NULL }
+
+typedef struct ken_model_info {
+    uint32_t size;
+    const char *name;        /* file name without folder and ending */
+    const char *path;
+    const char *arch;        /* "clip-vit-b32" */
+    const char *tokenizer;   /* "clip-bpe", "bert-wordpiece"; "" without a text network */
+    const char *dtype;       /* stored type: "f32", "f16", "bf16", "int8" */
+    const char *precision;   /* in force: "f32", "bf16" … */
+    const char *licence;     /* "" where the file does not say */
+    const char *source;      /* where the weights come from, "" if not said */
+    const char *fingerprint; /* 32 hex digits: weights and precision; equal means equal vectors */
+    uint32_t dim;            /* floats in a vector */
+    uint32_t input[2];       /* height, width */
+    uint32_t context;        /* longest text in tokens, 0 without a text network */
+    uint32_t labels;         /* of the trained head, 0 without one */
+    int has_images, has_texts;
+    uint64_t bytes;          /* of the file */
+} ken_model_info;
+
+/* A file, or a NAME looked up in opts->dirs, $KEN_MODELS, $XDG_DATA_HOME/ken/models,
+ * PREFIX/share/ken/models and, in a build tree, weights/.  Maps the weights: milliseconds.
+ * KEN_E_MODEL where there is none, KEN_E_FORMAT, KEN_E_VERSION, KEN_E_CORRUPT. */
+KEN_CALL ken_status ken_model_open(ken_model **out, const char *name_or_path,
+                                   const ken_model_options *opts);
+/* A network of that architecture with random weights from `seed`, for benchmarks and tests.
+ * KEN_E_NOTFOUND for an unknown name. */
+KEN_CALL ken_status ken_model_random(ken_model **out, const char *arch, uint64_t seed,
+                                     const ken_model_options *opts);
+KEN_API void ken_model_close(ken_model *m);
+KEN_API const ken_model_info *ken_model_get_info(const ken_model *m);
+/* Names of every architecture, ended by NULL. */
+KEN_API const char *const *ken_model_archs(void);
+
+/* Call fn for each model file found in the folders that ken_model_open() would search; a broken
+ * one gives info = NULL and the reason in ken_last_error().  Non-zero from fn ends the walk. */
+typedef int (*ken_model_fn)(const char *path, const ken_model_info *info, void *cookie);
+KEN_CALL ken_status ken_models_list(const char *dirs, ken_model_fn fn, void *cookie);
+/* Read the whole file and verify its checksum.  KEN_E_CORRUPT names the first broken part. */
+KEN_CALL ken_status ken_model_check(const char *path);
+
+/* n pictures to n unit vectors, (n, dim) row-major.  The same picture gives the same bits alone or
+ * in a batch, with any number of threads.  KEN_E_UNSUPPORTED without an image network. */
+KEN_CALL ken_status ken_model_embed(const ken_model *m, const ken_image *const *imgs, size_t n,
+                                    float *vectors);
+/* n texts to n unit vectors.  KEN_E_MODEL without a text network. */
+KEN_CALL ken_status ken_model_embed_texts(const ken_model *m, const char *const *texts, size_t n,
+                                          float *vectors);
+/* What the network sees: (3, H, W) normalised floats, H and W as in info->input. */
+KEN_CALL ken_status ken_model_preprocess(const ken_model *m, const ken_image *img, float *out);
+/* Token ids with start and end, unpadded, cut to the context.  *n <= cap of the array `ids`,
+ * which must hold info->context of them. */
+KEN_CALL ken_status ken_model_tokens(const ken_model *m, const char *text, int32_t *ids,
+                                     size_t *n);
+/* Logits of the trained head, (labels) floats; KEN_E_UNSUPPORTED without one.  And its names. */
+KEN_CALL ken_status ken_model_logits(const ken_model *m, const ken_image *img, float *logits);
+KEN_API const char *ken_model_label(const ken_model *m, uint32_t i);
+/* kinds: "image-image" or "text-image".  A cosine to 0..1 by the model's stored calibration, else
+ * max(0, raw). */
+KEN_API float ken_model_score(const ken_model *m, const char *kinds, float raw);
+/* exp(logit_scale) of a CLIP-like model; 0 where there is none. */
+KEN_API float ken_model_logit_scale(const ken_model *m);
+
+/* Multiply-adds of one picture through the image network, and of one text of n tokens. */
+KEN_API double ken_model_image_macs(const ken_model *m);
+KEN_API double ken_model_text_macs(const ken_model *m, size_t n);
+
+/* ---- indexes ---------------------------------------------------------------- */
+
+typedef struct ken_index ken_index;
+
+typedef struct ken_index_options {
+    uint32_t size;
+    uint32_t dim;       /* required */
+    const char *kind;   /* "Flat" (default) */
+    const char *metric; /* "cosine" (default), "l2", "ip" */
+    uint32_t threads;   /* of a batch search; default 1 */
+} ken_index_options;
+#define KEN_INDEX_OPTIONS_INIT(dim) \
+    { sizeof(ken_index_options), (dim), NULL, NULL, 0 }
+
+/* `score` is 0..1 where a calibration is known, else max(0, raw); `raw` is the cosine, the inner
+ * product or minus the squared distance.  Larger is nearer in both. */
+typedef struct ken_hit {
+    uint64_t id;
+    float score, raw;
+} ken_hit;
+
+KEN_CALL ken_status ken_index_new(ken_index **out, const ken_index_options *opts);
+/* All n rows, (n, dim), or none.  KEN_E_EXISTS if an id is present. */
+KEN_CALL ken_status ken_index_add(ken_index *ix, const uint64_t *ids, const float *rows, size_t n);
+KEN_CALL ken_status ken_index_remove(ken_index *ix, uint64_t id); /* KEN_E_NOTFOUND */
+/* The k best of each of nq queries, (nq, dim), best first into hits (nq, k); equal ones by smaller
+ * id.  found (nq) is how many each has. */
+KEN_CALL ken_status ken_index_search(const ken_index *ix, const float *queries, size_t nq, size_t k,
+                                     ken_hit *hits, size_t *found);
+KEN_API size_t ken_index_len(const ken_index *ix);
+KEN_API void ken_index_free(ken_index *ix);
+
+/* ---- collections ------------------------------------------------------------ */
+
+typedef struct ken ken; /* safe to share between threads */
+
+typedef struct ken_options {
+    uint32_t size;
+    const char *store;        /* "sqlite:" (default where built in), "file:" */
+    const char *model;        /* name or path; needed to create, remembered afterwards */
+    ken_model_options models; /* how to open it */
+    int create;               /* 1: make the collection if it is missing */
+    int read_only;            /* 1: never write, never wait for a writer */
+    double wait;              /* seconds to wait for another writer; 0 = 30, < 0 = not at all */
+    ken_decode_options decode;
+} ken_options;
+#define KEN_OPTIONS_INIT \
+    { sizeof(ken_options), NULL, NULL, KEN_MODEL_OPTIONS_INIT, 0, 0, 0, KEN_DECODE_OPTIONS_INIT }
+
+/* dir is the collection's own folder (".ken").  The model is opened at its first use, not here.
+ * KEN_E_NOTFOUND if it is missing and not to be created, KEN_E_BUSY names the holder,
+ * KEN_E_VERSION, KEN_E_MODEL if another model than the collection's is asked for. */
+KEN_CALL ken_status ken_open(ken **out, const char *dir, const ken_options *opts);
+KEN_API void ken_close(ken *k); /* waits for running calls */
+/* The collection's model, opened now if it was not yet; belongs to k. */
+KEN_CALL ken_status ken_get_model(ken *k, const ken_model **out);
+
+typedef struct ken_scan_options {
+    uint32_t size;
+    int reembed;           /* encode everything again, with a new model if one is named */
+    int prune;             /* delete what has vanished */
+    int objects_from_dirs; /* an item's object is the name of its folder */
+    ken_progress_fn progress;
+    /* Called for each input that failed or was skipped, with ken_last_error()'s text. */
+    void (*problem)(const char *path, const char *why, int skipped, void *cookie);
+    void *cookie;
+} ken_scan_options;
+#define KEN_SCAN_OPTIONS_INIT \
+    { sizeof(ken_scan_options), 0, 0, 0, NULL, NULL, NULL }
+
+typedef struct ken_scan_report {
+    uint64_t seen, added, updated, moved, removed, failed, skipped;
+    double seconds, images_per_second;
+} ken_scan_report;
+
+/* Bring the collection up to date with files and folders: new, changed, renamed and vanished ones.
+ * A file that cannot be read is counted and told, never fatal.  KEN_E_CANCELED leaves *report
+ * filled: what was finished is kept, and the next call goes on from there. */
+KEN_CALL ken_status ken_scan(ken *k, const char *const *paths, size_t n,
+                             const ken_scan_options *opts, ken_scan_report *report);
+
+/* One part of a query.  Exactly one of text, image, vector or id (with is_id) is set. */
+typedef struct ken_term {
+    const char *text;
+    const ken_image *image;
+    const float *vector; /* (dim), any length but 0 */
+    uint64_t id;         /* an item of the collection */
+    int is_id;
+    float weight;        /* negative takes away; 0 is wrong use */
+} ken_term;
+
+typedef struct ken_search_options {
+    uint32_t size;
+    uint32_t k;        /* default 10 */
+    float min_score;   /* leave out hits below; default 0 leaves out nothing */
+    float min_raw;     /* likewise on the cosine; used when has_min_raw */
+    int has_min_raw;
+    int hidden;        /* 1: vanished files too */
+} ken_search_options;
+#define KEN_SEARCH_OPTIONS_INIT \
+    { sizeof(ken_search_options), 0, 0, 0, 0, 0 }
+
+typedef struct ken_search_times {
+    double encode, search, total;
+} ken_search_times;
+
+/* Each term a unit vector; the query their weighted sum, normalised.  hits holds opts->k of them.
+ * times may be NULL. */
+KEN_CALL ken_status ken_search(ken *k, const ken_term *terms, size_t n,
+                               const ken_search_options *opts, ken_hit *hits, size_t *found,
+                               ken_search_times *times);
+
+/* What is known of an item; free with ken_record_free. */
+typedef struct ken_record {
+    uint64_t id;
+    char *path;         /* absolute, the bytes of the file system, NUL-terminated */
+    char *object;       /* or NULL */
+    char *kind;         /* "image" */
+    char *meta;         /* a JSON object, or NULL */
+    char *model;        /* fingerprint */
+    uint32_t width, height;
+    uint64_t bytes;     /* of the file */
+    int64_t mtime_ns;   /* since 1970 */
+    int64_t added_ns;
+    char hash[33];      /* of the file's bytes, XXH3-128, hex */
+    int hidden;         /* the file has vanished */
+} ken_record;
+
+KEN_CALL ken_status ken_get(ken *k, uint64_t id, ken_record **out);         /* KEN_E_NOTFOUND */
+KEN_CALL ken_status ken_find(ken *k, const char *path, uint64_t *id);       /* KEN_E_NOTFOUND */
+KEN_CALL ken_status ken_vector(ken *k, uint64_t id, float *vector);         /* (dim) unit */
+KEN_CALL ken_status ken_remove(ken *k, const uint64_t *ids, size_t n);      /* durable */
+KEN_API void ken_record_free(ken_record *r);
+/* Every record in the order of ids; non-zero from fn ends the walk.  r belongs to the library. */
+typedef int (*ken_record_fn)(const ken_record *r, void *cookie);
+KEN_CALL ken_status ken_each(ken *k, ken_record_fn fn, void *cookie);
+
+typedef struct ken_stats {
+    uint64_t items, hidden, objects, vectors, bytes;
+    uint64_t indexed, dead, pending; /* of the search index */
+    int stale;
+    uint32_t dim;
+    char model[256], fingerprint[33], precision[16], kind[32], store[16];
+} ken_stats;
+KEN_CALL ken_status ken_get_stats(ken *k, ken_stats *out);
+
+/* Every invariant of the collection, slowly; fn gets each broken one.  KEN_E_CORRUPT if any. */
+typedef void (*ken_problem_fn)(const char *where, const char *what, void *cookie);
+KEN_CALL ken_status ken_check(ken *k, ken_problem_fn fn, void *cookie);
+
+/* ---- measuring ---------------------------------------------------------------- */
+
+typedef struct ken_eval_report {
+    uint64_t queries, objects;
+    double top1, top5, top10, map, mrr, ndcg10; /* fractions 0..1 */
+    double auroc, dir_at_fpir, ece;             /* < 0 without unknown queries */
+    double seconds;
+} ken_eval_report;
+
+/* Nearest-object recognition: each query is answered with the label of the gallery's best
+ * reference.  Paths and labels are arrays of n strings; unknown ones belong to no object of the
+ * gallery and may be none.  Only the first `refs` pictures a label are used, 0 = all. */
+typedef struct ken_labelled {
+    const char *const *paths, *const *labels;
+    size_t n;
+} ken_labelled;
+KEN_CALL ken_status ken_eval_recognize(const ken_model *m, const ken_labelled *gallery,
+                                       const ken_labelled *queries, const ken_labelled *unknown,
+                                       uint32_t refs, const ken_decode_options *decode,
+                                       ken_progress_fn progress, void *cookie,
+                                       ken_eval_report *out);
+
+/* Arithmetic a second that this machine can do now: a loop of multiply-adds in registers, two
+ * operations each, at the level and precision in force, on that many threads.  Takes ~0.1 s. */
+KEN_API double ken_peak_flops(const char *precision, uint32_t threads);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

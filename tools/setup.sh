@@ -1,0 +1,40 @@
+#!/bin/sh
+# setup.sh deps|demo|test - everything from a bare Debian 12 to a running ken.
+#
+#   deps  say and install what is missing
+#   demo  deps, build, index and search real pictures, show the answers
+#   test  deps, build, run every test that needs no GPU and no network
+set -eu
+cd "$(dirname "$0")/.."
+
+needed='gcc g++ make pkg-config git libjpeg-dev libwebp-dev libheif-dev libsqlite3-dev libcjson-dev
+        libutf8proc-dev libxxhash-dev libyaml-dev libstb-dev check python3'
+
+missing() {
+    for p in $needed; do
+        dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q '^install ok installed' || printf '%s ' "$p"
+    done
+}
+
+deps() {
+    command -v dpkg-query >/dev/null || {
+        echo "setup.sh: not a Debian system; please install the equivalents of:" $needed >&2
+        return 0
+    }
+    list=$(missing)
+    [ -n "$list" ] || return 0
+    echo "installing: $list"
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -q
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends $list
+}
+
+jobs=$(nproc 2>/dev/null || echo 2)
+case ${1:-} in
+deps) deps ;;
+demo) deps; make -j"$jobs" && make demo ;;
+test) deps; make -j"$jobs" WERROR=1 && make -j"$jobs" WERROR=1 test ;;
+*) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
