@@ -40,7 +40,7 @@ STATIC  ?= $(if $(SAN),0,1)
 
 # ---- flags ------------------------------------------------------------------
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-        -Wwrite-strings -Wpointer-arith -Wvla -Wundef -Wcast-qual $(if $(filter 1,$(WERROR)),-Werror)
+        -Wwrite-strings -Wpointer-arith -Wvla -Wundef -Wcast-qual
 STD  := -std=c11 -D_GNU_SOURCE -Isrc -I. -fvisibility=hidden -fno-common -ffp-contract=off \
         -fno-math-errno -fno-trapping-math
 ALL_CFLAGS  = $(STD) $(WARN) $(OPT) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
@@ -140,10 +140,12 @@ $(B)/ken-convert: $(call obj,$(CONVERT_SRCS)) $(B)/libken.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+ERROR := $(if $(filter 1,$(WERROR)),-Werror)
+
 $(B)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(call KERNEL_FLAGS,$<) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(ERROR) $(call KERNEL_FLAGS,$<) -MMD -MP -c -o $@ $<
 
 $(B)/tests/%.o: ALL_CFLAGS += -isystem /usr/include -DKEN_TEST
 
@@ -266,3 +268,6 @@ help:
 	@sed -n 's/^\([a-z_.-]*\):.*## /  \1\t/p' Makefile | expand -t 24
 
 -include $(patsubst %.c,$(B)/%.d,$(SRCS))
+
+print-%:
+	@echo $($*)
