@@ -1,0 +1,270 @@
+/* option.c - the table of options, and the values in force. */
+#include "cli/option.h"
+
+#include "cli/mem.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define C(name) (1u << CMD_##name)
+
+const kn_option kn_options[OPT_COUNT] = {
+    [OPT_DB] = { "db", 0, OPT_PATH, KN_EVERY, "DIR", NULL, NULL,
+                 "the collection; else the nearest .ken/ upward, else the one of your own", 0 },
+    [OPT_MODEL] = { "model", 'm', OPT_TEXT, KN_EVERY, "NAME|FILE", NULL, NULL,
+                    "the model; else the collection's own", 0 },
+    [OPT_MODELS] = { "models", 0, OPT_LIST, KN_EVERY, "DIR", NULL, NULL,
+                     "where to look for models first, ':' between folders", 0 },
+    [OPT_THREADS] = { "threads", 't', OPT_WHOLE, KN_EVERY, "N", "0", NULL,
+                      "at most so many threads; 0 is one per processor", 0 },
+    [OPT_PRECISION] = { "precision", 0, OPT_CHOICE, KN_EVERY, "P", "auto",
+                        "auto|f32|bf16x3|bf16|int8",
+                        "arithmetic of the network: auto f32 bf16x3 bf16 int8", 0 },
+    [OPT_DEVICE] = { "device", 0, OPT_CHOICE, KN_EVERY, "D", "cpu", "cpu|cuda|auto",
+                     "where the network runs: cpu cuda auto", 0 },
+    [OPT_STORE] = { "store", 0, OPT_TEXT, KN_EVERY, "URL", NULL, NULL,
+                    "where records live: sqlite: or file:", 0 },
+    [OPT_WAIT] = { "wait", 0, OPT_REAL, KN_EVERY, "S", "30", NULL,
+                   "seconds to wait for another writer", 0 },
+    [OPT_NO_ORIENT] = { "no-orient", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                        "do not turn pictures upright by their EXIF tag", 0 },
+    [OPT_BACKGROUND] = { "background", 0, OPT_TEXT, KN_EVERY, "COLOR", NULL, NULL,
+                         "put transparent pictures on #rrggbb or a CSS colour", 0 },
+    [OPT_ENCODER] = { "encoder", 0, OPT_TEXT, KN_EVERY, "URL", "auto", NULL,
+                      "a running ken that encodes: auto none URL", 0 },
+    [OPT_OFFLINE] = { "offline", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                      "never use the network", 0 },
+    [OPT_SEED] = { "seed", 0, OPT_WHOLE, KN_EVERY, "N", "0", NULL, "of everything random", 0 },
+    [OPT_JSON] = { "json", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                   "the answer as one JSON value", 0 },
+    [OPT_JSONL] = { "jsonl", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                    "the answer as JSON, one object a line", 0 },
+    [OPT_CSV] = { "csv", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                  "the answer as CSV with a header", 0 },
+    [OPT_COLOR] = { "color", 0, OPT_CHOICE, KN_EVERY, "WHEN", "auto", "always|auto|never",
+                    "colours: auto always never; --color alone is always", 0 },
+    [OPT_PROGRESS] = { "progress", 0, OPT_CHOICE, KN_EVERY, "HOW", "auto", "auto|bar|json|none",
+                       "on standard error: auto bar json none", 0 },
+    [OPT_QUIET] = { "quiet", 'q', OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                    "only errors on standard error", 0 },
+    [OPT_VERBOSE] = { "verbose", 'v', OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                      "say more on standard error", 0 },
+    [OPT_CONFIG] = { "config", 0, OPT_PATH, KN_EVERY, "FILE", NULL, NULL,
+                     "settings to read in place of .ken/ken.yaml", 0 },
+    [OPT_VERSION] = { "version", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                      "print the version", 1 },
+    [OPT_HELP] = { "help", 'h', OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+                   "print how a command is used", 1 },
+
+    [OPT_INDEX_RE_EMBED] = { "re-embed", 0, OPT_BOOL, C(INDEX), NULL, "false", NULL,
+                             "encode everything again, with --model if one is named", 0 },
+    [OPT_INDEX_PRUNE] = { "prune", 0, OPT_BOOL, C(INDEX), NULL, "false", NULL,
+                          "forget files that have vanished", 0 },
+    [OPT_INDEX_OBJECTS] = { "objects-from-dirs", 0, OPT_BOOL, C(INDEX), NULL, "false", NULL,
+                            "a picture's object is the name of its folder", 0 },
+    [OPT_INDEX_NULL] = { "null", '0', OPT_BOOL, C(INDEX), NULL, "false", NULL,
+                         "read paths from standard input, a NUL byte after each", 0 },
+    [OPT_NUMBER] = { "number", 'n', OPT_WHOLE, C(SEARCH) | C(CLASSIFY), "N", "10", NULL,
+                     "at most so many answers", 0 },
+    [OPT_MIN] = { "min", 0, OPT_REAL, C(SEARCH) | C(COMPARE), "S", NULL, NULL,
+                  "least score, 0..1; status 1 if nothing reaches it", 0 },
+    [OPT_MIN_RAW] = { "min-raw", 0, OPT_REAL, C(SEARCH) | C(COMPARE), "S", NULL, NULL,
+                      "least cosine, -1..1", 0 },
+    [OPT_EXACT] = { "exact", 0, OPT_BOOL, C(SEARCH), NULL, "false", NULL,
+                    "compare with every vector", 0 },
+    [OPT_HIDDEN] = { "hidden", 0, OPT_BOOL, C(SEARCH), NULL, "false", NULL,
+                     "files that have vanished, too", 0 },
+    [OPT_BATCH_FILE] = { "batch", 0, OPT_PATH, C(SEARCH), "FILE", NULL, NULL,
+                         "a query a line from FILE (- is standard input), a JSON line each", 0 },
+    [OPT_NULL] = { "null", '0', OPT_BOOL, C(SEARCH), NULL, "false", NULL,
+                   "print paths only, a NUL byte after each", 0 },
+    [OPT_LIST_ONLY] = { "list", 'l', OPT_BOOL, C(SEARCH), NULL, "false", NULL,
+                        "print paths only, one a line", 0 },
+    [OPT_OUTPUT] = { "output", 'o', OPT_PATH, C(EMBED) | C(PREPROCESS), "OUT.npy", NULL, NULL,
+                     "write a NumPy file", 0 },
+    [OPT_NAMES] = { "names", 0, OPT_PATH, C(EMBED), "OUT.txt", NULL, NULL,
+                    "write what stands in each row, one input a line", 0 },
+    [OPT_OUT_DIR] = { "out-dir", 0, OPT_PATH, C(EMBED), "TREE", NULL, NULL,
+                      "write one .npy a picture, in the same tree of folders", 0 },
+    [OPT_TEXT_OPERAND] = { "text", 0, OPT_OPERAND, C(EMBED), "STR", NULL, NULL,
+                           "encode these words", 1 },
+    [OPT_LABELS] = { "labels", 0, OPT_TEXT, C(CLASSIFY), "A,B,...", NULL, NULL,
+                     "the labels to choose from", 0 },
+    [OPT_LABELS_FROM] = { "labels-from", 0, OPT_PATH, C(CLASSIFY), "FILE", NULL, NULL,
+                          "the labels to choose from, one a line", 0 },
+    [OPT_MODELS_CHECK] = { "check", 0, OPT_TEXT, C(MODELS), "NAME", NULL, NULL,
+                           "read all of this model and verify its checksum", 1 },
+    [OPT_GALLERY] = { "gallery", 0, OPT_PATH, C(EVAL), "LIST", NULL, NULL,
+                      "the known pictures: a CSV file path,label or a folder of folders", 0 },
+    [OPT_QUERIES] = { "queries", 0, OPT_PATH, C(EVAL), "LIST", NULL, NULL,
+                      "the pictures to recognise, likewise", 0 },
+    [OPT_UNKNOWN] = { "unknown", 0, OPT_PATH, C(EVAL), "LIST", NULL, NULL,
+                      "pictures of objects that the gallery lacks", 0 },
+    [OPT_REFS] = { "refs", 0, OPT_WHOLE, C(EVAL), "N", "0", NULL,
+                   "use the first N pictures of a label; 0 is all", 0 },
+    [OPT_ROOT] = { "root", 0, OPT_PATH, C(EVAL), "DIR", NULL, NULL,
+                   "where relative paths of a list start; else beside the list", 0 },
+    [OPT_ORIGIN] = { "origin", 0, OPT_BOOL, C(CONFIG), NULL, "false", NULL,
+                     "say where each value came from", 0 },
+    [OPT_ARCH] = { "arch", 0, OPT_TEXT, C(BENCH), "NAME", "clip-vit-b32", NULL,
+                   "a network with random weights", 0 },
+    [OPT_BATCH] = { "batch", 0, OPT_TEXT, C(BENCH), "N,N", "1,32", NULL, "batch sizes", 0 },
+    [OPT_SECONDS] = { "seconds", 0, OPT_REAL, C(BENCH), "S", "2", NULL,
+                      "measure each case for so long", 0 },
+};
+
+typedef struct setting {
+    char *value, *origin;
+    kn_layer layer;
+} setting;
+
+static setting settings[OPT_COUNT];
+
+int kn_option_takes(kn_opt_id id, kn_cmd_id cmd)
+{
+    return cmd == CMD_COUNT || kn_options[id].commands & 1u << cmd;
+}
+
+int kn_option_has_value(kn_opt_id id)
+{
+    return kn_options[id].type != OPT_BOOL;
+}
+
+kn_opt_id kn_option_find(const char *name, unsigned long len, kn_cmd_id cmd)
+{
+    int i = 0;
+    while (i < OPT_COUNT &&
+           (strncmp(kn_options[i].name, name, len) || kn_options[i].name[len] ||
+            !kn_option_takes((kn_opt_id)i, cmd)))
+        i++;
+    return (kn_opt_id)i;
+}
+
+kn_opt_id kn_option_letter(char letter, kn_cmd_id cmd)
+{
+    int i = 0;
+    while (i < OPT_COUNT &&
+           (kn_options[i].letter != letter || !kn_option_takes((kn_opt_id)i, cmd)))
+        i++;
+    return (kn_opt_id)i;
+}
+
+static const char *const YES[] = { "true", "yes", "on", "1" };
+static const char *const NO[] = { "false", "no", "off", "0", "" };
+
+/* 1, 0, or -1 if it is neither. */
+static int truth(const char *s)
+{
+    for (size_t i = 0; i < sizeof YES / sizeof *YES; i++)
+        if (!strcmp(s, YES[i]))
+            return 1;
+    for (size_t i = 0; i < sizeof NO / sizeof *NO; i++)
+        if (!strcmp(s, NO[i]))
+            return 0;
+    return -1;
+}
+
+static int among(const char *s, const char *choices)
+{
+    size_t len = strlen(s);
+    for (const char *c = choices; c; c = strchr(c, '|')) {
+        c += *c == '|';
+        if (len && !strncmp(c, s, len) && (c[len] == '|' || !c[len]))
+            return 1;
+    }
+    return 0;
+}
+
+static int whole(const char *s, long *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtol(s, &end, 10);
+    return *s >= '0' && *s <= '9' && !*end && !errno && *out <= 0x7fffffff;
+}
+
+static int real(const char *s, double *out)
+{
+    char *end;
+    *out = strtod(s, &end);
+    return *s && end != s && !*end && isfinite(*out);
+}
+
+static const char *wrong(const kn_option *o, const char *value)
+{
+    long l;
+    double d;
+    switch (o->type) {
+    case OPT_BOOL: return truth(value) < 0 ? "expects yes or no" : NULL;
+    case OPT_WHOLE: return whole(value, &l) ? NULL : "expects a whole number, 0 or more";
+    case OPT_REAL: return real(value, &d) ? NULL : "expects a number";
+    case OPT_CHOICE: return among(value, o->choices) ? NULL : o->choices;
+    default: return NULL;
+    }
+}
+
+const char *kn_option_set(kn_opt_id id, const char *value, kn_layer layer, const char *origin)
+{
+    const kn_option *o = &kn_options[id];
+    setting *s = &settings[id];
+    const char *why = wrong(o, value);
+    if (why)
+        return why;
+    if (layer < s->layer)
+        return NULL;
+    kn_mem_free(s->value);
+    kn_mem_free(s->origin);
+    s->value = kn_mem_text(o->type == OPT_BOOL ? truth(value) ? "true" : "false" : value);
+    s->origin = kn_mem_text(origin);
+    s->layer = layer;
+    return NULL;
+}
+
+const char *kn_opt(kn_opt_id id)
+{
+    return settings[id].value;
+}
+
+int kn_opt_on(kn_opt_id id)
+{
+    return settings[id].value && truth(settings[id].value) == 1;
+}
+
+long kn_opt_whole(kn_opt_id id)
+{
+    long v = 0;
+    if (settings[id].value)
+        whole(settings[id].value, &v);
+    return v;
+}
+
+double kn_opt_real(kn_opt_id id)
+{
+    double v = 0;
+    if (settings[id].value)
+        real(settings[id].value, &v);
+    return v;
+}
+
+kn_layer kn_opt_layer(kn_opt_id id)
+{
+    return settings[id].layer;
+}
+
+const char *kn_opt_origin(kn_opt_id id)
+{
+    return settings[id].origin;
+}
+
+void kn_options_free(int only_of_commands)
+{
+    for (int i = 0; i < OPT_COUNT; i++) {
+        if (only_of_commands && kn_options[i].commands == KN_EVERY)
+            continue;
+        kn_mem_free(settings[i].value);
+        kn_mem_free(settings[i].origin);
+        settings[i] = (setting){ 0 };
+    }
+}

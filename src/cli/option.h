@@ -1,0 +1,153 @@
+/*
+ * option.h - every setting of the program, from one table.
+ *
+ * An entry of kn_options[] is at once a flag (--name), an environment variable (KEN_NAME, or
+ * KEN_COMMAND_NAME if it belongs to one command), a key of the configuration file (name, or
+ * command.name), a line of the help and a line of `ken config`.
+ */
+#ifndef CLI_OPTION_H
+#define CLI_OPTION_H
+
+/* In the order that `ken help` lists them. */
+typedef enum kn_cmd_id {
+    CMD_INDEX,
+    CMD_SEARCH,
+    CMD_SHOW,
+    CMD_RM,
+    CMD_STATS,
+    CMD_CHECK,
+    CMD_EMBED,
+    CMD_COMPARE,
+    CMD_CLASSIFY,
+    CMD_PREPROCESS,
+    CMD_TOKENS,
+    CMD_MODELS,
+    CMD_EVAL,
+    CMD_BENCH,
+    CMD_CONFIG,
+    CMD_DOCTOR,
+    CMD_HELP,
+    CMD_VERSION,
+    CMD_COUNT
+} kn_cmd_id;
+
+typedef enum kn_opt_type {
+    OPT_BOOL,   /* --flag, --flag=no */
+    OPT_TEXT,   /* any text */
+    OPT_PATH,   /* a file name; in a file of settings, relative to its folder */
+    OPT_LIST,   /* paths with ':' between; in a file of settings, a list too */
+    OPT_WHOLE,  /* a number from 0 to least..2^31-1 */
+    OPT_REAL,   /* a number */
+    OPT_CHOICE, /* one of `choices`, '|' between; --flag alone is the first of them */
+    OPT_OPERAND /* not a setting: an argument whose kind the flag tells (--text STR) */
+} kn_opt_type;
+
+typedef enum kn_opt_id {
+    /* of every command */
+    OPT_DB,
+    OPT_MODEL,
+    OPT_MODELS,
+    OPT_THREADS,
+    OPT_PRECISION,
+    OPT_DEVICE,
+    OPT_STORE,
+    OPT_WAIT,
+    OPT_NO_ORIENT,
+    OPT_BACKGROUND,
+    OPT_ENCODER,
+    OPT_OFFLINE,
+    OPT_SEED,
+    OPT_JSON,
+    OPT_JSONL,
+    OPT_CSV,
+    OPT_COLOR,
+    OPT_PROGRESS,
+    OPT_QUIET,
+    OPT_VERBOSE,
+    OPT_CONFIG,
+    OPT_VERSION,
+    OPT_HELP,
+    /* of some */
+    OPT_INDEX_RE_EMBED,
+    OPT_INDEX_PRUNE,
+    OPT_INDEX_OBJECTS,
+    OPT_INDEX_NULL,
+    OPT_NUMBER,
+    OPT_MIN,
+    OPT_MIN_RAW,
+    OPT_EXACT,
+    OPT_HIDDEN,
+    OPT_BATCH_FILE,
+    OPT_NULL,
+    OPT_LIST_ONLY,
+    OPT_OUTPUT,
+    OPT_NAMES,
+    OPT_OUT_DIR,
+    OPT_TEXT_OPERAND,
+    OPT_LABELS,
+    OPT_LABELS_FROM,
+    OPT_MODELS_CHECK,
+    OPT_GALLERY,
+    OPT_QUERIES,
+    OPT_UNKNOWN,
+    OPT_REFS,
+    OPT_ROOT,
+    OPT_ORIGIN,
+    OPT_ARCH,
+    OPT_BATCH,
+    OPT_SECONDS,
+    OPT_COUNT
+} kn_opt_id;
+
+typedef struct kn_option {
+    const char *name;
+    char letter; /* 0: none */
+    kn_opt_type type;
+    unsigned commands;   /* bits 1 << kn_cmd_id; KN_EVERY */
+    const char *arg;     /* what the value is called in the help, NULL for OPT_BOOL */
+    const char *initial; /* the built-in value; NULL is "not set" */
+    const char *choices;
+    const char *help;
+    int transient; /* 1: a flag only, neither variable nor key */
+} kn_option;
+
+#define KN_EVERY (~0u)
+
+extern const kn_option kn_options[OPT_COUNT];
+
+/* The table's entry called name (len bytes), or by its letter, that cmd takes; CMD_COUNT: any.
+ * OPT_COUNT if there is none.  Entries of one name take a value all or none of them. */
+kn_opt_id kn_option_find(const char *name, unsigned long len, kn_cmd_id cmd);
+kn_opt_id kn_option_letter(char letter, kn_cmd_id cmd);
+int kn_option_takes(kn_opt_id id, kn_cmd_id cmd);
+int kn_option_has_value(kn_opt_id id);
+
+/* Where a value came from, weakest first. */
+typedef enum kn_layer { LAYER_NONE, LAYER_BUILT_IN, LAYER_FILE, LAYER_VARIABLE, LAYER_FLAG } kn_layer;
+
+/* Give option id a value of at least the present one's layer; a weaker one is ignored.  value and
+ * origin ("KEN_DB", "ken.yaml:3") are copied.  Returns NULL, or what is wrong with the value:
+ * "expects a number", static. */
+const char *kn_option_set(kn_opt_id id, const char *value, kn_layer layer, const char *origin);
+
+/* All values, or only those of options that not every command has. */
+void kn_options_free(int only_of_commands);
+
+/* Built-in values, then files, then variables, then what flags had set already.  cmd selects the
+ * entries that count.  0, or the exit status with the reason printed. */
+int kn_settings_load(kn_cmd_id cmd);
+/* Forget the options of commands, flags too, and load anew for another one. */
+int kn_settings_reload(kn_cmd_id cmd);
+void kn_settings_free(void);
+/* The files of settings that were read, weakest first, ended by NULL. */
+const char *const *kn_settings_files(void);
+
+/* Values in force. */
+const char *kn_opt(kn_opt_id id); /* NULL if not set */
+int kn_opt_on(kn_opt_id id);      /* OPT_BOOL */
+long kn_opt_whole(kn_opt_id id);  /* 0 if not set */
+double kn_opt_real(kn_opt_id id);
+kn_layer kn_opt_layer(kn_opt_id id);
+const char *kn_opt_origin(kn_opt_id id);
+
+#endif

@@ -1,0 +1,108 @@
+/* say.c - errors in one voice. */
+#include "cli/say.h"
+
+#include "cli/option.h"
+#include "cli/progress.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *command;
+
+void kn_say_command(const char *name)
+{
+    command = name;
+}
+
+int kn_exit_of(ken_status st, kn_subject about)
+{
+    switch (st) {
+    case KEN_OK: return KN_EXIT_OK;
+    case KEN_E_CANCELED: return KN_EXIT_INTERRUPTED;
+    case KEN_E_NET: return KN_EXIT_REMOTE;
+    case KEN_E_MODEL: return KN_EXIT_MODEL;
+    case KEN_E_BUSY: return KN_EXIT_COLLECTION;
+    case KEN_E_NOMEM:
+    case KEN_E_INVALID:
+    case KEN_E_DEVICE: return KN_EXIT_WRONG;
+    default: break;
+    }
+    return about == ABOUT_MODEL        ? KN_EXIT_MODEL
+           : about == ABOUT_COLLECTION ? KN_EXIT_COLLECTION
+                                       : KN_EXIT_WRONG;
+}
+
+static void line(const char *fmt, va_list ap)
+{
+    kn_progress_hide();
+    fputs("ken: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    putc('\n', stderr);
+}
+
+/* What the user can do about it; NULL where nothing general can be said. */
+static const char *way_out(ken_status st, kn_subject about)
+{
+    if (about == ABOUT_COLLECTION && st == KEN_E_NOTFOUND)
+        return "`ken index FOLDER` makes a collection; --db DIR names another";
+    if (about == ABOUT_COLLECTION && st == KEN_E_MODEL)
+        return "`ken index --re-embed --model NAME` encodes the collection anew; "
+               "--db DIR keeps a second one";
+    if (about == ABOUT_COLLECTION && st == KEN_E_BUSY)
+        return "wait longer with --wait SECONDS";
+    if (about == ABOUT_COLLECTION && st == KEN_E_CORRUPT)
+        return "`ken check` lists what is broken";
+    if (about == ABOUT_MODEL && (st == KEN_E_MODEL || st == KEN_E_NOTFOUND))
+        return "`ken models` lists what is here; `ken-convert` makes a model from a checkpoint";
+    if (st == KEN_E_VERSION)
+        return "a newer ken wrote this";
+    return NULL;
+}
+
+int kn_complain(ken_status st, kn_subject about, const char *what)
+{
+    const char *way = way_out(st, about), *why = ken_last_error();
+    kn_progress_hide();
+    if (st == KEN_E_CANCELED)
+        return KN_EXIT_INTERRUPTED;
+    if (!what || strstr(why, what)) /* the library has named it already */
+        fprintf(stderr, "ken: %s\n", why);
+    else
+        fprintf(stderr, "ken: %s: %s\n", what, why);
+    if (way)
+        fprintf(stderr, "     %s\n", way);
+    return kn_exit_of(st, about);
+}
+
+int kn_misuse(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    line(fmt, ap);
+    va_end(ap);
+    if (command)
+        fprintf(stderr, "     try `ken %s --help`\n", command);
+    else
+        fputs("     try `ken help`\n", stderr);
+    return KN_EXIT_WRONG;
+}
+
+int kn_error(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    line(fmt, ap);
+    va_end(ap);
+    return KN_EXIT_WRONG;
+}
+
+void kn_note(const char *fmt, ...)
+{
+    va_list ap;
+    if (kn_opt_on(OPT_QUIET))
+        return;
+    va_start(ap, fmt);
+    line(fmt, ap);
+    va_end(ap);
+}
