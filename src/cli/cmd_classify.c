@@ -1,0 +1,290 @@
+/* cmd_classify.c - pictures to labels: by words, or by the trained head of the model.
+ *
+ * By words (zero-shot): each label is encoded as it stands; the scores are the softmax of the
+ * cosines times the model's own logit scale, as CLIP was trained. */
+#include "cli/cmd.h"
+#include "cli/input.h"
+#include "cli/json.h"
+#include "cli/mem.h"
+#include "cli/open.h"
+#include "cli/out.h"
+#include "cli/paths.h"
+#include "cli/progress.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 32, MAX_LABEL_FILE = 1 << 26 };
+
+typedef struct classify {
+    kn_model m;
+    ken_decode_options decode;
+    kn_inputs in;
+    char **labels;
+    size_t n, cap, dim;
+    int zero_shot;
+    float *texts;   /* (n, dim), zero-shot */
+    float *vectors; /* (CHUNK, dim) */
+    float *scores;  /* (n) of one picture */
+    cJSON *all;     /* --json */
+    size_t failed;
+} classify;
+
+/* ---- labels ---- */
+
+static void add_label(classify *c, const char *s, size_t len)
+{
+    while (len && strchr(" \t\r", s[len - 1]))
+        len--;
+    while (len && strchr(" \t", *s))
+        s++, len--;
+    if (!len)
+        return;
+    c->labels = kn_mem_room(c->labels, c->n, &c->cap, sizeof *c->labels);
+    c->labels[c->n++] = kn_mem_textn(s, len);
+}
+
+static void split(classify *c, const char *s, const char *at)
+{
+    while (*s) {
+        size_t len = strcspn(s, at);
+        add_label(c, s, len);
+        s += len + (s[len] != 0);
+    }
+}
+
+static int read_labels(classify *c)
+{
+    const char *list = kn_opt(OPT_LABELS), *file = kn_opt(OPT_LABELS_FROM);
+    size_t len;
+    if (list)
+        split(c, list, ",");
+    if (file) {
+        char *lines = kn_read_file(file, MAX_LABEL_FILE, &len);
+        if (!lines)
+            return kn_error("%s: %s", file, strerror(errno));
+        split(c, lines, "\n");
+        kn_mem_free(lines);
+    }
+    c->zero_shot = list || file;
+    return c->zero_shot && !c->n ? kn_misuse("no labels") : 0;
+}
+
+static int head_labels(classify *c)
+{
+    const ken_model_info *info = ken_model_get_info(c->m.model);
+    char number[16];
+    if (!info->labels)
+        return kn_misuse("%s has no trained head: say --labels or --labels-from", info->name);
+    for (uint32_t i = 0; i < info->labels; i++) {
+        const char *label = ken_model_label(c->m.model, i);
+        snprintf(number, sizeof number, "%u", i);
+        c->labels = kn_mem_room(c->labels, c->n, &c->cap, sizeof *c->labels);
+        c->labels[c->n++] = kn_mem_text(label && *label ? label : number);
+    }
+    return 0;
+}
+
+/* ---- scores ---- */
+
+static void softmax(float *x, size_t n)
+{
+    double most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        most = (double)x[i] > most ? (double)x[i] : most;
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)x[i] - most);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)(exp((double)x[i] - most) / sum);
+}
+
+static void score_by_words(classify *c, const float *vector)
+{
+    float scale = ken_model_logit_scale(c->m.model);
+    for (size_t k = 0; k < c->n; k++) {
+        double dot = 0;
+        for (size_t i = 0; i < c->dim; i++)
+            dot += (double)vector[i] * (double)c->texts[k * c->dim + i];
+        c->scores[k] = scale > 0 ? scale * (float)dot
+                                 : ken_model_score(c->m.model, "text-image", (float)dot);
+    }
+    if (scale > 0)
+        softmax(c->scores, c->n);
+}
+
+/* Indices of the k best, best first; equal ones in the labels' order. */
+static size_t best(const float *scores, size_t n, size_t k, size_t *out)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = len;
+        while (at > 0 && scores[out[at - 1]] < scores[i])
+            at--;
+        if (at == k)
+            continue;
+        len += len < k;
+        memmove(out + at + 1, out + at, (len - at - 1) * sizeof *out);
+        out[at] = i;
+    }
+    return len;
+}
+
+/* ---- output ---- */
+
+static void say_json(classify *c, const char *path, const size_t *top, size_t k)
+{
+    cJSON *o = cJSON_CreateObject(), *labels = cJSON_CreateArray();
+    kn_json_path(o, "path", path);
+    for (size_t i = 0; i < k; i++) {
+        cJSON *one = cJSON_CreateObject();
+        kn_json_text(one, "label", c->labels[top[i]]);
+        kn_json_real(one, "score", (double)c->scores[top[i]], 6);
+        cJSON_AddItemToArray(labels, one);
+    }
+    cJSON_AddItemToObject(o, "labels", labels);
+    if (c->all)
+        cJSON_AddItemToArray(c->all, o);
+    else
+        kn_json_say(o);
+}
+
+static void say(classify *c, const char *path)
+{
+    kn_mode mode = kn_out_mode();
+    size_t k = (size_t)kn_opt_whole(OPT_NUMBER);
+    k = k && k < c->n ? k : c->n;
+    size_t *top = kn_mem_new(k + 1, sizeof *top);
+    k = best(c->scores, c->n, k, top);
+    if (mode == OUT_JSON || mode == OUT_JSONL)
+        say_json(c, path, top, k);
+    for (size_t i = 0; i < k && mode == OUT_CSV; i++) {
+        kn_csv_field(path, ',');
+        kn_csv_field(c->labels[top[i]], ',');
+        printf("%.6g\n", (double)c->scores[top[i]]);
+    }
+    for (size_t i = 0; i < k && (mode == OUT_TABLE || mode == OUT_PLAIN); i++) {
+        if (c->in.n > 1 || mode == OUT_PLAIN)
+            printf("%s\t", path);
+        printf("%.4f\t%s\n", (double)c->scores[top[i]], c->labels[top[i]]);
+    }
+    kn_mem_free(top);
+}
+
+/* ---- the loop ---- */
+
+static int say_chunk(classify *c, size_t from, size_t to)
+{
+    ken_status st = KEN_OK;
+    size_t at = 0;
+    for (size_t i = from; !st && i < to; i++) {
+        const kn_input *in = &c->in.list[i];
+        if (in->found && in->status == KEN_E_UNSUPPORTED)
+            continue;
+        if (in->status) {
+            kn_error("%s: %s", in->name, in->why);
+            c->failed++;
+            continue;
+        }
+        if (c->zero_shot)
+            score_by_words(c, c->vectors + at++ * c->dim);
+        else if ((st = ken_model_logits(c->m.model, in->image, c->scores)))
+            break;
+        else
+            softmax(c->scores, c->n);
+        say(c, in->name);
+    }
+    return st ? kn_complain(st, ABOUT_MODEL, NULL) : 0;
+}
+
+static ken_status encode(classify *c, size_t from, size_t to)
+{
+    const ken_image *imgs[CHUNK];
+    size_t n = 0;
+    for (size_t i = from; i < to; i++)
+        if (c->in.list[i].image)
+            imgs[n++] = c->in.list[i].image;
+    return n ? ken_model_embed(c->m.model, imgs, n, c->vectors) : KEN_OK;
+}
+
+static int run_chunks(classify *c)
+{
+    int code = 0;
+    for (size_t from = 0; !code && from < c->in.n && !ken_interrupted();) {
+        size_t to = from + CHUNK < c->in.n ? from + CHUNK : c->in.n;
+        to = kn_inputs_decode(&c->in, from, to, &c->decode);
+        ken_status st = c->zero_shot ? encode(c, from, to) : KEN_OK;
+        code = st ? kn_complain(st, ABOUT_MODEL, NULL) : say_chunk(c, from, to);
+        kn_inputs_drop(&c->in, from, to);
+        from = to;
+    }
+    return code ? code : ken_interrupted() ? KN_EXIT_INTERRUPTED : 0;
+}
+
+static int prepare(classify *c, const kn_args *a)
+{
+    int bad = kn_decode_options(&c->decode);
+    bad = bad ? bad : read_labels(c);
+    bad = bad ? bad : kn_inputs_collect(&c->in, a);
+    if (!bad)
+        bad = c->zero_shot ? kn_open_text_model(&c->m) : kn_open_model(&c->m);
+    if (!bad && !c->zero_shot)
+        bad = head_labels(c);
+    if (bad)
+        return bad;
+    c->dim = ken_model_get_info(c->m.model)->dim;
+    c->scores = kn_mem_new(c->n, sizeof *c->scores);
+    c->all = kn_out_mode() == OUT_JSON && c->in.n > 1 ? cJSON_CreateArray() : NULL;
+    if (!c->zero_shot)
+        return 0;
+    c->vectors = kn_mem_new(CHUNK * c->dim, sizeof *c->vectors);
+    c->texts = kn_mem_new(c->n * c->dim, sizeof *c->texts);
+    ken_status st =
+        ken_model_embed_texts(c->m.model, (const char *const *)c->labels, c->n, c->texts);
+    return st ? kn_complain(st, ABOUT_MODEL, NULL) : 0;
+}
+
+static void release(classify *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        kn_mem_free(c->labels[i]);
+    kn_mem_free(c->labels);
+    kn_mem_free(c->texts);
+    kn_mem_free(c->vectors);
+    kn_mem_free(c->scores);
+    kn_inputs_free(&c->in);
+    kn_close_model(&c->m);
+}
+
+static int run(const kn_args *a)
+{
+    classify c = { 0 };
+    if (!a->n)
+        return kn_misuse("no pictures");
+    int code = prepare(&c, a);
+    if (!code && kn_out_mode() == OUT_CSV)
+        puts("path,label,score");
+    if (!code)
+        code = run_chunks(&c);
+    if (c.all && !code)
+        kn_json_say(c.all);
+    else
+        cJSON_Delete(c.all);
+    if (!code && (c.failed || c.in.unreadable))
+        code = KN_EXIT_SOME;
+    release(&c);
+    return code;
+}
+
+const kn_cmd kn_cmd_classify = {
+    .name = "classify",
+    .args = "FILE... (--labels A,B,... | --labels-from FILE)",
+    .summary = "which of some labels fits a picture best",
+    .about = "With labels: zero-shot, each label encoded by the text network as it stands.  Without:\n"
+             "the trained head of the model.",
+    .examples = "ken classify a.jpg --labels \"an apple,a pear\"\t0.9312  an apple\n"
+                "ken classify photos/ --labels-from labels.txt\tone label a line\n",
+    .run = run,
+};

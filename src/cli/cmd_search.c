@@ -1,0 +1,259 @@
+/* cmd_search.c - find pictures. */
+#include "cli/cmd.h"
+#include "cli/json.h"
+#include "cli/mem.h"
+#include "cli/open.h"
+#include "cli/out.h"
+#include "cli/paths.h"
+#include "cli/query.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28 };
+
+typedef struct answer {
+    const kn_query *query;
+    ken_hit *hits;
+    size_t found;
+    ken_search_times times;
+} answer;
+
+static ken_search_options search_options(void)
+{
+    ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
+    o.k = (uint32_t)kn_opt_whole(OPT_NUMBER);
+    o.min_score = (float)kn_opt_real(OPT_MIN);
+    o.has_min_raw = kn_opt(OPT_MIN_RAW) != NULL;
+    o.min_raw = (float)kn_opt_real(OPT_MIN_RAW);
+    o.hidden = kn_opt_on(OPT_HIDDEN);
+    return o;
+}
+
+/* ---- one hit in each form ---- */
+
+static cJSON *hit_json(const ken_hit *h, size_t rank, const ken_record *r)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "rank", (double)rank);
+    kn_json_id(o, "id", h->id);
+    kn_json_real(o, "score", (double)h->score, 6);
+    kn_json_real(o, "raw", (double)h->raw, 6);
+    kn_json_path(o, "path", r->path);
+    kn_json_text(o, "object", r->object);
+    return o;
+}
+
+static void hit_csv(const ken_hit *h, size_t rank, const ken_record *r)
+{
+    printf("%zu,%llu,%.6g,%.6g,", rank, (unsigned long long)h->id, (double)h->score,
+           (double)h->raw);
+    kn_csv_field(r->path, ',');
+    kn_csv_field(r->object ? r->object : "", '\n');
+}
+
+static void hit_row(kn_table *t, const ken_hit *h, size_t rank, const ken_record *r)
+{
+    char *shown = kn_path_shown(r->path);
+    if (kn_out_mode() == OUT_TABLE) {
+        kn_table_cell(t, "%zu", rank);
+        kn_table_cell(t, "%.3f", (double)h->score);
+        kn_table_cell(t, "%s", shown);
+        kn_table_cell(t, "%s", r->object ? r->object : "");
+    } else {
+        kn_table_cell(t, "%.4f", (double)h->score);
+        kn_table_cell(t, "%s", shown);
+    }
+    kn_mem_free(shown);
+}
+
+static void hit_path(const ken_record *r)
+{
+    char *shown = kn_path_shown(r->path);
+    fputs(shown, stdout);
+    putchar(kn_opt_on(OPT_NULL) ? 0 : '\n');
+    kn_mem_free(shown);
+}
+
+/* ---- the answer ---- */
+
+static void times_json(cJSON *o, const ken_search_times *t)
+{
+    cJSON *ms = cJSON_CreateObject();
+    kn_json_real(ms, "encode", t->encode * 1e3, 5);
+    kn_json_real(ms, "search", t->search * 1e3, 5);
+    kn_json_real(ms, "total", t->total * 1e3, 5);
+    cJSON_AddItemToObject(o, "took_ms", ms);
+}
+
+static void say_hit(kn_mode mode, cJSON *hits, kn_table *t, const ken_hit *h, size_t rank,
+                    const ken_record *r)
+{
+    if (kn_opt_on(OPT_NULL) || kn_opt_on(OPT_LIST_ONLY))
+        hit_path(r);
+    else if (hits)
+        cJSON_AddItemToArray(hits, hit_json(h, rank, r));
+    else if (mode == OUT_JSONL)
+        kn_json_say_line(hit_json(h, rank, r));
+    else if (mode == OUT_CSV)
+        hit_csv(h, rank, r);
+    else
+        hit_row(t, h, rank, r);
+}
+
+/* `whole`: one JSON object with the query and the times; else a hit a line in --jsonl. */
+static int say_answer(ken *db, const answer *a, kn_mode mode, int whole)
+{
+    static const char *const columns[] = { ">rank", ">score", "~path", "object" };
+    static const char *const plain[] = { "score", "path" };
+    kn_table t = KN_TABLE(columns);
+    if (mode == OUT_PLAIN)
+        t = (kn_table)KN_TABLE(plain);
+    cJSON *hits = whole ? cJSON_CreateArray() : NULL;
+    if (mode == OUT_CSV && !hits)
+        puts("rank,id,score,raw,path,object");
+    int code = 0;
+    size_t rank = 0;
+    for (size_t i = 0; !code && i < a->found; i++) {
+        ken_record *r = NULL;
+        ken_status st = ken_get(db, a->hits[i].id, &r);
+        if (st == KEN_E_NOTFOUND)
+            continue; /* removed since by another process */
+        if (st)
+            code = kn_complain(st, ABOUT_COLLECTION, NULL);
+        else
+            say_hit(mode, hits, &t, &a->hits[i], ++rank, r);
+        ken_record_free(r);
+    }
+    kn_table_end(&t);
+    if (hits) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddItemToObject(o, "query", kn_query_json(a->query));
+        cJSON_AddItemToObject(o, "hits", hits);
+        times_json(o, &a->times);
+        mode == OUT_JSON ? kn_json_say(o) : kn_json_say_line(o);
+    }
+    return code ? code : rank ? 0 : KN_EXIT_NONE;
+}
+
+/* A term that failed in the search itself: an unknown id is wrong use, not a broken collection. */
+static int search_failed(ken_status st)
+{
+    int about_query = st == KEN_E_NOTFOUND || st == KEN_E_UNSUPPORTED;
+    return kn_complain(st, about_query ? ABOUT_INPUT : ABOUT_COLLECTION, NULL);
+}
+
+static int search(ken *db, const kn_query *q, int whole)
+{
+    ken_search_options o = search_options();
+    answer a = { .query = q, .hits = kn_mem_new(o.k, sizeof(ken_hit)) };
+    ken_status st = ken_search(db, q->terms, q->n, &o, a.hits, &a.found, &a.times);
+    kn_mode mode = kn_out_mode();
+    int code = st ? search_failed(st) : say_answer(db, &a, mode, whole || mode == OUT_JSON);
+    kn_mem_free(a.hits);
+    return code;
+}
+
+/* ---- many queries ---- */
+
+/* Each line of the file is one term, a text where nothing else is said. */
+static int search_line(ken *db, const char *line, const ken_decode_options *d)
+{
+    kn_query q;
+    int code = kn_query_parse(&q, &line, 1, d);
+    if (!code)
+        code = search(db, &q, 1);
+    kn_query_free(&q);
+    return code;
+}
+
+static int search_batch(ken *db, const char *file, const ken_decode_options *d)
+{
+    size_t len, hits = 0, failed = 0;
+    char *lines = kn_read_file(file, MAX_BATCH_FILE, &len);
+    if (!lines)
+        return kn_error("%s: %s", file, strerror(errno));
+    int code = 0;
+    for (char *line = lines, *end; line < lines + len && !ken_interrupted(); line = end + 1) {
+        end = line + strcspn(line, "\n");
+        *end = 0;
+        if (end > line && end[-1] == '\r')
+            end[-1] = 0;
+        if (!*line)
+            continue;
+        code = search_line(db, line, d);
+        hits += code == 0;
+        failed += code == KN_EXIT_WRONG;
+        if (code > KN_EXIT_SOME)
+            break;
+    }
+    kn_mem_free(lines);
+    if (code > KN_EXIT_SOME)
+        return code;
+    return ken_interrupted() ? KN_EXIT_INTERRUPTED
+           : failed          ? KN_EXIT_SOME
+           : hits            ? 0
+                             : KN_EXIT_NONE;
+}
+
+/* ---- the command ---- */
+
+static int check_numbers(void)
+{
+    long n = kn_opt_whole(OPT_NUMBER);
+    if (n < 1 || n > MAX_HITS)
+        return kn_misuse("--number %ld: expects 1 to %d", n, MAX_HITS);
+    return 0;
+}
+
+static int search_args(ken *db, const kn_args *a, const ken_decode_options *d)
+{
+    kn_query q;
+    const char **terms = kn_mem_new(a->n, sizeof *terms);
+    for (size_t i = 0; i < a->n; i++)
+        terms[i] = a->operands[i].text;
+    int code = kn_query_parse(&q, terms, a->n, d);
+    kn_mem_free(terms);
+    if (!code)
+        code = search(db, &q, 0);
+    kn_query_free(&q);
+    return code;
+}
+
+static int run(const kn_args *a)
+{
+    ken *db = NULL;
+    ken_decode_options d;
+    const char *batch = kn_opt(OPT_BATCH_FILE);
+    if (!a->n == !batch)
+        return kn_misuse(batch ? "--batch FILE holds the queries; give no other" : "no query");
+    int code = check_numbers();
+    code = code ? code : kn_decode_options(&d);
+    code = code ? code : kn_open_collection(&db, TO_READ);
+    if (code)
+        return code;
+    code = batch ? search_batch(db, batch, &d) : search_args(db, a, &d);
+    ken_close(db);
+    return code;
+}
+
+const kn_cmd kn_cmd_search = {
+    .name = "search",
+    .args = "QUERY...",
+    .summary = "find pictures by words, by likeness, or both",
+    .about =
+        "A query is made of terms.  A term is words, a picture (./a.jpg, /a.jpg, @a.jpg; @- reads\n"
+        "it from standard input) or an item (id:7).  + and - as arguments of their own add and\n"
+        "take away the next term; a number and a colon before a term are its weight; after text:\n"
+        "nothing is interpreted.  Words that follow each other are one text.\n\n"
+        "On a terminal a table, in a pipe score<TAB>path.  Status 1 if nothing is found.",
+    .examples = "ken search two parrots on a branch\tby words\n"
+                "ken \"two parrots on a branch\"\tthe same\n"
+                "ken search ./mug.jpg\tits like\n"
+                "ken search ./mug.jpg + \"in red\" - \"0.5:logo\"\tadd and take away\n"
+                "ken search \"text:16:9 monitor\"\twords that look like a weight\n"
+                "ken search -l receipts -0 | xargs -0 cp -t out\tfor other programs\n"
+                "ken search --batch queries.txt\ta query a line, a JSON line each\n",
+    .run = run,
+};

@@ -1,0 +1,65 @@
+/* cmd_tokens.c - what the text network sees of a text. */
+#include "cli/cmd.h"
+#include "cli/json.h"
+#include "cli/mem.h"
+#include "cli/open.h"
+#include "cli/out.h"
+
+#include <stdio.h>
+
+/* A row of ids: printed, or added to `all`. */
+static ken_status one(const ken_model *m, const char *text, int32_t *ids, cJSON *all)
+{
+    size_t n = 0;
+    ken_status st = ken_model_tokens(m, text, ids, &n);
+    if (!st && all) {
+        cJSON *row = cJSON_CreateArray();
+        for (size_t i = 0; i < n; i++)
+            cJSON_AddItemToArray(row, cJSON_CreateNumber(ids[i]));
+        cJSON_AddItemToArray(all, row);
+    } else if (!st) {
+        for (size_t i = 0; i < n; i++)
+            printf("%s%d", i ? " " : "", ids[i]);
+        putchar('\n');
+    }
+    return st;
+}
+
+static int run(const kn_args *a)
+{
+    kn_model m;
+    kn_mode mode = kn_out_mode();
+    if (!a->n)
+        return kn_misuse("no text");
+    int code = kn_open_text_model(&m);
+    if (code)
+        return code;
+    int32_t *ids = kn_mem_new(ken_model_get_info(m.model)->context, sizeof *ids);
+    cJSON *all = mode == OUT_JSON ? cJSON_CreateArray() : NULL;
+    for (size_t i = 0; !code && i < a->n; i++) {
+        cJSON *line = mode == OUT_JSONL ? cJSON_CreateArray() : NULL;
+        ken_status st = one(m.model, a->operands[i].text, ids, line ? line : all);
+        if (st)
+            code = kn_complain(st, ABOUT_MODEL, NULL);
+        if (line && !st)
+            kn_json_say_line(cJSON_DetachItemFromArray(line, 0));
+        cJSON_Delete(line);
+    }
+    if (all && !code)
+        kn_json_say_line(all);
+    else
+        cJSON_Delete(all);
+    kn_mem_free(ids);
+    kn_close_model(&m);
+    return code;
+}
+
+const kn_cmd kn_cmd_tokens = {
+    .name = "tokens",
+    .args = "STR...",
+    .summary = "the ids that the text network sees",
+    .about = "Start and end included, unpadded, cut to the model's longest text; a line a text.",
+    .examples = "ken tokens -m clip-b32 \"a red apple\"\t49406 320 736 3055 49407\n"
+                "ken tokens -m clip-b32 --json \"a\" \"b\"\t[[...],[...]]\n",
+    .run = run,
+};

@@ -1,0 +1,128 @@
+/* list.c - reads LISTs. */
+#include "cli/list.h"
+
+#include "cli/cmd.h"
+#include "cli/input.h"
+#include "cli/mem.h"
+#include "cli/paths.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { MAX_LIST = 1 << 30 };
+
+/* The field at *at, unquoted in place and terminated; *at is at what ended it, *end says which. */
+static char *field(char **at, char *end)
+{
+    char *start = *at, *from = start, *to = start;
+    if (*from != '"') {
+        from += strcspn(from, ",\r\n");
+        to = from;
+    } else {
+        for (from++; *from && (*from != '"' || from[1] == '"'); *to++ = *from++)
+            from += *from == '"'; /* "" is one quote */
+        if (*from != '"')
+            return NULL;
+        from++;
+        from += strcspn(from, ",\r\n");
+    }
+    *end = *from;
+    *at = from;
+    *to = 0;
+    return start;
+}
+
+int kn_csv_record(char **at, char **fields, int most)
+{
+    int n = 0;
+    for (;;) {
+        char end, *f = field(at, &end);
+        if (!f)
+            return -1;
+        if (n < most)
+            fields[n] = f;
+        n++;
+        *at += end != 0;
+        if (end == '\r' && **at == '\n')
+            (*at)++;
+        if (end != ',')
+            return n;
+    }
+}
+
+static void add(kn_list *l, char *path, char *label)
+{
+    l->paths = kn_mem_room(l->paths, l->n, &l->path_cap, sizeof *l->paths);
+    l->labels = kn_mem_room(l->labels, l->n, &l->label_cap, sizeof *l->labels);
+    l->paths[l->n] = path;
+    l->labels[l->n++] = label;
+}
+
+static int read_csv(kn_list *l, const char *path, const char *root)
+{
+    size_t len, line = 0;
+    int bad = 0;
+    char *text = kn_read_file(path, MAX_LIST, &len), *folder = kn_path_folder(path);
+    if (!text)
+        bad = kn_error("%s: %s", path, strerror(errno));
+    for (char *at = text; !bad && at < text + len;) {
+        char *f[2];
+        int n = kn_csv_record(&at, f, 2);
+        line++;
+        if (n == 1 && !*f[0])
+            continue; /* an empty line */
+        if (n != 2 || !*f[0])
+            bad = kn_error("%s: record %zu: expected path,label", path, line);
+        else if (line > 1 || strcmp(f[0], "path") || strcmp(f[1], "label"))
+            add(l, *f[0] == '/' ? kn_mem_text(f[0]) : kn_path_in(root ? root : folder, f[0]),
+                kn_mem_text(f[1]));
+    }
+    kn_mem_free(text);
+    kn_mem_free(folder);
+    return bad;
+}
+
+/* dir/LABEL/...: the label is the first folder below dir. */
+static int read_folders(kn_list *l, const char *dir)
+{
+    kn_inputs in;
+    kn_operand o = { dir, OPT_COUNT };
+    kn_args a = { .operands = &o, .n = 1 };
+    int bad = kn_inputs_collect(&in, &a);
+    for (size_t i = 0; !bad && i < in.n; i++) {
+        const char *below = in.list[i].name + in.list[i].root_len;
+        below += strspn(below, "/");
+        size_t len = strcspn(below, "/");
+        if (below[len]) /* not a file of dir itself */
+            add(l, kn_mem_text(in.list[i].name), kn_mem_textn(below, len));
+    }
+    if (!bad && in.unreadable)
+        bad = KN_EXIT_WRONG;
+    kn_inputs_free(&in);
+    return bad;
+}
+
+int kn_list_read(kn_list *l, const char *path, const char *root)
+{
+    *l = (kn_list){ 0 };
+    int bad = kn_path_is_dir(path) ? read_folders(l, path) : read_csv(l, path, root);
+    if (!bad && !l->n)
+        bad = kn_error("%s: no labelled pictures", path);
+    return bad;
+}
+
+void kn_list_free(kn_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        kn_mem_free(l->paths[i]);
+        kn_mem_free(l->labels[i]);
+    }
+    kn_mem_free(l->paths);
+    kn_mem_free(l->labels);
+    *l = (kn_list){ 0 };
+}
+
+ken_labelled kn_list_view(const kn_list *l)
+{
+    return (ken_labelled){ (const char *const *)l->paths, (const char *const *)l->labels, l->n };
+}
