@@ -14,14 +14,16 @@
 typedef struct kn_net kn_net; /* immutable once open */
 
 typedef struct kn_net_options {
-    const char *precision; /* "auto", "f32", "bf16x3", "bf16" */
-    uint32_t threads;      /* at most */
+    const char *precision; /* NULL is "auto"; "f32", "bf16x3", "bf16" */
+    uint32_t threads;      /* at most; 0: one per processor */
+    int info_only;         /* 1: for kn_net_info() alone; no tensor is touched */
 } kn_net_options;
 
 /* Maps the file.  Matrices whose stored type and layout fit the precision are used in place, others
  * are packed now.  KEN_E_MODEL missing, KEN_E_FORMAT, KEN_E_VERSION. */
 KEN_CALL ken_status kn_net_open(kn_net **out, const char *path, const kn_net_options *opts);
-/* The same from a published configuration and random weights (normal, 0.02): see kn_net_archs. */
+/* The same from a published configuration and random weights (normal, of deviation 1/sqrt(k), so
+ * that activations keep their size): see kn_net_archs.  KEN_E_NOTFOUND for an unknown name. */
 KEN_CALL ken_status kn_net_random(kn_net **out, const char *arch, uint64_t seed,
                                   const kn_net_options *opts);
 void kn_net_close(kn_net *n);
@@ -30,8 +32,11 @@ const char *const *kn_net_archs(void);
 /* All but name and path are filled; strings belong to n. */
 const ken_model_info *kn_net_info(const kn_net *n);
 const kn_prep *kn_net_prep(const kn_net *n);           /* NULL without an image network */
-const kn_tokenizer *kn_net_tokenizer(const kn_net *n); /* NULL without a text network */
-const char *kn_net_label(const kn_net *n, uint32_t i);
+const kn_tokenizer *kn_net_tokenizer(const kn_net *n); /* NULL where the file has none */
+/* Random networks only, which have no tokenizer: start, one pseudo-random id for each word, end; at
+ * most info->context of them.  0 and nothing for any other network. */
+size_t kn_net_stand_in(const kn_net *n, const char *text, int32_t *ids);
+const char *kn_net_label(const kn_net *n, uint32_t i); /* NULL for none of that number */
 float kn_net_logit_scale(const kn_net *n);
 /* 1 and the pair (a, b), or 0. */
 int kn_net_calibration(const kn_net *n, const char *kinds, float ab[2]);
