@@ -54,7 +54,8 @@ static inline size_t kn_panel_k(size_t k, kn_type type)
 }
 
 /* How the product is computed.  bf16x3: each f32 factor as a sum of two bf16,
- * hi*hi + hi*lo + lo*hi, accumulated in f32. */
+ * hi*hi + hi*lo + lo*hi, accumulated in f32; a level that gains nothing from bf16 takes the f32
+ * product of a with hi + lo instead, which is nearer the exact one. */
 typedef enum kn_math {
     KN_MATH_F32,
     KN_MATH_BF16,
@@ -185,6 +186,9 @@ typedef struct kn_kernels {
      * out + plane, out + 2 plane */
     void (*rgb_to_planes)(const uint8_t *rgb, size_t n, const float *table, float *out,
                           size_t plane);
+
+    /* peak.c.  Rounds of multiply-adds in registers; returns the operations done (two each). */
+    double (*peak)(kn_math math, size_t rounds);
 } kn_kernels;
 
 /* Bytes of the panels of an (n, k) matrix. */

@@ -1,7 +1,10 @@
 /* init.c - what level c puts into the table. */
-#include "kernels/kernels.h"
+#include "kernels/levels.h"
 
 void kn_kernels_init_c(kn_kernels *k)
 {
-    (void)k;
+    kn_gemm_c(k);
+    kn_conv_c(k);
+    kn_pack_c(k);
+    kn_peak_c(k);
 }

@@ -1,0 +1,50 @@
+/* pack.c - weights into panels. */
+#include "kernels/levels.h"
+#include "kernels/c/math.h"
+
+static size_t round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Rows past n and columns past k are zero. */
+static float weight(const float *w, size_t n, size_t k, size_t row, size_t column)
+{
+    return row < n && column < k ? w[row * k + column] : 0;
+}
+
+static void pack(const float *w, size_t n, size_t k, kn_type type, void *out)
+{
+    const size_t kp = kn_panel_k(k, type), step = type == KN_BF16 ? 2 : 1;
+    float *f = out;
+    uint16_t *h = out;
+    for (size_t p = 0; p < n; p += KN_PANEL)
+        for (size_t i = 0; i < kp; i += step)
+            for (size_t j = 0; j < KN_PANEL; j++)
+                for (size_t e = 0; e < step; e++) {
+                    const float x = weight(w, n, k, p + j, i + e);
+                    if (type == KN_F32)
+                        *f++ = x;
+                    else
+                        *h++ = type == KN_BF16 ? to_bf16(x) : to_f16(x);
+                }
+}
+
+static void pack_lo(const float *w, size_t n, size_t k, void *out)
+{
+    uint16_t *h = out;
+    const size_t kp = round_up(k, KN_PANEL_K);
+    for (size_t p = 0; p < n; p += KN_PANEL)
+        for (size_t i = 0; i < kp; i += 2)
+            for (size_t j = 0; j < KN_PANEL; j++)
+                for (size_t e = 0; e < 2; e++) {
+                    const float x = weight(w, n, k, p + j, i + e);
+                    *h++ = to_bf16(x - from_bf16(to_bf16(x)));
+                }
+}
+
+void kn_pack_c(kn_kernels *k)
+{
+    k->pack = pack;
+    k->pack_lo = pack_lo;
+}
