@@ -26,15 +26,15 @@ typedef struct walk {
     int no_command; /* `--` stood before the first operand */
 } walk;
 
-static void add_operand(kn_args *a, const char *text, kn_opt_id id)
+static void add_operand(cli_args *a, const char *text, cli_opt_id id)
 {
-    a->operands = kn_mem_room(a->operands, a->n, &a->cap, sizeof *a->operands);
-    a->operands[a->n++] = (kn_operand){ text, id };
+    a->operands = cli_mem_room(a->operands, a->n, &a->cap, sizeof *a->operands);
+    a->operands[a->n++] = (cli_operand){ text, id };
 }
 
 static void add_flag(walk *w, flag f)
 {
-    w->flags = kn_mem_room(w->flags, w->n, &w->cap, sizeof *w->flags);
+    w->flags = cli_mem_room(w->flags, w->n, &w->cap, sizeof *w->flags);
     w->flags[w->n++] = f;
 }
 
@@ -43,24 +43,24 @@ static const char *following(walk *w, const char *given)
 {
     if (w->at + 1 < w->argc)
         return w->argv[++w->at];
-    kn_misuse("%s needs a value", given);
+    cli_misuse("%s needs a value", given);
     return NULL;
 }
 
-static int long_flag(walk *w, kn_args *a, const char *arg)
+static int long_flag(walk *w, cli_args *a, const char *arg)
 {
     const char *equals = strchr(arg, '=');
     flag f = { .given = arg, .name = arg + 2 };
     f.len = equals ? (size_t)(equals - f.name) : strlen(f.name);
     f.value = equals ? equals + 1 : NULL;
-    kn_opt_id id = kn_option_find(f.name, f.len, CMD_COUNT);
+    cli_opt_id id = cli_option_find(f.name, f.len, CMD_COUNT);
     if (id == OPT_COUNT)
-        return kn_misuse("unknown flag %s", arg);
+        return cli_misuse("unknown flag %s", arg);
     if (id == OPT_COLOR && !equals)
         f.value = "always"; /* the only flag whose value may be left out */
-    else if (kn_option_has_value(id) && !equals && !(f.value = following(w, arg)))
-        return KN_EXIT_WRONG;
-    if (kn_options[id].type == OPT_OPERAND)
+    else if (cli_option_has_value(id) && !equals && !(f.value = following(w, arg)))
+        return CLI_EXIT_WRONG;
+    if (cli_options[id].type == OPT_OPERAND)
         add_operand(a, f.value, id);
     add_flag(w, f);
     return 0;
@@ -70,21 +70,21 @@ static int long_flag(walk *w, kn_args *a, const char *arg)
 static int letters(walk *w, const char *arg)
 {
     for (const char *c = arg + 1; *c; c++) {
-        kn_opt_id id = kn_option_letter(*c, CMD_COUNT);
+        cli_opt_id id = cli_option_letter(*c, CMD_COUNT);
         if (id == OPT_COUNT)
-            return kn_misuse("unknown flag -%c in %s", *c, arg);
+            return cli_misuse("unknown flag -%c in %s", *c, arg);
         flag f = { .given = arg, .letter = *c };
-        if (kn_option_has_value(id)) {
+        if (cli_option_has_value(id)) {
             f.value = c[1] ? c + 1 : following(w, arg);
             add_flag(w, f);
-            return f.value ? 0 : KN_EXIT_WRONG;
+            return f.value ? 0 : CLI_EXIT_WRONG;
         }
         add_flag(w, f);
     }
     return 0;
 }
 
-static int collect(walk *w, kn_args *a)
+static int collect(walk *w, cli_args *a)
 {
     int bad = 0, flags = 1;
     for (w->at = 1; !bad && w->at < w->argc; w->at++) {
@@ -103,12 +103,12 @@ static int collect(walk *w, kn_args *a)
     return bad;
 }
 
-static void take_command(kn_args *a, const walk *w)
+static void take_command(cli_args *a, const walk *w)
 {
     a->cmd = CMD_SEARCH;
-    if (w->no_command || !a->n || a->operands[0].flag != OPT_COUNT)
+    if (w->no_command || (a->n && a->operands[0].flag != OPT_COUNT))
         return;
-    kn_cmd_id id = kn_cmd_find(a->operands[0].text);
+    cli_cmd_id id = a->n ? cli_cmd_find(a->operands[0].text) : CMD_COUNT;
     a->implied = id == CMD_COUNT;
     if (a->implied)
         return;
@@ -116,38 +116,39 @@ static void take_command(kn_args *a, const walk *w)
     memmove(a->operands, a->operands + 1, --a->n * sizeof *a->operands);
 }
 
-static int bind_flag(const flag *f, kn_cmd_id cmd)
+static int bind_flag(const flag *f, cli_cmd_id cmd)
 {
-    kn_opt_id id = f->name ? kn_option_find(f->name, f->len, cmd) : kn_option_letter(f->letter, cmd);
+    cli_opt_id id =
+        f->name ? cli_option_find(f->name, f->len, cmd) : cli_option_letter(f->letter, cmd);
     if (id == OPT_COUNT)
-        return kn_misuse("%s is not a flag of `ken %s`", f->given, kn_commands[cmd]->name);
-    if (kn_options[id].type == OPT_OPERAND)
+        return cli_misuse("%s is not a flag of `ken %s`", f->given, cli_commands[cmd]->name);
+    if (cli_options[id].type == OPT_OPERAND)
         return 0;
-    char *origin = kn_mem_textf("--%s", kn_options[id].name);
-    const char *why = kn_option_set(id, f->value ? f->value : "true", LAYER_FLAG, origin);
-    kn_mem_free(origin);
-    return why ? kn_misuse("--%s %s: %s%s", kn_options[id].name, f->value ? f->value : "",
-                           why == kn_options[id].choices ? "expects one of " : "", why)
+    char *origin = cli_mem_textf("--%s", cli_options[id].name);
+    const char *why = cli_option_set(id, f->value ? f->value : "true", LAYER_FLAG, origin);
+    cli_mem_free(origin);
+    return why ? cli_misuse("--%s %s: %s%s", cli_options[id].name, f->value ? f->value : "",
+                            why == cli_options[id].choices ? "expects one of " : "", why)
                : 0;
 }
 
-int kn_args_parse(kn_args *a, int argc, char **argv)
+int cli_args_parse(cli_args *a, int argc, char **argv)
 {
     walk w = { .argv = argv, .argc = argc };
-    *a = (kn_args){ .cmd = CMD_COUNT };
+    *a = (cli_args){ .cmd = CMD_COUNT };
     int bad = collect(&w, a);
     if (!bad) {
         take_command(a, &w);
-        kn_say_command(kn_commands[a->cmd]->name);
+        cli_say_command(cli_commands[a->cmd]->name);
     }
     for (size_t i = 0; !bad && i < w.n; i++)
         bad = bind_flag(&w.flags[i], a->cmd);
-    kn_mem_free(w.flags);
+    cli_mem_free(w.flags);
     return bad;
 }
 
-void kn_args_free(kn_args *a)
+void cli_args_free(cli_args *a)
 {
-    kn_mem_free(a->operands);
-    *a = (kn_args){ 0 };
+    cli_mem_free(a->operands);
+    *a = (cli_args){ 0 };
 }

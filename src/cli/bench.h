@@ -6,7 +6,7 @@
 #include "cli/cmd.h"
 #include "ken.h"
 
-typedef struct kn_case {
+typedef struct cli_case {
     const char *bench, *arch, *precision, *part;
     size_t batch;
     double per_second, ms;
@@ -14,27 +14,28 @@ typedef struct kn_case {
     double peak;   /* of the machine, operations a second */
     double gbytes; /* weights read a second, in 1e9 bytes; 0 where it does not apply */
     double share;  /* of the whole, < 0 where it does not apply */
-} kn_case;
+} cli_case;
 
-#define KN_CASE { .share = -1 }
+#define CLI_CASE \
+    { .share = -1 }
 
-typedef ken_status (*kn_work)(void *cookie);
+typedef ken_status (*cli_work)(void *cookie);
 
 /* The least seconds of one call of work in --seconds and at least three calls, after two to warm
  * up.  *peak (may be NULL) is the machine's best in turns with it. */
-KEN_CALL ken_status kn_bench_best(kn_work work, void *cookie, const char *precision, double *best,
-                                  double *peak);
-void kn_bench_say(const kn_case *c);
+KEN_CALL ken_status cli_bench_best(cli_work work, void *cookie, const char *precision, double *best,
+                                   double *peak);
+void cli_bench_say(const cli_case *c);
 
-uint32_t kn_bench_threads(void);
+uint32_t cli_bench_threads(void);
 
 /* --model, or a random --arch.  0 or the exit status. */
-int kn_bench_model(ken_model **out);
+int cli_bench_model(ken_model **out);
 
-int kn_bench_encode(const kn_args *a);
-int kn_bench_text(const kn_args *a);
-int kn_bench_preprocess(const kn_args *a);
-int kn_bench_pipeline(const kn_args *a);
-int kn_bench_cold(const kn_args *a);
+int cli_bench_encode(const cli_args *a);
+int cli_bench_text(const cli_args *a);
+int cli_bench_preprocess(const cli_args *a);
+int cli_bench_pipeline(const cli_args *a);
+int cli_bench_cold(const cli_args *a);
 
 #endif

@@ -32,26 +32,26 @@ static int run(const char *const *argv, child *c)
     pid_t pid;
     posix_spawn_file_actions_t fa;
     if (pipe2(pipes, O_CLOEXEC))
-        return kn_error("pipe: %s", strerror(errno));
+        return cli_error("pipe: %s", strerror(errno));
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_adddup2(&fa, pipes[1], STDOUT_FILENO);
-    double start = kn_now();
+    double start = cli_now();
     int err = posix_spawnp(&pid, argv[0], &fa, NULL, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&fa);
     close(pipes[1]);
     if (err) {
         close(pipes[0]);
-        return kn_error("%s: %s", argv[0], strerror(err));
+        return cli_error("%s: %s", argv[0], strerror(err));
     }
     size_t n = 0;
-    c->out = kn_mem_new(MAX_ANSWER + 1, 1);
+    c->out = cli_mem_new(MAX_ANSWER + 1, 1);
     for (ssize_t got; n < MAX_ANSWER && (got = read(pipes[0], c->out + n, MAX_ANSWER - n)) > 0;)
         n += (size_t)got;
     close(pipes[0]);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    c->seconds = kn_now() - start;
-    return WIFEXITED(status) && WEXITSTATUS(status) <= 1 ? 0 : KN_EXIT_WRONG;
+    c->seconds = cli_now() - start;
+    return WIFEXITED(status) && WEXITSTATUS(status) <= 1 ? 0 : CLI_EXIT_WRONG;
 }
 
 typedef struct parts {
@@ -89,7 +89,7 @@ static int turn(const char *self, const char *query, const char *db, parts *p)
             least(&p->scan, answer ? took(answer, "search") : 1e30);
             cJSON_Delete(answer);
         }
-        kn_mem_free(c.out);
+        cli_mem_free(c.out);
     }
     return bad;
 }
@@ -100,39 +100,41 @@ static void say(const parts *p)
         const char *name;
         double seconds;
     } rows[] = {
-        { "true", p->none },      { "start", p->start },
-        { "encode", p->encode },  { "search", p->scan },
+        { "true", p->none },
+        { "start", p->start },
+        { "encode", p->encode },
+        { "search", p->scan },
         { "rest", p->search - p->start - p->encode - p->scan },
         { "total", p->search },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        kn_case c = KN_CASE;
+        cli_case c = CLI_CASE;
         c.bench = "cold";
         c.part = rows[i].name;
         c.batch = 1;
         c.ms = rows[i].seconds * 1e3;
         c.per_second = rows[i].seconds > 0 ? 1 / rows[i].seconds : 0;
         c.share = rows[i].seconds / p->search;
-        kn_bench_say(&c);
+        cli_bench_say(&c);
     }
 }
 
-int kn_bench_cold(const kn_args *a)
+int cli_bench_cold(const cli_args *a)
 {
     parts p = { 1e30, 1e30, 1e30, 1e30, 1e30 };
     const char *query = a->n > 1 ? a->operands[1].text : "a red apple";
-    char self[4096], *db = kn_collection_dir();
+    char self[4096], *db = cli_collection_dir();
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    int bad = n < 0 ? kn_error("/proc/self/exe: %s", strerror(errno)) : 0;
-    double start = kn_now();
+    int bad = n < 0 ? cli_error("/proc/self/exe: %s", strerror(errno)) : 0;
+    double start = cli_now();
     self[n < 0 ? 0 : n] = 0;
-    for (int i = 0; !bad && (i < 5 || kn_now() - start < kn_opt_real(OPT_SECONDS)); i++) {
+    for (int i = 0; !bad && (i < 5 || cli_now() - start < cli_opt_real(OPT_SECONDS)); i++) {
         bad = turn(self, query, db, &p);
         if (ken_interrupted())
-            bad = KN_EXIT_INTERRUPTED;
+            bad = CLI_EXIT_INTERRUPTED;
     }
     if (!bad)
         say(&p);
-    kn_mem_free(db);
+    cli_mem_free(db);
     return bad;
 }

@@ -33,14 +33,14 @@ static ken_status encode_texts(void *cookie)
 /* Noise of the network's own size: nothing to resize, nothing to compress. */
 static ken_status make_image(ken_image **out, uint32_t h, uint32_t w, uint32_t seed)
 {
-    uint8_t *rgb = kn_mem_new((size_t)h * w, 3);
+    uint8_t *rgb = cli_mem_new((size_t)h * w, 3);
     uint32_t x = seed * 2654435761u + 1;
     for (size_t i = 0; i < (size_t)h * w * 3; i++) {
         x = x * 1664525u + 1013904223u; /* Numerical Recipes' generator */
         rgb[i] = (uint8_t)(x >> 24);
     }
     ken_status st = ken_image_from_rgb(out, rgb, w, h, (size_t)w * 3);
-    kn_mem_free(rgb);
+    cli_mem_free(rgb);
     return st;
 }
 
@@ -48,9 +48,9 @@ static ken_status fill(load *l, int texts)
 {
     const ken_model_info *info = ken_model_get_info(l->m);
     ken_status st = KEN_OK;
-    l->vectors = kn_mem_new(l->batch * info->dim, sizeof *l->vectors);
-    l->imgs = kn_mem_new(l->batch, sizeof *l->imgs);
-    l->texts = kn_mem_new(l->batch, sizeof *l->texts);
+    l->vectors = cli_mem_new(l->batch * info->dim, sizeof *l->vectors);
+    l->imgs = cli_mem_new(l->batch, sizeof *l->imgs);
+    l->texts = cli_mem_new(l->batch, sizeof *l->texts);
     for (size_t i = 0; !st && i < l->batch; i++) {
         l->texts[i] = CAPTION;
         if (!texts)
@@ -63,9 +63,9 @@ static void release(load *l)
 {
     for (size_t i = 0; l->imgs && i < l->batch; i++)
         ken_image_free(l->imgs[i]);
-    kn_mem_free(l->imgs);
-    kn_mem_free(l->texts);
-    kn_mem_free(l->vectors);
+    cli_mem_free(l->imgs);
+    cli_mem_free(l->texts);
+    cli_mem_free(l->vectors);
 }
 
 /* Multiply-adds of one item; for texts also the weights they pass: with one token each weight is
@@ -78,9 +78,9 @@ static ken_status count(const ken_model *m, int texts, double *macs, double *wei
         *macs = ken_model_image_macs(m);
         return KEN_OK;
     }
-    int32_t *ids = kn_mem_new(ken_model_get_info(m)->context, sizeof *ids);
+    int32_t *ids = cli_mem_new(ken_model_get_info(m)->context, sizeof *ids);
     ken_status st = ken_model_tokens(m, CAPTION, ids, &n);
-    kn_mem_free(ids);
+    cli_mem_free(ids);
     *macs = ken_model_text_macs(m, n);
     *weights = ken_model_text_macs(m, 1);
     return st;
@@ -95,13 +95,13 @@ static ken_status one(const ken_model *m, int texts, size_t batch)
 {
     const ken_model_info *info = ken_model_get_info(m);
     load l = { .m = m, .batch = batch };
-    kn_case c = KN_CASE;
+    cli_case c = CLI_CASE;
     double best, macs = 0, weights;
     ken_status st = fill(&l, texts);
     if (!st)
         st = count(m, texts, &macs, &weights);
     if (!st)
-        st = kn_bench_best(texts ? encode_texts : encode, &l, info->precision, &best, &c.peak);
+        st = cli_bench_best(texts ? encode_texts : encode, &l, info->precision, &best, &c.peak);
     if (!st) {
         c.bench = texts ? "text" : "encode";
         c.arch = info->arch;
@@ -111,7 +111,7 @@ static ken_status one(const ken_model *m, int texts, size_t batch)
         c.per_second = (double)batch / best;
         c.flops = 2 * macs * (double)batch;
         c.gbytes = weights * bytes_of(info->precision) / best * 1e-9;
-        kn_bench_say(&c);
+        cli_bench_say(&c);
     }
     release(&l);
     return st;
@@ -120,30 +120,30 @@ static ken_status one(const ken_model *m, int texts, size_t batch)
 static int each_batch(int texts)
 {
     ken_model *m = NULL;
-    const char *list = kn_opt(OPT_BATCH);
-    int code = kn_bench_model(&m);
+    const char *list = cli_opt(OPT_BATCH);
+    int code = cli_bench_model(&m);
     ken_status st = KEN_OK;
     while (!code && !st && *list) {
         char *end;
         long n = strtol(list, &end, 10);
         if (end == list || n < 1 || n > MAX_BATCH || (*end && *end != ','))
-            code = kn_misuse("--batch %s: expects numbers from 1 to %d", kn_opt(OPT_BATCH),
-                             MAX_BATCH);
+            code = cli_misuse("--batch %s: expects numbers from 1 to %d", cli_opt(OPT_BATCH),
+                              MAX_BATCH);
         else
             st = one(m, texts, (size_t)n);
         list = *end ? end + 1 : end;
     }
     ken_model_close(m);
-    return st ? kn_complain(st, ABOUT_MODEL, NULL) : code;
+    return st ? cli_complain(st, ABOUT_MODEL, NULL) : code;
 }
 
-int kn_bench_encode(const kn_args *a)
+int cli_bench_encode(const cli_args *a)
 {
     (void)a;
     return each_batch(0);
 }
 
-int kn_bench_text(const kn_args *a)
+int cli_bench_text(const cli_args *a)
 {
     (void)a;
     return each_batch(1);

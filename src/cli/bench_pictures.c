@@ -32,41 +32,41 @@ static ken_status fit(void *cookie)
 
 static int preprocess_file(fitting *f, const char *path)
 {
-    kn_case c = KN_CASE;
+    cli_case c = CLI_CASE;
     double best;
-    f->bytes = kn_read_file(path, KN_MAX_FILE, &f->len);
+    f->bytes = cli_read_file(path, CLI_MAX_FILE, &f->len);
     if (!f->bytes)
-        return kn_error("%s: %s", path, strerror(errno));
-    ken_status st = kn_bench_best(fit, f, NULL, &best, NULL);
-    kn_mem_free(f->bytes);
+        return cli_error("%s: %s", path, strerror(errno));
+    ken_status st = cli_bench_best(fit, f, NULL, &best, NULL);
+    cli_mem_free(f->bytes);
     if (st)
-        return kn_complain(st, ABOUT_INPUT, path);
+        return cli_complain(st, ABOUT_INPUT, path);
     c.bench = "preprocess";
     c.arch = ken_model_get_info(f->m)->arch;
-    c.part = kn_path_name(path);
+    c.part = cli_path_name(path);
     c.batch = 1;
     c.ms = best * 1e3;
     c.per_second = 1 / best;
-    kn_bench_say(&c);
+    cli_bench_say(&c);
     return 0;
 }
 
-int kn_bench_preprocess(const kn_args *a)
+int cli_bench_preprocess(const cli_args *a)
 {
     fitting f = { 0 };
     ken_model *m = NULL;
     if (a->n < 2)
-        return kn_misuse("bench preprocess needs files");
-    int code = kn_decode_options(&f.decode);
-    code = code ? code : kn_bench_model(&m);
+        return cli_misuse("bench preprocess needs files");
+    int code = cli_decode_options(&f.decode);
+    code = code ? code : cli_bench_model(&m);
     if (code)
         return code;
     const ken_model_info *info = ken_model_get_info(m);
     f.m = m;
-    f.out = kn_mem_new((size_t)3 * info->input[0] * info->input[1], sizeof *f.out);
+    f.out = cli_mem_new((size_t)3 * info->input[0] * info->input[1], sizeof *f.out);
     for (size_t i = 1; !code && i < a->n; i++)
         code = preprocess_file(&f, a->operands[i].text);
-    kn_mem_free(f.out);
+    cli_mem_free(f.out);
     ken_model_close(m);
     return code;
 }
@@ -78,7 +78,7 @@ enum { CHUNK = 32, PARTS = 3 };
 typedef struct pipeline {
     const ken_model *m;
     ken_decode_options decode;
-    kn_inputs in;
+    cli_inputs in;
     size_t pictures;
     float *vectors, *pixels;
     double seconds[PARTS]; /* decode, fit, encode */
@@ -96,14 +96,14 @@ static ken_status chunk(pipeline *p, size_t from, size_t to)
     for (size_t i = from; i < to; i++)
         if (p->in.list[i].image)
             imgs[n++] = p->in.list[i].image;
-    double start = kn_now();
+    double start = cli_now();
     for (size_t i = 0; !st && i < n; i++)
         st = ken_model_preprocess(p->m, imgs[i], p->pixels);
-    double fitted = (kn_now() - start) / kn_bench_threads();
-    start = kn_now();
+    double fitted = (cli_now() - start) / cli_bench_threads();
+    start = cli_now();
     if (!st && n)
         st = ken_model_embed(p->m, imgs, n, p->vectors);
-    double embedded = kn_now() - start;
+    double embedded = cli_now() - start;
     p->seconds[1] += fitted;
     p->seconds[2] += embedded > fitted ? embedded - fitted : 0;
     p->pictures += n;
@@ -117,11 +117,11 @@ static ken_status pass(pipeline *p)
     memset(p->seconds, 0, sizeof p->seconds);
     for (size_t from = 0; !st && from < p->in.n && !ken_interrupted();) {
         size_t to = from + CHUNK < p->in.n ? from + CHUNK : p->in.n;
-        double start = kn_now();
-        to = kn_inputs_decode(&p->in, from, to, &p->decode);
-        p->seconds[0] += kn_now() - start;
+        double start = cli_now();
+        to = cli_inputs_decode(&p->in, from, to, &p->decode);
+        p->seconds[0] += cli_now() - start;
         st = chunk(p, from, to);
-        kn_inputs_drop(&p->in, from, to);
+        cli_inputs_drop(&p->in, from, to);
         from = to;
     }
     return st;
@@ -132,7 +132,7 @@ static void say(const pipeline *p, const double *best, double sum)
     const ken_model_info *info = ken_model_get_info(p->m);
     for (int i = 0; i <= PARTS; i++) {
         double s = i < PARTS ? best[i] : sum;
-        kn_case c = KN_CASE;
+        cli_case c = CLI_CASE;
         c.bench = "pipeline";
         c.arch = info->arch;
         c.precision = info->precision;
@@ -142,8 +142,8 @@ static void say(const pipeline *p, const double *best, double sum)
         c.per_second = (double)p->pictures / s;
         c.share = s / sum;
         c.flops = i >= PARTS - 1 ? 2 * ken_model_image_macs(p->m) : 0;
-        c.peak = ken_peak_flops(info->precision, kn_bench_threads());
-        kn_bench_say(&c);
+        c.peak = ken_peak_flops(info->precision, cli_bench_threads());
+        cli_bench_say(&c);
     }
 }
 
@@ -161,35 +161,35 @@ static int run(pipeline *p)
         }
     }
     if (ken_interrupted())
-        return KN_EXIT_INTERRUPTED;
+        return CLI_EXIT_INTERRUPTED;
     if (st)
-        return kn_complain(st, ABOUT_MODEL, NULL);
+        return cli_complain(st, ABOUT_MODEL, NULL);
     if (!p->pictures)
-        return kn_error("no pictures");
+        return cli_error("no pictures");
     say(p, best, least);
     return 0;
 }
 
-int kn_bench_pipeline(const kn_args *a)
+int cli_bench_pipeline(const cli_args *a)
 {
     pipeline p = { 0 };
     ken_model *m = NULL;
-    kn_args files = { .operands = a->operands + 1, .n = a->n - 1 };
+    cli_args files = { .operands = a->operands + 1, .n = a->n - 1 };
     if (a->n < 2)
-        return kn_misuse("bench pipeline needs a folder");
-    int code = kn_decode_options(&p.decode);
-    code = code ? code : kn_inputs_collect(&p.in, &files);
-    code = code ? code : kn_bench_model(&m);
+        return cli_misuse("bench pipeline needs a folder");
+    int code = cli_decode_options(&p.decode);
+    code = code ? code : cli_inputs_collect(&p.in, &files);
+    code = code ? code : cli_bench_model(&m);
     if (!code) {
         const ken_model_info *info = ken_model_get_info(m);
         p.m = m;
-        p.vectors = kn_mem_new(CHUNK * (size_t)info->dim, sizeof *p.vectors);
-        p.pixels = kn_mem_new((size_t)3 * info->input[0] * info->input[1], sizeof *p.pixels);
+        p.vectors = cli_mem_new(CHUNK * (size_t)info->dim, sizeof *p.vectors);
+        p.pixels = cli_mem_new((size_t)3 * info->input[0] * info->input[1], sizeof *p.pixels);
         code = run(&p);
     }
-    kn_mem_free(p.vectors);
-    kn_mem_free(p.pixels);
-    kn_inputs_free(&p.in);
+    cli_mem_free(p.vectors);
+    cli_mem_free(p.pixels);
+    cli_inputs_free(&p.in);
     ken_model_close(m);
     return code;
 }

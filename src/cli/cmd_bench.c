@@ -11,32 +11,32 @@
 #include <string.h>
 #include <unistd.h>
 
-uint32_t kn_bench_threads(void)
+uint32_t cli_bench_threads(void)
 {
-    long n = kn_opt_whole(OPT_THREADS);
+    long n = cli_opt_whole(OPT_THREADS);
     return (uint32_t)(n > 0 ? n : sysconf(_SC_NPROCESSORS_ONLN));
 }
 
-ken_status kn_bench_best(kn_work work, void *cookie, const char *precision, double *best,
-                         double *peak)
+ken_status cli_bench_best(cli_work work, void *cookie, const char *precision, double *best,
+                          double *peak)
 {
     ken_status st = work(cookie);
-    double start = kn_now(), looked = 0;
+    double start = cli_now(), looked = 0;
     if (!st)
         st = work(cookie);
     *best = 1e30;
     if (peak)
         *peak = 0;
-    for (int n = 0; !st && (n < 3 || kn_now() - start < kn_opt_real(OPT_SECONDS)); n++) {
-        double now = kn_now();
+    for (int n = 0; !st && (n < 3 || cli_now() - start < cli_opt_real(OPT_SECONDS)); n++) {
+        double now = cli_now();
         if (peak && now - looked > 0.5) { /* the machine's speed drifts: look again and again */
-            double p = ken_peak_flops(precision, kn_bench_threads());
+            double p = ken_peak_flops(precision, cli_bench_threads());
             *peak = p > *peak ? p : *peak;
-            looked = kn_now();
+            looked = cli_now();
         }
-        now = kn_now();
+        now = cli_now();
         st = work(cookie);
-        now = kn_now() - now;
+        now = cli_now() - now;
         *best = now < *best ? now : *best;
         if (ken_interrupted())
             return KEN_E_CANCELED;
@@ -44,33 +44,33 @@ ken_status kn_bench_best(kn_work work, void *cookie, const char *precision, doub
     return st;
 }
 
-static void say_json(const kn_case *c)
+static void say_json(const cli_case *c)
 {
     cJSON *o = cJSON_CreateObject();
-    kn_json_text(o, "bench", c->bench);
+    cli_json_text(o, "bench", c->bench);
     if (c->part)
-        kn_json_text(o, "part", c->part);
-    kn_json_text(o, "arch", c->arch);
+        cli_json_text(o, "part", c->part);
+    cli_json_text(o, "arch", c->arch);
     cJSON_AddNumberToObject(o, "batch", (double)c->batch);
-    kn_json_text(o, "precision", c->precision);
-    cJSON_AddNumberToObject(o, "threads", kn_bench_threads());
-    kn_json_text(o, "level", ken_cpu_level());
-    kn_json_real(o, "per_second", c->per_second, 5);
-    kn_json_real(o, "ms", c->ms, 5);
+    cli_json_text(o, "precision", c->precision);
+    cJSON_AddNumberToObject(o, "threads", cli_bench_threads());
+    cli_json_text(o, "level", ken_cpu_level());
+    cli_json_real(o, "per_second", c->per_second, 5);
+    cli_json_real(o, "ms", c->ms, 5);
     if (c->flops > 0 && c->peak > 0)
-        kn_json_real(o, "peak_fraction", c->flops / (c->ms * 1e-3) / c->peak, 4);
+        cli_json_real(o, "peak_fraction", c->flops / (c->ms * 1e-3) / c->peak, 4);
     else
         cJSON_AddNullToObject(o, "peak_fraction");
     if (c->gbytes > 0)
-        kn_json_real(o, "weights_gb_per_second", c->gbytes, 4);
+        cli_json_real(o, "weights_gb_per_second", c->gbytes, 4);
     if (c->share >= 0)
-        kn_json_real(o, "share", c->share, 4);
-    kn_json_say_line(o);
+        cli_json_real(o, "share", c->share, 4);
+    cli_json_say_line(o);
 }
 
-void kn_bench_say(const kn_case *c)
+void cli_bench_say(const cli_case *c)
 {
-    kn_mode mode = kn_out_mode();
+    cli_mode mode = cli_out_mode();
     if (mode == OUT_JSON || mode == OUT_JSONL) {
         say_json(c);
         fflush(stdout);
@@ -90,41 +90,43 @@ void kn_bench_say(const kn_case *c)
     fflush(stdout);
 }
 
-int kn_bench_model(ken_model **out)
+int cli_bench_model(ken_model **out)
 {
-    ken_model_options o = kn_model_options();
-    const char *name = kn_opt(OPT_MODEL), *arch = kn_opt(OPT_ARCH);
+    ken_model_options o = cli_model_options();
+    const char *name = cli_opt(OPT_MODEL), *arch = cli_opt(OPT_ARCH);
     ken_status st;
-    if (name && kn_opt_layer(OPT_MODEL) >= kn_opt_layer(OPT_ARCH))
+    if (name && cli_opt_layer(OPT_MODEL) >= cli_opt_layer(OPT_ARCH))
         st = ken_model_open(out, name, &o);
     else
-        st = ken_model_random(out, name = arch, (uint64_t)kn_opt_whole(OPT_SEED), &o);
+        st = ken_model_random(out, name = arch, (uint64_t)cli_opt_whole(OPT_SEED), &o);
     if (st == KEN_E_NOTFOUND && name == arch) {
-        kn_error("%s: no such architecture; there are:", arch);
+        cli_error("%s: no such architecture; there are:", arch);
         for (const char *const *a = ken_model_archs(); *a; a++)
             fprintf(stderr, "     %s\n", *a);
-        return KN_EXIT_WRONG;
+        return CLI_EXIT_WRONG;
     }
-    return st ? kn_complain(st, ABOUT_MODEL, name) : 0;
+    return st ? cli_complain(st, ABOUT_MODEL, name) : 0;
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
     static const struct {
         const char *name;
-        int (*run)(const kn_args *a);
+        int (*run)(const cli_args *a);
     } benches[] = {
-        { "encode", kn_bench_encode },     { "text", kn_bench_text },
-        { "preprocess", kn_bench_preprocess }, { "pipeline", kn_bench_pipeline },
-        { "cold", kn_bench_cold },
+        { "encode", cli_bench_encode },
+        { "text", cli_bench_text },
+        { "preprocess", cli_bench_preprocess },
+        { "pipeline", cli_bench_pipeline },
+        { "cold", cli_bench_cold },
     };
     for (size_t i = 0; a->n && i < sizeof benches / sizeof *benches; i++)
         if (!strcmp(benches[i].name, a->operands[0].text))
             return benches[i].run(a);
-    return kn_misuse("bench what?  encode, text, preprocess, pipeline or cold");
+    return cli_misuse("bench what?  encode, text, preprocess, pipeline or cold");
 }
 
-const kn_cmd kn_cmd_bench = {
+const cli_cmd cli_cmd_bench = {
     .name = "bench",
     .args = "encode | text | preprocess FILE... | pipeline DIR | cold",
     .summary = "speed of this machine, as shares of what it could do",

@@ -20,8 +20,8 @@ static void on_problem(const char *where, const char *what, void *cookie)
         return;
     }
     cJSON *o = cJSON_CreateObject();
-    kn_json_text(o, "where", where);
-    kn_json_text(o, "what", what);
+    cli_json_text(o, "where", where);
+    cli_json_text(o, "what", what);
     cJSON_AddItemToArray(p->list, o);
 }
 
@@ -32,28 +32,28 @@ static int report(problems *p, ken_status st)
         cJSON *o = cJSON_CreateObject();
         cJSON_AddBoolToObject(o, "ok", ok);
         cJSON_AddItemToObject(o, "problems", p->list);
-        kn_json_say(o);
+        cli_json_say(o);
     } else if (ok) {
         puts("ok");
     }
-    return ok ? 0 : KN_EXIT_COLLECTION;
+    return ok ? 0 : CLI_EXIT_COLLECTION;
 }
 
-static int check(const kn_args *a)
+static int check(const cli_args *a)
 {
     ken *db = NULL;
     problems p = { 0 };
     if (a->n)
-        return kn_misuse("check takes no argument %s", a->operands[0].text);
-    int code = kn_open_collection(&db, TO_READ);
+        return cli_misuse("check takes no argument %s", a->operands[0].text);
+    int code = cli_open_collection(&db, TO_READ);
     if (code)
         return code;
-    if (kn_out_mode() == OUT_JSON || kn_out_mode() == OUT_JSONL)
+    if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL)
         p.list = cJSON_CreateArray();
     ken_status st = ken_check(db, on_problem, &p);
     if (st && st != KEN_E_CORRUPT) {
         cJSON_Delete(p.list);
-        code = kn_complain(st, ABOUT_COLLECTION, NULL);
+        code = cli_complain(st, ABOUT_COLLECTION, NULL);
     } else {
         code = report(&p, st);
     }
@@ -61,7 +61,7 @@ static int check(const kn_args *a)
     return code;
 }
 
-const kn_cmd kn_cmd_check = {
+const cli_cmd cli_cmd_check = {
     .name = "check",
     .args = "",
     .summary = "verify every invariant of the collection, slowly",

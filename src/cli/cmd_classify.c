@@ -20,9 +20,9 @@
 enum { CHUNK = 32, MAX_LABEL_FILE = 1 << 26 };
 
 typedef struct classify {
-    kn_model m;
+    cli_model m;
     ken_decode_options decode;
-    kn_inputs in;
+    cli_inputs in;
     char **labels;
     size_t n, cap, dim;
     int zero_shot;
@@ -43,8 +43,8 @@ static void add_label(classify *c, const char *s, size_t len)
         s++, len--;
     if (!len)
         return;
-    c->labels = kn_mem_room(c->labels, c->n, &c->cap, sizeof *c->labels);
-    c->labels[c->n++] = kn_mem_textn(s, len);
+    c->labels = cli_mem_room(c->labels, c->n, &c->cap, sizeof *c->labels);
+    c->labels[c->n++] = cli_mem_textn(s, len);
 }
 
 static void split(classify *c, const char *s, const char *at)
@@ -58,19 +58,19 @@ static void split(classify *c, const char *s, const char *at)
 
 static int read_labels(classify *c)
 {
-    const char *list = kn_opt(OPT_LABELS), *file = kn_opt(OPT_LABELS_FROM);
+    const char *list = cli_opt(OPT_LABELS), *file = cli_opt(OPT_LABELS_FROM);
     size_t len;
     if (list)
         split(c, list, ",");
     if (file) {
-        char *lines = kn_read_file(file, MAX_LABEL_FILE, &len);
+        char *lines = cli_read_file(file, MAX_LABEL_FILE, &len);
         if (!lines)
-            return kn_error("%s: %s", file, strerror(errno));
+            return cli_error("%s: %s", file, strerror(errno));
         split(c, lines, "\n");
-        kn_mem_free(lines);
+        cli_mem_free(lines);
     }
     c->zero_shot = list || file;
-    return c->zero_shot && !c->n ? kn_misuse("no labels") : 0;
+    return c->zero_shot && !c->n ? cli_misuse("no labels") : 0;
 }
 
 static int head_labels(classify *c)
@@ -78,12 +78,12 @@ static int head_labels(classify *c)
     const ken_model_info *info = ken_model_get_info(c->m.model);
     char number[16];
     if (!info->labels)
-        return kn_misuse("%s has no trained head: say --labels or --labels-from", info->name);
+        return cli_misuse("%s has no trained head: say --labels or --labels-from", info->name);
     for (uint32_t i = 0; i < info->labels; i++) {
         const char *label = ken_model_label(c->m.model, i);
         snprintf(number, sizeof number, "%u", i);
-        c->labels = kn_mem_room(c->labels, c->n, &c->cap, sizeof *c->labels);
-        c->labels[c->n++] = kn_mem_text(label && *label ? label : number);
+        c->labels = cli_mem_room(c->labels, c->n, &c->cap, sizeof *c->labels);
+        c->labels[c->n++] = cli_mem_text(label && *label ? label : number);
     }
     return 0;
 }
@@ -108,8 +108,8 @@ static void score_by_words(classify *c, const float *vector)
         double dot = 0;
         for (size_t i = 0; i < c->dim; i++)
             dot += (double)vector[i] * (double)c->texts[k * c->dim + i];
-        c->scores[k] = scale > 0 ? scale * (float)dot
-                                 : ken_model_score(c->m.model, "text-image", (float)dot);
+        c->scores[k] =
+            scale > 0 ? scale * (float)dot : ken_model_score(c->m.model, "text-image", (float)dot);
     }
     if (scale > 0)
         softmax(c->scores, c->n);
@@ -137,32 +137,32 @@ static size_t best(const float *scores, size_t n, size_t k, size_t *out)
 static void say_json(classify *c, const char *path, const size_t *top, size_t k)
 {
     cJSON *o = cJSON_CreateObject(), *labels = cJSON_CreateArray();
-    kn_json_path(o, "path", path);
+    cli_json_path(o, "path", path);
     for (size_t i = 0; i < k; i++) {
         cJSON *one = cJSON_CreateObject();
-        kn_json_text(one, "label", c->labels[top[i]]);
-        kn_json_real(one, "score", (double)c->scores[top[i]], 6);
+        cli_json_text(one, "label", c->labels[top[i]]);
+        cli_json_real(one, "score", (double)c->scores[top[i]], 6);
         cJSON_AddItemToArray(labels, one);
     }
     cJSON_AddItemToObject(o, "labels", labels);
     if (c->all)
         cJSON_AddItemToArray(c->all, o);
     else
-        kn_json_say(o);
+        cli_json_say(o);
 }
 
 static void say(classify *c, const char *path)
 {
-    kn_mode mode = kn_out_mode();
-    size_t k = (size_t)kn_opt_whole(OPT_NUMBER);
+    cli_mode mode = cli_out_mode();
+    size_t k = (size_t)cli_opt_whole(OPT_NUMBER);
     k = k && k < c->n ? k : c->n;
-    size_t *top = kn_mem_new(k + 1, sizeof *top);
+    size_t *top = cli_mem_new(k + 1, sizeof *top);
     k = best(c->scores, c->n, k, top);
     if (mode == OUT_JSON || mode == OUT_JSONL)
         say_json(c, path, top, k);
     for (size_t i = 0; i < k && mode == OUT_CSV; i++) {
-        kn_csv_field(path, ',');
-        kn_csv_field(c->labels[top[i]], ',');
+        cli_csv_field(path, ',');
+        cli_csv_field(c->labels[top[i]], ',');
         printf("%.6g\n", (double)c->scores[top[i]]);
     }
     for (size_t i = 0; i < k && (mode == OUT_TABLE || mode == OUT_PLAIN); i++) {
@@ -170,7 +170,7 @@ static void say(classify *c, const char *path)
             printf("%s\t", path);
         printf("%.4f\t%s\n", (double)c->scores[top[i]], c->labels[top[i]]);
     }
-    kn_mem_free(top);
+    cli_mem_free(top);
 }
 
 /* ---- the loop ---- */
@@ -180,11 +180,11 @@ static int say_chunk(classify *c, size_t from, size_t to)
     ken_status st = KEN_OK;
     size_t at = 0;
     for (size_t i = from; !st && i < to; i++) {
-        const kn_input *in = &c->in.list[i];
+        const cli_input *in = &c->in.list[i];
         if (in->found && in->status == KEN_E_UNSUPPORTED)
             continue;
         if (in->status) {
-            kn_error("%s: %s", in->name, in->why);
+            cli_error("%s: %s", in->name, in->why);
             c->failed++;
             continue;
         }
@@ -196,7 +196,7 @@ static int say_chunk(classify *c, size_t from, size_t to)
             softmax(c->scores, c->n);
         say(c, in->name);
     }
-    return st ? kn_complain(st, ABOUT_MODEL, NULL) : 0;
+    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
 static ken_status encode(classify *c, size_t from, size_t to)
@@ -214,76 +214,77 @@ static int run_chunks(classify *c)
     int code = 0;
     for (size_t from = 0; !code && from < c->in.n && !ken_interrupted();) {
         size_t to = from + CHUNK < c->in.n ? from + CHUNK : c->in.n;
-        to = kn_inputs_decode(&c->in, from, to, &c->decode);
+        to = cli_inputs_decode(&c->in, from, to, &c->decode);
         ken_status st = c->zero_shot ? encode(c, from, to) : KEN_OK;
-        code = st ? kn_complain(st, ABOUT_MODEL, NULL) : say_chunk(c, from, to);
-        kn_inputs_drop(&c->in, from, to);
+        code = st ? cli_complain(st, ABOUT_MODEL, NULL) : say_chunk(c, from, to);
+        cli_inputs_drop(&c->in, from, to);
         from = to;
     }
-    return code ? code : ken_interrupted() ? KN_EXIT_INTERRUPTED : 0;
+    return code ? code : ken_interrupted() ? CLI_EXIT_INTERRUPTED : 0;
 }
 
-static int prepare(classify *c, const kn_args *a)
+static int prepare(classify *c, const cli_args *a)
 {
-    int bad = kn_decode_options(&c->decode);
+    int bad = cli_decode_options(&c->decode);
     bad = bad ? bad : read_labels(c);
-    bad = bad ? bad : kn_inputs_collect(&c->in, a);
+    bad = bad ? bad : cli_inputs_collect(&c->in, a);
     if (!bad)
-        bad = c->zero_shot ? kn_open_text_model(&c->m) : kn_open_model(&c->m);
+        bad = c->zero_shot ? cli_open_text_model(&c->m) : cli_open_model(&c->m);
     if (!bad && !c->zero_shot)
         bad = head_labels(c);
     if (bad)
         return bad;
     c->dim = ken_model_get_info(c->m.model)->dim;
-    c->scores = kn_mem_new(c->n, sizeof *c->scores);
-    c->all = kn_out_mode() == OUT_JSON && c->in.n > 1 ? cJSON_CreateArray() : NULL;
+    c->scores = cli_mem_new(c->n, sizeof *c->scores);
+    c->all = cli_out_mode() == OUT_JSON && c->in.n > 1 ? cJSON_CreateArray() : NULL;
     if (!c->zero_shot)
         return 0;
-    c->vectors = kn_mem_new(CHUNK * c->dim, sizeof *c->vectors);
-    c->texts = kn_mem_new(c->n * c->dim, sizeof *c->texts);
+    c->vectors = cli_mem_new(CHUNK * c->dim, sizeof *c->vectors);
+    c->texts = cli_mem_new(c->n * c->dim, sizeof *c->texts);
     ken_status st =
         ken_model_embed_texts(c->m.model, (const char *const *)c->labels, c->n, c->texts);
-    return st ? kn_complain(st, ABOUT_MODEL, NULL) : 0;
+    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
 static void release(classify *c)
 {
     for (size_t i = 0; i < c->n; i++)
-        kn_mem_free(c->labels[i]);
-    kn_mem_free(c->labels);
-    kn_mem_free(c->texts);
-    kn_mem_free(c->vectors);
-    kn_mem_free(c->scores);
-    kn_inputs_free(&c->in);
-    kn_close_model(&c->m);
+        cli_mem_free(c->labels[i]);
+    cli_mem_free(c->labels);
+    cli_mem_free(c->texts);
+    cli_mem_free(c->vectors);
+    cli_mem_free(c->scores);
+    cli_inputs_free(&c->in);
+    cli_close_model(&c->m);
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
     classify c = { 0 };
     if (!a->n)
-        return kn_misuse("no pictures");
+        return cli_misuse("no pictures");
     int code = prepare(&c, a);
-    if (!code && kn_out_mode() == OUT_CSV)
+    if (!code && cli_out_mode() == OUT_CSV)
         puts("path,label,score");
     if (!code)
         code = run_chunks(&c);
     if (c.all && !code)
-        kn_json_say(c.all);
+        cli_json_say(c.all);
     else
         cJSON_Delete(c.all);
     if (!code && (c.failed || c.in.unreadable))
-        code = KN_EXIT_SOME;
+        code = CLI_EXIT_SOME;
     release(&c);
     return code;
 }
 
-const kn_cmd kn_cmd_classify = {
+const cli_cmd cli_cmd_classify = {
     .name = "classify",
     .args = "FILE... (--labels A,B,... | --labels-from FILE)",
     .summary = "which of some labels fits a picture best",
-    .about = "With labels: zero-shot, each label encoded by the text network as it stands.  Without:\n"
-             "the trained head of the model.",
+    .about =
+        "With labels: zero-shot, each label encoded by the text network as it stands.  Without:\n"
+        "the trained head of the model.",
     .examples = "ken classify a.jpg --labels \"an apple,a pear\"\t0.9312  an apple\n"
                 "ken classify photos/ --labels-from labels.txt\tone label a line\n",
     .run = run,

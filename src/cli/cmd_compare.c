@@ -21,45 +21,46 @@ static int is_mesh(const char *operand)
     return !strncmp(operand, "stl:", 4) || (n > 4 && !strcasecmp(operand + n - 4, ".stl"));
 }
 
-static int embed(const kn_model *m, const char *operand, const ken_decode_options *d, float *vector)
+static int embed(const cli_model *m, const char *operand, const ken_decode_options *d,
+                 float *vector)
 {
     ken_image *img = NULL;
     const char *text = text_of(operand);
     ken_status st;
     if (text) {
         st = ken_model_embed_texts(m->model, &text, 1, vector);
-        return st ? kn_complain(st, ABOUT_MODEL, NULL) : 0;
+        return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
     }
-    st = kn_image_read(&img, operand, d);
+    st = cli_image_read(&img, operand, d);
     if (st)
-        return kn_complain(st, ABOUT_INPUT, operand);
+        return cli_complain(st, ABOUT_INPUT, operand);
     st = ken_model_embed(m->model, (const ken_image *const *)&img, 1, vector);
     ken_image_free(img);
-    return st ? kn_complain(st, ABOUT_MODEL, NULL) : 0;
+    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
-static void say(const kn_model *m, float score, float raw)
+static void say(const cli_model *m, float score, float raw)
 {
     const char *name = ken_model_get_info(m->model)->name;
-    kn_mode mode = kn_out_mode();
+    cli_mode mode = cli_out_mode();
     if (mode == OUT_JSON || mode == OUT_JSONL) {
         cJSON *o = cJSON_CreateObject();
-        kn_json_real(o, "score", (double)score, 6);
-        kn_json_real(o, "raw", (double)raw, 6);
-        kn_json_text(o, "model", name);
-        kn_json_say(o);
+        cli_json_real(o, "score", (double)score, 6);
+        cli_json_real(o, "raw", (double)raw, 6);
+        cli_json_text(o, "model", name);
+        cli_json_say(o);
     } else if (mode == OUT_CSV) {
         printf("score,raw,model\n%.6g,%.6g,", (double)score, (double)raw);
-        kn_csv_field(name, '\n');
+        cli_csv_field(name, '\n');
     } else {
         printf("%.4f\n", (double)score);
     }
 }
 
-static int compare(const kn_model *m, const char *a, const char *b, const ken_decode_options *d)
+static int compare(const cli_model *m, const char *a, const char *b, const ken_decode_options *d)
 {
     size_t dim = ken_model_get_info(m->model)->dim;
-    float *v = kn_mem_new(2 * dim, sizeof *v);
+    float *v = cli_mem_new(2 * dim, sizeof *v);
     int code = embed(m, a, d, v);
     code = code ? code : embed(m, b, d, v + dim);
     if (!code) {
@@ -72,34 +73,34 @@ static int compare(const kn_model *m, const char *a, const char *b, const ken_de
                       : texts == 1 ? ken_model_score(m->model, "text-image", raw)
                                    : ken_model_score(m->model, "image-image", raw);
         say(m, score, raw);
-        if ((kn_opt(OPT_MIN) && (double)score < kn_opt_real(OPT_MIN)) ||
-            (kn_opt(OPT_MIN_RAW) && dot < kn_opt_real(OPT_MIN_RAW)))
-            code = KN_EXIT_NONE;
+        if ((cli_opt(OPT_MIN) && (double)score < cli_opt_real(OPT_MIN)) ||
+            (cli_opt(OPT_MIN_RAW) && dot < cli_opt_real(OPT_MIN_RAW)))
+            code = CLI_EXIT_NONE;
     }
-    kn_mem_free(v);
+    cli_mem_free(v);
     return code;
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
-    kn_model m;
+    cli_model m;
     ken_decode_options d;
     if (a->n != 2)
-        return kn_misuse("compare takes two pictures, or a picture and text:WORDS");
+        return cli_misuse("compare takes two pictures, or a picture and text:WORDS");
     const char *x = a->operands[0].text, *y = a->operands[1].text;
     if (is_mesh(x) || is_mesh(y))
-        return kn_misuse("%s: this build does not read meshes", is_mesh(x) ? x : y);
-    int code = kn_decode_options(&d);
+        return cli_misuse("%s: this build does not read meshes", is_mesh(x) ? x : y);
+    int code = cli_decode_options(&d);
     if (!code)
-        code = text_of(x) || text_of(y) ? kn_open_text_model(&m) : kn_open_model(&m);
+        code = text_of(x) || text_of(y) ? cli_open_text_model(&m) : cli_open_model(&m);
     if (code)
         return code;
     code = compare(&m, x, y, &d);
-    kn_close_model(&m);
+    cli_close_model(&m);
     return code;
 }
 
-const kn_cmd kn_cmd_compare = {
+const cli_cmd cli_cmd_compare = {
     .name = "compare",
     .args = "A B",
     .summary = "how alike two pictures, or a picture and words, are",

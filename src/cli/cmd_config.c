@@ -18,19 +18,20 @@ typedef struct rows {
     size_t n, cap;
 } rows;
 
-static void gather(rows *r, kn_cmd_id cmd)
+static void gather(rows *r, cli_cmd_id cmd)
 {
     for (int i = 0; i < OPT_COUNT; i++) {
-        const kn_option *o = &kn_options[i];
-        int global = o->commands == KN_EVERY;
+        const cli_option *o = &cli_options[i];
+        int global = o->commands == CLI_EVERY;
         if (o->transient || global != (cmd == CMD_COUNT) ||
-            (!global && !kn_option_takes((kn_opt_id)i, cmd)))
+            (!global && !cli_option_takes((cli_opt_id)i, cmd)))
             continue;
-        r->list = kn_mem_room(r->list, r->n, &r->cap, sizeof *r->list);
+        r->list = cli_mem_room(r->list, r->n, &r->cap, sizeof *r->list);
         r->list[r->n++] = (row){
-            global ? kn_mem_text(o->name) : kn_mem_textf("%s.%s", kn_commands[cmd]->name, o->name),
-            kn_mem_text(kn_opt((kn_opt_id)i)),
-            kn_mem_text(kn_opt_origin((kn_opt_id)i)),
+            global ? cli_mem_text(o->name)
+                   : cli_mem_textf("%s.%s", cli_commands[cmd]->name, o->name),
+            cli_mem_text(cli_opt((cli_opt_id)i)),
+            cli_mem_text(cli_opt_origin((cli_opt_id)i)),
         };
     }
 }
@@ -40,55 +41,55 @@ static void say_json(const rows *r)
     cJSON *all = cJSON_CreateObject();
     for (size_t i = 0; i < r->n; i++) {
         cJSON *o = cJSON_CreateObject();
-        kn_json_text(o, "value", r->list[i].value);
-        kn_json_text(o, "origin", r->list[i].origin ? r->list[i].origin : "built-in");
+        cli_json_text(o, "value", r->list[i].value);
+        cli_json_text(o, "origin", r->list[i].origin ? r->list[i].origin : "built-in");
         cJSON_AddItemToObject(all, r->list[i].key, o);
     }
-    kn_json_say(all);
+    cli_json_say(all);
 }
 
 static void say_lines(const rows *r)
 {
     static const char *const columns[] = { "key", "~value", "origin" };
     static const char *const two[] = { "key", "~value" };
-    int origin = kn_opt_on(OPT_ORIGIN);
-    kn_table t = KN_TABLE(columns);
+    int origin = cli_opt_on(OPT_ORIGIN);
+    cli_table t = CLI_TABLE(columns);
     if (!origin)
-        t = (kn_table)KN_TABLE(two);
+        t = (cli_table)CLI_TABLE(two);
     for (size_t i = 0; i < r->n; i++) {
         const row *one = &r->list[i];
-        kn_table_cell(&t, "%s", one->key);
-        kn_table_cell(&t, "%s", one->value ? one->value : "");
+        cli_table_cell(&t, "%s", one->key);
+        cli_table_cell(&t, "%s", one->value ? one->value : "");
         if (origin)
-            kn_table_cell(&t, "%s", one->origin ? one->origin : "built-in");
+            cli_table_cell(&t, "%s", one->origin ? one->origin : "built-in");
     }
-    kn_table_end(&t);
+    cli_table_end(&t);
 }
 
 static void release(rows *r)
 {
     for (size_t i = 0; i < r->n; i++) {
-        kn_mem_free(r->list[i].key);
-        kn_mem_free(r->list[i].value);
-        kn_mem_free(r->list[i].origin);
+        cli_mem_free(r->list[i].key);
+        cli_mem_free(r->list[i].value);
+        cli_mem_free(r->list[i].origin);
     }
-    kn_mem_free(r->list);
+    cli_mem_free(r->list);
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
     rows r = { 0 };
-    int bad = 0, origin = kn_opt_on(OPT_ORIGIN);
+    int bad = 0, origin = cli_opt_on(OPT_ORIGIN);
     if (a->n)
-        return kn_misuse("config takes no argument %s", a->operands[0].text);
+        return cli_misuse("config takes no argument %s", a->operands[0].text);
     gather(&r, CMD_COUNT);
     for (int i = 0; !bad && i < CMD_COUNT; i++) {
-        bad = kn_settings_reload((kn_cmd_id)i);
-        gather(&r, (kn_cmd_id)i);
+        bad = cli_settings_reload((cli_cmd_id)i);
+        gather(&r, (cli_cmd_id)i);
     }
     if (origin)
-        (void)kn_option_set(OPT_ORIGIN, "true", LAYER_FLAG, "--origin");
-    if (!bad && (kn_out_mode() == OUT_JSON || kn_out_mode() == OUT_JSONL))
+        (void)cli_option_set(OPT_ORIGIN, "true", LAYER_FLAG, "--origin");
+    if (!bad && (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL))
         say_json(&r);
     else if (!bad)
         say_lines(&r);
@@ -96,7 +97,7 @@ static int run(const kn_args *a)
     return bad;
 }
 
-const kn_cmd kn_cmd_config = {
+const cli_cmd cli_cmd_config = {
     .name = "config",
     .args = "",
     .summary = "every setting and where its value came from",

@@ -20,32 +20,33 @@
 enum { CHUNK = 32 };
 
 typedef struct embed {
-    kn_model m;
+    cli_model m;
     ken_decode_options decode;
-    kn_inputs in;
+    cli_inputs in;
     size_t dim;
-    float *vectors;             /* (CHUNK, dim), row i of the chunk's input i */
-    float *packed;              /* (CHUNK, dim), of pictures or of texts alone */
-    kn_npy npy;                 /* of -o */
+    float *vectors; /* (CHUNK, dim), row i of the chunk's input i */
+    float *packed;  /* (CHUNK, dim), of pictures or of texts alone */
+    cli_npy npy;    /* of -o */
     FILE *names;
-    char **tree;                /* of --out-dir: the file of each input, NULL for texts */
+    char **tree; /* of --out-dir: the file of each input, NULL for texts */
     size_t done, failed, passed_over;
 } embed;
 
 /* ---- one .npy a picture ---- */
 
 /* Below the tree as below the folder it was found in, the ending replaced unless `full`. */
-static char *leaf(const kn_input *in, const char *tree, int full)
+static char *leaf(const cli_input *in, const char *tree, int full)
 {
-    const char *below = in->found ? in->name + in->root_len : kn_path_name(in->name);
-    const char *dot = strrchr(kn_path_name(below), '.');
+    const char *below = in->found ? in->name + in->root_len : cli_path_name(in->name);
+    const char *dot = strrchr(cli_path_name(below), '.');
     while (*below == '/')
         below++;
-    size_t len = dot && dot != kn_path_name(below) && !full ? (size_t)(dot - below) : strlen(below);
-    char *stem = kn_mem_textn(below, len), *name = kn_mem_textf("%s.npy", stem);
-    char *path = kn_path_in(tree, name);
-    kn_mem_free(stem);
-    kn_mem_free(name);
+    size_t len =
+        dot && dot != cli_path_name(below) && !full ? (size_t)(dot - below) : strlen(below);
+    char *stem = cli_mem_textn(below, len), *name = cli_mem_textf("%s.npy", stem);
+    char *path = cli_path_in(tree, name);
+    cli_mem_free(stem);
+    cli_mem_free(name);
     return path;
 }
 
@@ -60,14 +61,14 @@ static int find_twin(char *const *paths, size_t n, const char *path)
 /* a.jpg and a.png would meet in a.npy: the second becomes a.png.npy. */
 static void plan_tree(embed *e, const char *tree)
 {
-    e->tree = kn_mem_new(e->in.n, sizeof *e->tree);
+    e->tree = cli_mem_new(e->in.n, sizeof *e->tree);
     for (size_t i = 0; i < e->in.n; i++) {
-        const kn_input *in = &e->in.list[i];
+        const cli_input *in = &e->in.list[i];
         if (in->is_text || !strcmp(in->name, "@-"))
             continue;
         e->tree[i] = leaf(in, tree, 0);
         if (find_twin(e->tree, i, e->tree[i])) {
-            kn_mem_free(e->tree[i]);
+            cli_mem_free(e->tree[i]);
             e->tree[i] = leaf(in, tree, 1);
         }
     }
@@ -89,36 +90,36 @@ static int make_folders(char *path)
 
 static int write_leaf(char *path, const float *row, size_t dim)
 {
-    if (make_folders(path) || kn_npy_write(path, row, &dim, 1))
-        return kn_error("%s: %s", path, strerror(errno));
+    if (make_folders(path) || cli_npy_write(path, row, &dim, 1))
+        return cli_error("%s: %s", path, strerror(errno));
     return 0;
 }
 
 /* ---- rows out ---- */
 
-static void say_row(const kn_input *in, const float *row, size_t dim)
+static void say_row(const cli_input *in, const float *row, size_t dim)
 {
     cJSON *o = cJSON_CreateObject(), *v = cJSON_CreateArray();
     if (in->is_text)
-        kn_json_text(o, "input", in->name);
+        cli_json_text(o, "input", in->name);
     else
-        kn_json_path(o, "input", in->name);
+        cli_json_path(o, "input", in->name);
     cJSON_AddStringToObject(o, "kind", in->is_text ? "text" : "image");
     cJSON_AddNumberToObject(o, "dim", (double)dim);
     for (size_t i = 0; i < dim; i++)
-        cJSON_AddItemToArray(v, kn_json_number((double)row[i], 9));
+        cJSON_AddItemToArray(v, cli_json_number((double)row[i], 9));
     cJSON_AddItemToObject(o, "vector", v);
-    kn_json_say_line(o);
+    cli_json_say_line(o);
 }
 
 static int emit(embed *e, size_t i, const float *row)
 {
-    const kn_input *in = &e->in.list[i];
+    const cli_input *in = &e->in.list[i];
     int bad = 0;
-    if (e->npy.f && kn_npy_rows(&e->npy, row, 1))
-        return kn_error("%s: %s", kn_opt(OPT_OUTPUT), strerror(errno));
+    if (e->npy.f && cli_npy_rows(&e->npy, row, 1))
+        return cli_error("%s: %s", cli_opt(OPT_OUTPUT), strerror(errno));
     if (e->names && fprintf(e->names, "%s%s\n", in->is_text ? "text:" : "", in->name) < 0)
-        return kn_error("%s: %s", kn_opt(OPT_NAMES), strerror(errno));
+        return cli_error("%s: %s", cli_opt(OPT_NAMES), strerror(errno));
     if (e->tree && e->tree[i])
         bad = write_leaf(e->tree[i], row, e->dim);
     if (!e->npy.f && !e->tree)
@@ -126,13 +127,13 @@ static int emit(embed *e, size_t i, const float *row)
     return bad;
 }
 
-static void tell_failure(embed *e, const kn_input *in)
+static void tell_failure(embed *e, const cli_input *in)
 {
     if (in->found && in->status == KEN_E_UNSUPPORTED) {
         e->passed_over++;
         return;
     }
-    kn_error("%s: %s", in->name, in->why);
+    cli_error("%s: %s", in->name, in->why);
     e->failed++;
 }
 
@@ -184,54 +185,54 @@ static ken_status encode_texts(embed *e, size_t from, size_t to)
 
 static int run_chunks(embed *e)
 {
-    kn_steps steps;
+    cli_steps steps;
     int bad = 0;
-    kn_steps_start(&steps, "embed", "inputs", e->in.n);
+    cli_steps_start(&steps, "embed", "inputs", e->in.n);
     for (size_t from = 0; !bad && from < e->in.n && !ken_interrupted();) {
         size_t to = from + CHUNK < e->in.n ? from + CHUNK : e->in.n;
-        to = kn_inputs_decode(&e->in, from, to, &e->decode);
+        to = cli_inputs_decode(&e->in, from, to, &e->decode);
         ken_status st = encode_images(e, from, to);
         if (!st)
             st = encode_texts(e, from, to);
-        kn_inputs_drop(&e->in, from, to);
+        cli_inputs_drop(&e->in, from, to);
         if (st)
-            bad = kn_complain(st, ABOUT_MODEL, NULL);
+            bad = cli_complain(st, ABOUT_MODEL, NULL);
         else if (!ken_interrupted())
             bad = emit_chunk(e, from, to);
         from = to;
-        kn_steps_tell(&steps, from, NULL);
+        cli_steps_tell(&steps, from, NULL);
     }
-    kn_progress_hide();
-    return bad ? bad : ken_interrupted() ? KN_EXIT_INTERRUPTED : 0;
+    cli_progress_hide();
+    return bad ? bad : ken_interrupted() ? CLI_EXIT_INTERRUPTED : 0;
 }
 
 /* ---- the command ---- */
 
 static int open_outputs(embed *e)
 {
-    if (kn_opt(OPT_OUTPUT) && kn_npy_open(&e->npy, kn_opt(OPT_OUTPUT), e->dim))
-        return kn_error("%s: %s", kn_opt(OPT_OUTPUT), strerror(errno));
-    if (kn_opt(OPT_NAMES) && !(e->names = fopen(kn_opt(OPT_NAMES), "w")))
-        return kn_error("%s: %s", kn_opt(OPT_NAMES), strerror(errno));
-    if (kn_opt(OPT_OUT_DIR))
-        plan_tree(e, kn_opt(OPT_OUT_DIR));
+    if (cli_opt(OPT_OUTPUT) && cli_npy_open(&e->npy, cli_opt(OPT_OUTPUT), e->dim))
+        return cli_error("%s: %s", cli_opt(OPT_OUTPUT), strerror(errno));
+    if (cli_opt(OPT_NAMES) && !(e->names = fopen(cli_opt(OPT_NAMES), "w")))
+        return cli_error("%s: %s", cli_opt(OPT_NAMES), strerror(errno));
+    if (cli_opt(OPT_OUT_DIR))
+        plan_tree(e, cli_opt(OPT_OUT_DIR));
     return 0;
 }
 
 /* An interrupted run keeps the rows it has; a failed one leaves no file. */
 static int close_outputs(embed *e, int code)
 {
-    int keep = code == 0 || code == KN_EXIT_INTERRUPTED;
+    int keep = code == 0 || code == CLI_EXIT_INTERRUPTED;
     if (e->npy.f && !keep)
-        kn_npy_cancel(&e->npy);
-    else if (e->npy.f && kn_npy_close(&e->npy))
-        code = kn_error("%s: %s", kn_opt(OPT_OUTPUT), strerror(errno));
+        cli_npy_cancel(&e->npy);
+    else if (e->npy.f && cli_npy_close(&e->npy))
+        code = cli_error("%s: %s", cli_opt(OPT_OUTPUT), strerror(errno));
     if (e->names && fclose(e->names))
-        code = kn_error("%s: %s", kn_opt(OPT_NAMES), strerror(errno));
+        code = cli_error("%s: %s", cli_opt(OPT_NAMES), strerror(errno));
     return code;
 }
 
-static int has_texts(const kn_inputs *in)
+static int has_texts(const cli_inputs *in)
 {
     for (size_t i = 0; i < in->n; i++)
         if (in->list[i].is_text)
@@ -239,57 +240,58 @@ static int has_texts(const kn_inputs *in)
     return 0;
 }
 
-static int open_all(embed *e, const kn_args *a)
+static int open_all(embed *e, const cli_args *a)
 {
-    int bad = kn_decode_options(&e->decode);
-    bad = bad ? bad : kn_inputs_collect(&e->in, a);
+    int bad = cli_decode_options(&e->decode);
+    bad = bad ? bad : cli_inputs_collect(&e->in, a);
     if (!bad)
-        bad = has_texts(&e->in) ? kn_open_text_model(&e->m) : kn_open_model(&e->m);
+        bad = has_texts(&e->in) ? cli_open_text_model(&e->m) : cli_open_model(&e->m);
     if (bad)
         return bad;
     e->dim = ken_model_get_info(e->m.model)->dim;
-    e->vectors = kn_mem_new(CHUNK * e->dim, sizeof *e->vectors);
-    e->packed = kn_mem_new(CHUNK * e->dim, sizeof *e->packed);
+    e->vectors = cli_mem_new(CHUNK * e->dim, sizeof *e->vectors);
+    e->packed = cli_mem_new(CHUNK * e->dim, sizeof *e->packed);
     return open_outputs(e);
 }
 
 static void release(embed *e)
 {
     for (size_t i = 0; e->tree && i < e->in.n; i++)
-        kn_mem_free(e->tree[i]);
-    kn_mem_free(e->tree);
-    kn_mem_free(e->vectors);
-    kn_mem_free(e->packed);
-    kn_inputs_free(&e->in);
-    kn_close_model(&e->m);
+        cli_mem_free(e->tree[i]);
+    cli_mem_free(e->tree);
+    cli_mem_free(e->vectors);
+    cli_mem_free(e->packed);
+    cli_inputs_free(&e->in);
+    cli_close_model(&e->m);
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
     embed e = { 0 };
     if (!a->n)
-        return kn_misuse("nothing to embed");
-    if (kn_out_mode() == OUT_CSV)
-        return kn_misuse("embed gives JSON lines or .npy files, no CSV");
+        return cli_misuse("nothing to embed");
+    if (cli_out_mode() == OUT_CSV)
+        return cli_misuse("embed gives JSON lines or .npy files, no CSV");
     int code = open_all(&e, a);
     if (!code)
         code = run_chunks(&e);
     code = close_outputs(&e, code);
     if (e.passed_over)
-        kn_note("%zu files that are no pictures were passed over", e.passed_over);
+        cli_note("%zu files that are no pictures were passed over", e.passed_over);
     if (!code && (e.failed || e.in.unreadable))
-        code = KN_EXIT_SOME;
+        code = CLI_EXIT_SOME;
     release(&e);
     return code;
 }
 
-const kn_cmd kn_cmd_embed = {
+const cli_cmd cli_cmd_embed = {
     .name = "embed",
     .args = "(FILE | DIR | @- | --text STR)...",
     .summary = "unit vectors of pictures and texts",
-    .about = "One row an input, in their order; @- reads a picture from standard input.  Without -o\n"
-             "or --out-dir each row is a JSON line {\"input\",\"kind\",\"dim\",\"vector\"}.  An input that\n"
-             "fails has no row and makes the status 3.",
+    .about =
+        "One row an input, in their order; @- reads a picture from standard input.  Without -o\n"
+        "or --out-dir each row is a JSON line {\"input\",\"kind\",\"dim\",\"vector\"}.\n"
+        "An input that fails has no row and makes the status 3.",
     .examples = "ken embed -m clip-b32 a.jpg b.jpg -o v.npy\tan array of shape (2, 512)\n"
                 "ken embed photos/ -o v.npy --names v.txt\tand what stands in which row\n"
                 "ken embed photos/ --out-dir vectors/\tphotos/x/a.jpg to vectors/x/a.npy\n"

@@ -14,7 +14,7 @@ static void fraction(cJSON *o, const char *name, double v)
     if (v < 0)
         cJSON_AddNullToObject(o, name); /* not asked for */
     else
-        kn_json_real(o, name, v, 6);
+        cli_json_real(o, name, v, 6);
 }
 
 static void say_json(const ken_eval_report *r)
@@ -31,8 +31,8 @@ static void say_json(const ken_eval_report *r)
     fraction(o, "auroc", r->auroc);
     fraction(o, "dir_at_fpir", r->dir_at_fpir);
     fraction(o, "ece", r->ece);
-    kn_json_real(o, "seconds", r->seconds, 6);
-    kn_json_say(o);
+    cli_json_real(o, "seconds", r->seconds, 6);
+    cli_json_say(o);
 }
 
 static void say_text(const ken_eval_report *r)
@@ -45,62 +45,63 @@ static void say_text(const ken_eval_report *r)
         printf("AUROC    %.4f\nDIR      %.4f\nECE      %.4f\n", r->auroc, r->dir_at_fpir, r->ece);
 }
 
-static int evaluate(const kn_list *gallery, const kn_list *queries, const kn_list *unknown)
+static int evaluate(const cli_list *gallery, const cli_list *queries, const cli_list *unknown)
 {
-    kn_model m;
+    cli_model m;
     ken_decode_options d;
     ken_eval_report r = { 0 };
-    int code = kn_decode_options(&d);
-    if (code || (code = kn_open_model(&m)))
+    int code = cli_decode_options(&d);
+    if (code || (code = cli_open_model(&m)))
         return code;
-    ken_labelled g = kn_list_view(gallery), q = kn_list_view(queries), u = kn_list_view(unknown);
-    ken_status st = ken_eval_recognize(m.model, &g, &q, &u, (uint32_t)kn_opt_whole(OPT_REFS), &d,
-                                       kn_progress(), NULL, &r);
-    kn_progress_hide();
+    ken_labelled g = cli_list_view(gallery), q = cli_list_view(queries), u = cli_list_view(unknown);
+    ken_status st = ken_eval_recognize(m.model, &g, &q, &u, (uint32_t)cli_opt_whole(OPT_REFS), &d,
+                                       cli_progress(), NULL, &r);
+    cli_progress_hide();
     if (st)
-        code = kn_complain(st, ABOUT_INPUT, NULL);
-    else if (kn_out_mode() == OUT_JSON || kn_out_mode() == OUT_JSONL)
+        code = cli_complain(st, ABOUT_INPUT, NULL);
+    else if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL)
         say_json(&r);
     else
         say_text(&r);
-    kn_close_model(&m);
+    cli_close_model(&m);
     return code;
 }
 
 static int recognize(void)
 {
-    const char *gallery = kn_opt(OPT_GALLERY), *queries = kn_opt(OPT_QUERIES);
-    const char *unknown = kn_opt(OPT_UNKNOWN), *root = kn_opt(OPT_ROOT);
-    kn_list g = { 0 }, q = { 0 }, u = { 0 };
+    const char *gallery = cli_opt(OPT_GALLERY), *queries = cli_opt(OPT_QUERIES);
+    const char *unknown = cli_opt(OPT_UNKNOWN), *root = cli_opt(OPT_ROOT);
+    cli_list g = { 0 }, q = { 0 }, u = { 0 };
     if (!gallery || !queries)
-        return kn_misuse("eval recognize needs --gallery LIST and --queries LIST");
-    int code = kn_list_read(&g, gallery, root);
+        return cli_misuse("eval recognize needs --gallery LIST and --queries LIST");
+    int code = cli_list_read(&g, gallery, root);
     if (!code)
-        code = kn_list_read(&q, queries, root);
+        code = cli_list_read(&q, queries, root);
     if (!code && unknown)
-        code = kn_list_read(&u, unknown, root);
+        code = cli_list_read(&u, unknown, root);
     if (!code)
         code = evaluate(&g, &q, &u);
-    kn_list_free(&g);
-    kn_list_free(&q);
-    kn_list_free(&u);
+    cli_list_free(&g);
+    cli_list_free(&q);
+    cli_list_free(&u);
     return code;
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
     if (a->n != 1 || strcmp(a->operands[0].text, "recognize"))
-        return kn_misuse("eval what?  `ken eval recognize`");
+        return cli_misuse("eval what?  `ken eval recognize`");
     return recognize();
 }
 
-const kn_cmd kn_cmd_eval = {
+const cli_cmd cli_cmd_eval = {
     .name = "eval",
     .args = "recognize --gallery LIST --queries LIST",
     .summary = "how well a model recognises objects",
-    .about = "Answers each query with the label of the nearest picture of the gallery.  A LIST is a\n"
-             "CSV file path,label (a first line with these words is a header), or a folder with\n"
-             "one sub-folder a label.  Every score is a fraction from 0 to 1.",
+    .about =
+        "Answers each query with the label of the nearest picture of the gallery.  A LIST is a\n"
+        "CSV file path,label (a first line with these words is a header), or a folder with\n"
+        "one sub-folder a label.  Every score is a fraction from 0 to 1.",
     .examples = "ken eval recognize -m M --gallery train.csv --queries val.csv\ttop-1, top-5, mAP\n"
                 "ken eval recognize -m M --gallery refs/ --queries shots/ --refs 3\tfew-shot\n",
     .run = run,

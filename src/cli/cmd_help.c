@@ -6,9 +6,9 @@
 
 enum { COLUMN = 26 };
 
-/* What tells the short list of commands apart; each begins a group of kn_cmd_id's order. */
+/* What tells the short list of commands apart; each begins a group of cli_cmd_id's order. */
 static const struct {
-    kn_cmd_id first;
+    cli_cmd_id first;
     const char *title;
 } GROUPS[] = {
     { CMD_INDEX, "Collections" },
@@ -17,7 +17,7 @@ static const struct {
     { CMD_CONFIG, "The program" },
 };
 
-static void print_option(const kn_option *o)
+static void print_option(const cli_option *o)
 {
     char head[80];
     int n = o->letter ? snprintf(head, sizeof head, "  -%c, --%s", o->letter, o->name)
@@ -32,7 +32,7 @@ static void print_option(const kn_option *o)
     putchar('\n');
 }
 
-void kn_help_program(void)
+void cli_help_program(void)
 {
     fputs("ken - recognise and find pictures\n\n"
           "usage: ken COMMAND [flags] ...\n"
@@ -40,23 +40,24 @@ void kn_help_program(void)
           stdout);
     size_t group = 0;
     for (int i = 0; i < CMD_COUNT; i++) {
-        if (group < sizeof GROUPS / sizeof *GROUPS && GROUPS[group].first == (kn_cmd_id)i)
+        if (group < sizeof GROUPS / sizeof *GROUPS && GROUPS[group].first == (cli_cmd_id)i)
             printf("\n%s\n", GROUPS[group++].title);
-        printf("  %-12s %s\n", kn_commands[i]->name, kn_commands[i]->summary);
+        printf("  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     }
     fputs("\nFlags of every command, before or after its name; -- ends them\n", stdout);
     for (int i = 0; i < OPT_COUNT; i++)
-        if (kn_options[i].commands == KN_EVERY)
-            print_option(&kn_options[i]);
-    fputs("\nA flag --some-name is also the variable KEN_SOME_NAME and the key some-name of\n"
-          "ken.yaml; one of a single command is KEN_COMMAND_SOME_NAME and command.some-name.\n"
-          "Weakest first: built-in, /etc/ken/ken.yaml, $XDG_CONFIG_HOME/ken/ken.yaml,\n"
-          ".ken/ken.yaml upward from here, variables, flags.  `ken config --origin` shows all.\n"
-          "\nStatus: 0 found or done, 1 nothing found, 2 wrong use or fatal, 3 some inputs failed,\n"
-          "4 collection missing or locked, 5 model missing or of another kind, 6 remote end,\n"
-          "130 interrupted.\n"
-          "\n`ken help COMMAND` tells more, with examples.\n",
-          stdout);
+        if (cli_options[i].commands == CLI_EVERY)
+            print_option(&cli_options[i]);
+    fputs(
+        "\nA flag --some-name is also the variable KEN_SOME_NAME and the key some-name of\n"
+        "ken.yaml; one of a single command is KEN_COMMAND_SOME_NAME and command.some-name.\n"
+        "Weakest first: built-in, /etc/ken/ken.yaml, $XDG_CONFIG_HOME/ken/ken.yaml,\n"
+        ".ken/ken.yaml upward from here, variables, flags.  `ken config --origin` shows all.\n"
+        "\nStatus: 0 found or done, 1 nothing found, 2 wrong use or fatal, 3 some inputs failed,\n"
+        "4 collection missing or locked, 5 model missing or of another kind, 6 remote end,\n"
+        "130 interrupted.\n"
+        "\n`ken help COMMAND` tells more, with examples.\n",
+        stdout);
 }
 
 static void print_examples(const char *lines)
@@ -69,18 +70,18 @@ static void print_examples(const char *lines)
     }
 }
 
-void kn_help_command(const kn_cmd *c, kn_cmd_id id)
+void cli_help_command(const cli_cmd *c, cli_cmd_id id)
 {
     int head = 0;
     printf("usage: ken %s [flags]%s%s\n\n%s\n", c->name, *c->args ? " " : "", c->args, c->summary);
     if (c->about)
         printf("\n%s\n", c->about);
     for (int i = 0; i < OPT_COUNT; i++) {
-        if (kn_options[i].commands == KN_EVERY || !kn_option_takes((kn_opt_id)i, id))
+        if (cli_options[i].commands == CLI_EVERY || !cli_option_takes((cli_opt_id)i, id))
             continue;
         if (!head++)
             fputs("\nflags:\n", stdout);
-        print_option(&kn_options[i]);
+        print_option(&cli_options[i]);
     }
     print_examples(c->examples);
     fputs("\n`ken help` lists the flags of every command.\n", stdout);
@@ -109,33 +110,33 @@ static int one_slip(const char *word, const char *name, int *sure)
     return w == n && i < n && !strcmp(a + 1, b + 1);
 }
 
-kn_cmd_id kn_cmd_like(const char *word, int *sure)
+cli_cmd_id cli_cmd_like(const char *word, int *sure)
 {
     for (int i = 0; i < CMD_COUNT; i++)
-        if (one_slip(word, kn_commands[i]->name, sure))
-            return (kn_cmd_id)i;
+        if (one_slip(word, cli_commands[i]->name, sure))
+            return (cli_cmd_id)i;
     return CMD_COUNT;
 }
 
-static int help(const kn_args *a)
+static int help(const cli_args *a)
 {
     int sure;
     if (!a->n) {
-        kn_help_program();
+        cli_help_program();
         return 0;
     }
-    kn_cmd_id id = kn_cmd_find(a->operands[0].text);
+    cli_cmd_id id = cli_cmd_find(a->operands[0].text);
     if (id != CMD_COUNT) {
-        kn_help_command(kn_commands[id], id);
+        cli_help_command(cli_commands[id], id);
         return 0;
     }
-    id = kn_cmd_like(a->operands[0].text, &sure);
-    return id == CMD_COUNT ? kn_misuse("no command %s", a->operands[0].text)
-                           : kn_misuse("no command %s; did you mean %s?", a->operands[0].text,
-                                       kn_commands[id]->name);
+    id = cli_cmd_like(a->operands[0].text, &sure);
+    return id == CMD_COUNT ? cli_misuse("no command %s", a->operands[0].text)
+                           : cli_misuse("no command %s; did you mean %s?", a->operands[0].text,
+                                        cli_commands[id]->name);
 }
 
-const kn_cmd kn_cmd_help = {
+const cli_cmd cli_cmd_help = {
     .name = "help",
     .args = "[COMMAND]",
     .summary = "how ken, or one of its commands, is used",

@@ -21,20 +21,21 @@ typedef struct names {
 
 static void add(names *p, const char *path)
 {
-    p->list = kn_mem_room(p->list, p->n, &p->cap, sizeof *p->list);
+    p->list = cli_mem_room(p->list, p->n, &p->cap, sizeof *p->list);
     p->list[p->n++] = path;
 }
 
-static int gather(names *p, const kn_args *a)
+static int gather(names *p, const cli_args *a)
 {
     size_t len;
     for (size_t i = 0; i < a->n; i++)
         add(p, a->operands[i].text);
-    if (!kn_opt_on(OPT_INDEX_NULL))
-        return p->n ? 0 : kn_misuse("nothing to index: name folders or files, or pipe a list to -0");
-    p->read = kn_read_file("-", MAX_STDIN, &len);
+    if (!cli_opt_on(OPT_INDEX_NULL))
+        return p->n ? 0
+                    : cli_misuse("nothing to index: name folders or files, or pipe a list to -0");
+    p->read = cli_read_file("-", MAX_STDIN, &len);
     if (!p->read)
-        return kn_error("standard input: %s", strerror(errno));
+        return cli_error("standard input: %s", strerror(errno));
     for (char *c = p->read; c < p->read + len; c += strlen(c) + 1)
         if (*c)
             add(p, c);
@@ -45,9 +46,9 @@ static void tell_problem(const char *path, const char *why, int skipped, void *c
 {
     (void)cookie;
     if (!skipped)
-        kn_error("%s: %s", path, why);
-    else if (kn_opt_on(OPT_VERBOSE))
-        kn_note("%s: skipped: %s", path, why);
+        cli_error("%s: %s", path, why);
+    else if (cli_opt_on(OPT_VERBOSE))
+        cli_note("%s: skipped: %s", path, why);
 }
 
 static void say_json(const ken_scan_report *r)
@@ -60,14 +61,14 @@ static void say_json(const ken_scan_report *r)
     cJSON_AddNumberToObject(o, "removed", (double)r->removed);
     cJSON_AddNumberToObject(o, "failed", (double)r->failed);
     cJSON_AddNumberToObject(o, "skipped", (double)r->skipped);
-    kn_json_real(o, "seconds", r->seconds, 6);
-    kn_json_real(o, "images_per_second", r->images_per_second, 5);
-    kn_json_say(o);
+    cli_json_real(o, "seconds", r->seconds, 6);
+    cli_json_real(o, "images_per_second", r->images_per_second, 5);
+    cli_json_say(o);
 }
 
 static void say(const ken_scan_report *r)
 {
-    kn_mode mode = kn_out_mode();
+    cli_mode mode = cli_out_mode();
     if (mode == OUT_JSON || mode == OUT_JSONL) {
         say_json(r);
         return;
@@ -75,9 +76,11 @@ static void say(const ken_scan_report *r)
     const struct {
         const char *name;
         uint64_t n;
-    } counts[] = { { "added", r->added },     { "updated", r->updated }, { "moved", r->moved },
-                   { "removed", r->removed }, { "failed", r->failed },   { "skipped", r->skipped } };
-    if (kn_opt_on(OPT_QUIET))
+    } counts[] = {
+        { "added", r->added },     { "updated", r->updated }, { "moved", r->moved },
+        { "removed", r->removed }, { "failed", r->failed },   { "skipped", r->skipped }
+    };
+    if (cli_opt_on(OPT_QUIET))
         return;
     printf("%llu files seen", (unsigned long long)r->seen);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -93,45 +96,46 @@ static int scan(ken *db, const names *p)
 {
     ken_scan_options o = KEN_SCAN_OPTIONS_INIT;
     ken_scan_report r = { 0 };
-    o.reembed = kn_opt_on(OPT_INDEX_RE_EMBED);
-    o.prune = kn_opt_on(OPT_INDEX_PRUNE);
-    o.objects_from_dirs = kn_opt_on(OPT_INDEX_OBJECTS);
-    o.progress = kn_progress();
+    o.reembed = cli_opt_on(OPT_INDEX_RE_EMBED);
+    o.prune = cli_opt_on(OPT_INDEX_PRUNE);
+    o.objects_from_dirs = cli_opt_on(OPT_INDEX_OBJECTS);
+    o.progress = cli_progress();
     o.problem = tell_problem;
     ken_status st = ken_scan(db, p->list, p->n, &o, &r);
-    kn_progress_hide();
+    cli_progress_hide();
     if (st && st != KEN_E_CANCELED)
-        return kn_complain(st, st == KEN_E_NOTFOUND ? ABOUT_INPUT : ABOUT_COLLECTION, NULL);
+        return cli_complain(st, st == KEN_E_NOTFOUND ? ABOUT_INPUT : ABOUT_COLLECTION, NULL);
     say(&r);
     if (st) {
-        kn_note("interrupted; what is done is kept, the next run goes on from here");
-        return KN_EXIT_INTERRUPTED;
+        cli_note("interrupted; what is done is kept, the next run goes on from here");
+        return CLI_EXIT_INTERRUPTED;
     }
-    return r.failed ? KN_EXIT_SOME : 0;
+    return r.failed ? CLI_EXIT_SOME : 0;
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
     names p = { 0 };
     ken *db = NULL;
     int code = gather(&p, a);
     if (!code)
-        code = kn_open_collection(&db, TO_CREATE);
+        code = cli_open_collection(&db, TO_CREATE);
     if (!code)
         code = scan(db, &p);
     ken_close(db);
-    kn_mem_free(p.list);
-    kn_mem_free(p.read);
+    cli_mem_free(p.list);
+    cli_mem_free(p.read);
     return code;
 }
 
-const kn_cmd kn_cmd_index = {
+const cli_cmd cli_cmd_index = {
     .name = "index",
     .args = "(DIR | FILE)...",
     .summary = "bring the collection up to date with files and folders",
-    .about = "Encodes new and changed pictures, follows renamed ones, hides vanished ones.  A second\n"
-             "run over unchanged files reads no pixels.  Ctrl-C keeps what is done.  The model is\n"
-             "needed once, and remembered.",
+    .about =
+        "Encodes new and changed pictures, follows renamed ones, hides vanished ones.  A second\n"
+        "run over unchanged files reads no pixels.  Ctrl-C keeps what is done.  The model is\n"
+        "needed once, and remembered.",
     .examples = "ken index ~/Photos -m clip-b32\tthe first time\n"
                 "ken index ~/Photos\twhat has changed since\n"
                 "ken index --db shop.ken shop/ --objects-from-dirs\ta collection of its own\n"

@@ -9,8 +9,8 @@
 #include <string.h>
 
 typedef struct listing {
-    kn_mode mode;
-    kn_table table;
+    cli_mode mode;
+    cli_table table;
     cJSON *all;
     size_t found, broken;
 } listing;
@@ -18,43 +18,43 @@ typedef struct listing {
 static cJSON *to_json(const ken_model_info *i)
 {
     cJSON *o = cJSON_CreateObject(), *input = cJSON_CreateArray();
-    kn_json_text(o, "name", i->name);
-    kn_json_path(o, "path", i->path);
-    kn_json_text(o, "arch", i->arch);
+    cli_json_text(o, "name", i->name);
+    cli_json_path(o, "path", i->path);
+    cli_json_text(o, "arch", i->arch);
     cJSON_AddNumberToObject(o, "dim", i->dim);
     cJSON_AddItemToArray(input, cJSON_CreateNumber(i->input[0]));
     cJSON_AddItemToArray(input, cJSON_CreateNumber(i->input[1]));
     cJSON_AddItemToObject(o, "input", input);
     cJSON_AddBoolToObject(o, "text", i->has_texts);
-    kn_json_text(o, "tokenizer", i->tokenizer);
+    cli_json_text(o, "tokenizer", i->tokenizer);
     cJSON_AddNumberToObject(o, "bytes", (double)i->bytes);
-    kn_json_text(o, "dtype", i->dtype);
-    kn_json_text(o, "licence", i->licence);
-    kn_json_text(o, "fingerprint", i->fingerprint);
+    cli_json_text(o, "dtype", i->dtype);
+    cli_json_text(o, "licence", i->licence);
+    cli_json_text(o, "fingerprint", i->fingerprint);
     return o;
 }
 
-static void to_row(kn_table *t, const ken_model_info *i)
+static void to_row(cli_table *t, const ken_model_info *i)
 {
-    kn_table_cell(t, "%s", i->name);
-    kn_table_cell(t, "%s", i->arch);
-    kn_table_cell(t, "%u", i->dim);
-    kn_table_cell(t, "%ux%u", i->input[0], i->input[1]);
-    kn_table_cell(t, "%s", *i->tokenizer ? i->tokenizer : "-");
-    kn_table_cell(t, "%.1f MB", (double)i->bytes / 1e6);
-    kn_table_cell(t, "%s", i->dtype);
-    kn_table_cell(t, "%s", *i->licence ? i->licence : "-");
-    kn_table_cell(t, "%.12s", i->fingerprint);
+    cli_table_cell(t, "%s", i->name);
+    cli_table_cell(t, "%s", i->arch);
+    cli_table_cell(t, "%u", i->dim);
+    cli_table_cell(t, "%ux%u", i->input[0], i->input[1]);
+    cli_table_cell(t, "%s", *i->tokenizer ? i->tokenizer : "-");
+    cli_table_cell(t, "%.1f MB", (double)i->bytes / 1e6);
+    cli_table_cell(t, "%s", i->dtype);
+    cli_table_cell(t, "%s", *i->licence ? i->licence : "-");
+    cli_table_cell(t, "%.12s", i->fingerprint);
 }
 
 static void to_csv(const ken_model_info *i)
 {
-    kn_csv_field(i->name, ',');
-    kn_csv_field(i->path, ',');
-    kn_csv_field(i->arch, ',');
+    cli_csv_field(i->name, ',');
+    cli_csv_field(i->path, ',');
+    cli_csv_field(i->arch, ',');
     printf("%u,%u,%u,%s,%s,%llu,%s,", i->dim, i->input[0], i->input[1],
            i->has_texts ? "true" : "false", i->tokenizer, (unsigned long long)i->bytes, i->dtype);
-    kn_csv_field(i->licence, ',');
+    cli_csv_field(i->licence, ',');
     printf("%s\n", i->fingerprint);
 }
 
@@ -62,7 +62,7 @@ static int one(const char *path, const ken_model_info *info, void *cookie)
 {
     listing *l = cookie;
     if (!info) {
-        kn_error("%s: %s", path, ken_last_error());
+        cli_error("%s: %s", path, ken_last_error());
         l->broken++;
         return 0;
     }
@@ -70,7 +70,7 @@ static int one(const char *path, const ken_model_info *info, void *cookie)
     if (l->mode == OUT_JSON)
         cJSON_AddItemToArray(l->all, to_json(info));
     else if (l->mode == OUT_JSONL)
-        kn_json_say_line(to_json(info));
+        cli_json_say_line(to_json(info));
     else if (l->mode == OUT_CSV)
         to_csv(info);
     else
@@ -80,21 +80,21 @@ static int one(const char *path, const ken_model_info *info, void *cookie)
 
 static int list(void)
 {
-    static const char *const columns[] = { "name",   "arch",   ">dim",  ">input",     "tokenizer",
+    static const char *const columns[] = { "name",   "arch",   ">dim",    ">input",     "tokenizer",
                                            ">bytes", "stored", "licence", "fingerprint" };
-    listing l = { .mode = kn_out_mode(), .table = KN_TABLE(columns) };
+    listing l = { .mode = cli_out_mode(), .table = CLI_TABLE(columns) };
     l.all = l.mode == OUT_JSON ? cJSON_CreateArray() : NULL;
     if (l.mode == OUT_CSV)
         puts("name,path,arch,dim,height,width,text,tokenizer,bytes,dtype,licence,fingerprint");
-    ken_status st = ken_models_list(kn_opt(OPT_MODELS), one, &l);
-    kn_table_end(&l.table);
+    ken_status st = ken_models_list(cli_opt(OPT_MODELS), one, &l);
+    cli_table_end(&l.table);
     if (l.all)
-        kn_json_say(l.all);
+        cli_json_say(l.all);
     if (st)
-        return kn_complain(st, ABOUT_MODEL, NULL);
+        return cli_complain(st, ABOUT_MODEL, NULL);
     if (!l.found && !l.broken)
-        kn_note("no models yet; `ken-convert CHECKPOINT -o NAME.safetensors` makes one");
-    return l.broken ? KN_EXIT_SOME : l.found ? 0 : KN_EXIT_NONE;
+        cli_note("no models yet; `ken-convert CHECKPOINT -o NAME.safetensors` makes one");
+    return l.broken ? CLI_EXIT_SOME : l.found ? 0 : CLI_EXIT_NONE;
 }
 
 typedef struct wanted {
@@ -110,7 +110,7 @@ static int is_wanted(const char *path, const ken_model_info *info, void *cookie)
     if (info ? strcmp(info->name, w->name)
              : strncmp(file, w->name, len) || strcmp(file + len, ".safetensors"))
         return 0;
-    w->path = kn_mem_text(path);
+    w->path = cli_mem_text(path);
     return 1;
 }
 
@@ -118,37 +118,39 @@ static int check(const char *name)
 {
     wanted w = { name, NULL };
     int code = 0;
-    ken_status st = strchr(name, '/') ? KEN_OK : ken_models_list(kn_opt(OPT_MODELS), is_wanted, &w);
+    ken_status st =
+        strchr(name, '/') ? KEN_OK : ken_models_list(cli_opt(OPT_MODELS), is_wanted, &w);
     if (!w.path)
-        w.path = kn_mem_text(name);
+        w.path = cli_mem_text(name);
     if (!st)
         st = ken_model_check(w.path);
     if (st)
-        code = kn_complain(st, ABOUT_MODEL, name);
-    else if (kn_out_mode() == OUT_JSON || kn_out_mode() == OUT_JSONL)
+        code = cli_complain(st, ABOUT_MODEL, name);
+    else if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL)
         printf("{\"ok\":true}\n");
     else
         printf("%s: ok\n", name);
-    kn_mem_free(w.path);
+    cli_mem_free(w.path);
     return code;
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
     if (a->n && !strcmp(a->operands[0].text, "get"))
-        return kn_error("models get: this build has no downloads; fetch the file yourself and use "
-                        "`ken-convert`");
+        return cli_error("models get: this build has no downloads; fetch the file yourself and use "
+                         "`ken-convert`");
     if (a->n)
-        return kn_misuse("models takes no argument %s", a->operands[0].text);
-    return kn_opt(OPT_MODELS_CHECK) ? check(kn_opt(OPT_MODELS_CHECK)) : list();
+        return cli_misuse("models takes no argument %s", a->operands[0].text);
+    return cli_opt(OPT_MODELS_CHECK) ? check(cli_opt(OPT_MODELS_CHECK)) : list();
 }
 
-const kn_cmd kn_cmd_models = {
+const cli_cmd cli_cmd_models = {
     .name = "models",
     .args = "",
     .summary = "the models found, or --check one",
-    .about = "Looks into --models, $KEN_MODELS, $XDG_DATA_HOME/ken/models, the installed ones and,\n"
-             "in a build tree, weights/.",
+    .about =
+        "Looks into --models, $KEN_MODELS, $XDG_DATA_HOME/ken/models, the installed ones and,\n"
+        "in a build tree, weights/.",
     .examples = "ken models --json\tname, architecture, size, licence of each\n"
                 "ken models --check clip-b32\tread all of it and verify its checksum\n",
     .run = run,

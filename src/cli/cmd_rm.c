@@ -8,48 +8,48 @@
 
 static void say_removed(size_t n)
 {
-    if (kn_out_mode() == OUT_JSON || kn_out_mode() == OUT_JSONL)
+    if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL)
         printf("{\"removed\":%zu}\n", n);
     else
-        kn_note("%zu removed from the collection; the files are untouched", n);
+        cli_note("%zu removed from the collection; the files are untouched", n);
 }
 
-static int remove_all(ken *db, const kn_args *a)
+static int remove_all(ken *db, const cli_args *a)
 {
-    uint64_t *ids = kn_mem_new(a->n, sizeof *ids);
+    uint64_t *ids = cli_mem_new(a->n, sizeof *ids);
     size_t n = 0;
     for (size_t i = 0; i < a->n; i++) {
         ken_record *r = NULL;
-        ken_status st = kn_find_item(db, a->operands[i].text, &ids[n]);
+        ken_status st = cli_find_item(db, a->operands[i].text, &ids[n]);
         if (!st)
             st = ken_get(db, ids[n], &r);
         if (st)
-            kn_error("%s: %s", a->operands[i].text, ken_last_error());
+            cli_error("%s: %s", a->operands[i].text, ken_last_error());
         else
             n++;
         ken_record_free(r);
     }
     ken_status st = n ? ken_remove(db, ids, n) : KEN_OK;
-    kn_mem_free(ids);
+    cli_mem_free(ids);
     if (st)
-        return kn_complain(st, ABOUT_COLLECTION, NULL);
+        return cli_complain(st, ABOUT_COLLECTION, NULL);
     say_removed(n);
-    return n == a->n ? 0 : n ? KN_EXIT_SOME : KN_EXIT_NONE;
+    return n == a->n ? 0 : n ? CLI_EXIT_SOME : CLI_EXIT_NONE;
 }
 
-static int rm(const kn_args *a)
+static int rm(const cli_args *a)
 {
     ken *db = NULL;
     if (!a->n)
-        return kn_misuse("remove what?  Ids or paths");
-    int code = kn_open_collection(&db, TO_WRITE);
+        return cli_misuse("remove what?  Ids or paths");
+    int code = cli_open_collection(&db, TO_WRITE);
     if (!code)
         code = remove_all(db, a);
     ken_close(db);
     return code;
 }
 
-const kn_cmd kn_cmd_rm = {
+const cli_cmd cli_cmd_rm = {
     .name = "rm",
     .args = "(ID | PATH)...",
     .summary = "forget items; their files stay",

@@ -14,7 +14,7 @@
 enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28 };
 
 typedef struct answer {
-    const kn_query *query;
+    const cli_query *query;
     ken_hit *hits;
     size_t found;
     ken_search_times times;
@@ -23,11 +23,11 @@ typedef struct answer {
 static ken_search_options search_options(void)
 {
     ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
-    o.k = (uint32_t)kn_opt_whole(OPT_NUMBER);
-    o.min_score = (float)kn_opt_real(OPT_MIN);
-    o.has_min_raw = kn_opt(OPT_MIN_RAW) != NULL;
-    o.min_raw = (float)kn_opt_real(OPT_MIN_RAW);
-    o.hidden = kn_opt_on(OPT_HIDDEN);
+    o.k = (uint32_t)cli_opt_whole(OPT_NUMBER);
+    o.min_score = (float)cli_opt_real(OPT_MIN);
+    o.has_min_raw = cli_opt(OPT_MIN_RAW) != NULL;
+    o.min_raw = (float)cli_opt_real(OPT_MIN_RAW);
+    o.hidden = cli_opt_on(OPT_HIDDEN);
     return o;
 }
 
@@ -37,11 +37,11 @@ static cJSON *hit_json(const ken_hit *h, size_t rank, const ken_record *r)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "rank", (double)rank);
-    kn_json_id(o, "id", h->id);
-    kn_json_real(o, "score", (double)h->score, 6);
-    kn_json_real(o, "raw", (double)h->raw, 6);
-    kn_json_path(o, "path", r->path);
-    kn_json_text(o, "object", r->object);
+    cli_json_id(o, "id", h->id);
+    cli_json_real(o, "score", (double)h->score, 6);
+    cli_json_real(o, "raw", (double)h->raw, 6);
+    cli_json_path(o, "path", r->path);
+    cli_json_text(o, "object", r->object);
     return o;
 }
 
@@ -49,31 +49,31 @@ static void hit_csv(const ken_hit *h, size_t rank, const ken_record *r)
 {
     printf("%zu,%llu,%.6g,%.6g,", rank, (unsigned long long)h->id, (double)h->score,
            (double)h->raw);
-    kn_csv_field(r->path, ',');
-    kn_csv_field(r->object ? r->object : "", '\n');
+    cli_csv_field(r->path, ',');
+    cli_csv_field(r->object ? r->object : "", '\n');
 }
 
-static void hit_row(kn_table *t, const ken_hit *h, size_t rank, const ken_record *r)
+static void hit_row(cli_table *t, const ken_hit *h, size_t rank, const ken_record *r)
 {
-    char *shown = kn_path_shown(r->path);
-    if (kn_out_mode() == OUT_TABLE) {
-        kn_table_cell(t, "%zu", rank);
-        kn_table_cell(t, "%.3f", (double)h->score);
-        kn_table_cell(t, "%s", shown);
-        kn_table_cell(t, "%s", r->object ? r->object : "");
+    char *shown = cli_path_shown(r->path);
+    if (cli_out_mode() == OUT_TABLE) {
+        cli_table_cell(t, "%zu", rank);
+        cli_table_cell(t, "%.3f", (double)h->score);
+        cli_table_cell(t, "%s", shown);
+        cli_table_cell(t, "%s", r->object ? r->object : "");
     } else {
-        kn_table_cell(t, "%.4f", (double)h->score);
-        kn_table_cell(t, "%s", shown);
+        cli_table_cell(t, "%.4f", (double)h->score);
+        cli_table_cell(t, "%s", shown);
     }
-    kn_mem_free(shown);
+    cli_mem_free(shown);
 }
 
 static void hit_path(const ken_record *r)
 {
-    char *shown = kn_path_shown(r->path);
+    char *shown = cli_path_shown(r->path);
     fputs(shown, stdout);
-    putchar(kn_opt_on(OPT_NULL) ? 0 : '\n');
-    kn_mem_free(shown);
+    putchar(cli_opt_on(OPT_NULL) ? 0 : '\n');
+    cli_mem_free(shown);
 }
 
 /* ---- the answer ---- */
@@ -81,21 +81,21 @@ static void hit_path(const ken_record *r)
 static void times_json(cJSON *o, const ken_search_times *t)
 {
     cJSON *ms = cJSON_CreateObject();
-    kn_json_real(ms, "encode", t->encode * 1e3, 5);
-    kn_json_real(ms, "search", t->search * 1e3, 5);
-    kn_json_real(ms, "total", t->total * 1e3, 5);
+    cli_json_real(ms, "encode", t->encode * 1e3, 5);
+    cli_json_real(ms, "search", t->search * 1e3, 5);
+    cli_json_real(ms, "total", t->total * 1e3, 5);
     cJSON_AddItemToObject(o, "took_ms", ms);
 }
 
-static void say_hit(kn_mode mode, cJSON *hits, kn_table *t, const ken_hit *h, size_t rank,
+static void say_hit(cli_mode mode, cJSON *hits, cli_table *t, const ken_hit *h, size_t rank,
                     const ken_record *r)
 {
-    if (kn_opt_on(OPT_NULL) || kn_opt_on(OPT_LIST_ONLY))
+    if (cli_opt_on(OPT_NULL) || cli_opt_on(OPT_LIST_ONLY))
         hit_path(r);
     else if (hits)
         cJSON_AddItemToArray(hits, hit_json(h, rank, r));
     else if (mode == OUT_JSONL)
-        kn_json_say_line(hit_json(h, rank, r));
+        cli_json_say_line(hit_json(h, rank, r));
     else if (mode == OUT_CSV)
         hit_csv(h, rank, r);
     else
@@ -103,13 +103,13 @@ static void say_hit(kn_mode mode, cJSON *hits, kn_table *t, const ken_hit *h, si
 }
 
 /* `whole`: one JSON object with the query and the times; else a hit a line in --jsonl. */
-static int say_answer(ken *db, const answer *a, kn_mode mode, int whole)
+static int say_answer(ken *db, const answer *a, cli_mode mode, int whole)
 {
     static const char *const columns[] = { ">rank", ">score", "~path", "object" };
     static const char *const plain[] = { "score", "path" };
-    kn_table t = KN_TABLE(columns);
+    cli_table t = CLI_TABLE(columns);
     if (mode == OUT_PLAIN)
-        t = (kn_table)KN_TABLE(plain);
+        t = (cli_table)CLI_TABLE(plain);
     cJSON *hits = whole ? cJSON_CreateArray() : NULL;
     if (mode == OUT_CSV && !hits)
         puts("rank,id,score,raw,path,object");
@@ -121,37 +121,37 @@ static int say_answer(ken *db, const answer *a, kn_mode mode, int whole)
         if (st == KEN_E_NOTFOUND)
             continue; /* removed since by another process */
         if (st)
-            code = kn_complain(st, ABOUT_COLLECTION, NULL);
+            code = cli_complain(st, ABOUT_COLLECTION, NULL);
         else
             say_hit(mode, hits, &t, &a->hits[i], ++rank, r);
         ken_record_free(r);
     }
-    kn_table_end(&t);
+    cli_table_end(&t);
     if (hits) {
         cJSON *o = cJSON_CreateObject();
-        cJSON_AddItemToObject(o, "query", kn_query_json(a->query));
+        cJSON_AddItemToObject(o, "query", cli_query_json(a->query));
         cJSON_AddItemToObject(o, "hits", hits);
         times_json(o, &a->times);
-        mode == OUT_JSON ? kn_json_say(o) : kn_json_say_line(o);
+        mode == OUT_JSON ? cli_json_say(o) : cli_json_say_line(o);
     }
-    return code ? code : rank ? 0 : KN_EXIT_NONE;
+    return code ? code : rank ? 0 : CLI_EXIT_NONE;
 }
 
 /* A term that failed in the search itself: an unknown id is wrong use, not a broken collection. */
 static int search_failed(ken_status st)
 {
     int about_query = st == KEN_E_NOTFOUND || st == KEN_E_UNSUPPORTED;
-    return kn_complain(st, about_query ? ABOUT_INPUT : ABOUT_COLLECTION, NULL);
+    return cli_complain(st, about_query ? ABOUT_INPUT : ABOUT_COLLECTION, NULL);
 }
 
-static int search(ken *db, const kn_query *q, int whole)
+static int search(ken *db, const cli_query *q, int whole)
 {
     ken_search_options o = search_options();
-    answer a = { .query = q, .hits = kn_mem_new(o.k, sizeof(ken_hit)) };
+    answer a = { .query = q, .hits = cli_mem_new(o.k, sizeof(ken_hit)) };
     ken_status st = ken_search(db, q->terms, q->n, &o, a.hits, &a.found, &a.times);
-    kn_mode mode = kn_out_mode();
+    cli_mode mode = cli_out_mode();
     int code = st ? search_failed(st) : say_answer(db, &a, mode, whole || mode == OUT_JSON);
-    kn_mem_free(a.hits);
+    cli_mem_free(a.hits);
     return code;
 }
 
@@ -160,20 +160,20 @@ static int search(ken *db, const kn_query *q, int whole)
 /* Each line of the file is one term, a text where nothing else is said. */
 static int search_line(ken *db, const char *line, const ken_decode_options *d)
 {
-    kn_query q;
-    int code = kn_query_parse(&q, &line, 1, d);
+    cli_query q;
+    int code = cli_query_parse(&q, &line, 1, d);
     if (!code)
         code = search(db, &q, 1);
-    kn_query_free(&q);
+    cli_query_free(&q);
     return code;
 }
 
 static int search_batch(ken *db, const char *file, const ken_decode_options *d)
 {
     size_t len, hits = 0, failed = 0;
-    char *lines = kn_read_file(file, MAX_BATCH_FILE, &len);
+    char *lines = cli_read_file(file, MAX_BATCH_FILE, &len);
     if (!lines)
-        return kn_error("%s: %s", file, strerror(errno));
+        return cli_error("%s: %s", file, strerror(errno));
     int code = 0;
     for (char *line = lines, *end; line < lines + len && !ken_interrupted(); line = end + 1) {
         end = line + strcspn(line, "\n");
@@ -184,53 +184,53 @@ static int search_batch(ken *db, const char *file, const ken_decode_options *d)
             continue;
         code = search_line(db, line, d);
         hits += code == 0;
-        failed += code == KN_EXIT_WRONG;
-        if (code > KN_EXIT_SOME)
+        failed += code == CLI_EXIT_WRONG;
+        if (code > CLI_EXIT_SOME)
             break;
     }
-    kn_mem_free(lines);
-    if (code > KN_EXIT_SOME)
+    cli_mem_free(lines);
+    if (code > CLI_EXIT_SOME)
         return code;
-    return ken_interrupted() ? KN_EXIT_INTERRUPTED
-           : failed          ? KN_EXIT_SOME
+    return ken_interrupted() ? CLI_EXIT_INTERRUPTED
+           : failed          ? CLI_EXIT_SOME
            : hits            ? 0
-                             : KN_EXIT_NONE;
+                             : CLI_EXIT_NONE;
 }
 
 /* ---- the command ---- */
 
 static int check_numbers(void)
 {
-    long n = kn_opt_whole(OPT_NUMBER);
+    long n = cli_opt_whole(OPT_NUMBER);
     if (n < 1 || n > MAX_HITS)
-        return kn_misuse("--number %ld: expects 1 to %d", n, MAX_HITS);
+        return cli_misuse("--number %ld: expects 1 to %d", n, MAX_HITS);
     return 0;
 }
 
-static int search_args(ken *db, const kn_args *a, const ken_decode_options *d)
+static int search_args(ken *db, const cli_args *a, const ken_decode_options *d)
 {
-    kn_query q;
-    const char **terms = kn_mem_new(a->n, sizeof *terms);
+    cli_query q;
+    const char **terms = cli_mem_new(a->n, sizeof *terms);
     for (size_t i = 0; i < a->n; i++)
         terms[i] = a->operands[i].text;
-    int code = kn_query_parse(&q, terms, a->n, d);
-    kn_mem_free(terms);
+    int code = cli_query_parse(&q, terms, a->n, d);
+    cli_mem_free(terms);
     if (!code)
         code = search(db, &q, 0);
-    kn_query_free(&q);
+    cli_query_free(&q);
     return code;
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
     ken *db = NULL;
     ken_decode_options d;
-    const char *batch = kn_opt(OPT_BATCH_FILE);
+    const char *batch = cli_opt(OPT_BATCH_FILE);
     if (!a->n == !batch)
-        return kn_misuse(batch ? "--batch FILE holds the queries; give no other" : "no query");
+        return cli_misuse(batch ? "--batch FILE holds the queries; give no other" : "no query");
     int code = check_numbers();
-    code = code ? code : kn_decode_options(&d);
-    code = code ? code : kn_open_collection(&db, TO_READ);
+    code = code ? code : cli_decode_options(&d);
+    code = code ? code : cli_open_collection(&db, TO_READ);
     if (code)
         return code;
     code = batch ? search_batch(db, batch, &d) : search_args(db, a, &d);
@@ -238,7 +238,7 @@ static int run(const kn_args *a)
     return code;
 }
 
-const kn_cmd kn_cmd_search = {
+const cli_cmd cli_cmd_search = {
     .name = "search",
     .args = "QUERY...",
     .summary = "find pictures by words, by likeness, or both",

@@ -12,17 +12,17 @@
 static cJSON *to_json(const ken_record *r)
 {
     cJSON *o = cJSON_CreateObject(), *size = cJSON_CreateArray();
-    kn_json_id(o, "id", r->id);
-    kn_json_path(o, "path", r->path);
-    kn_json_text(o, "object", r->object);
-    kn_json_text(o, "kind", r->kind);
+    cli_json_id(o, "id", r->id);
+    cli_json_path(o, "path", r->path);
+    cli_json_text(o, "object", r->object);
+    cli_json_text(o, "kind", r->kind);
     cJSON_AddItemToArray(size, cJSON_CreateNumber(r->width));
     cJSON_AddItemToArray(size, cJSON_CreateNumber(r->height));
     cJSON_AddItemToObject(o, "size", size);
-    kn_json_time(o, "mtime", r->mtime_ns);
-    kn_json_text(o, "hash", r->hash);
-    kn_json_time(o, "added", r->added_ns);
-    kn_json_text(o, "model", r->model);
+    cli_json_time(o, "mtime", r->mtime_ns);
+    cli_json_text(o, "hash", r->hash);
+    cli_json_time(o, "added", r->added_ns);
+    cli_json_text(o, "model", r->model);
     cJSON *meta = r->meta ? cJSON_Parse(r->meta) : NULL;
     cJSON_AddItemToObject(o, "meta", meta ? meta : cJSON_CreateNull());
     cJSON_AddBoolToObject(o, "hidden", r->hidden);
@@ -40,7 +40,7 @@ static void print_time(const char *name, int64_t ns)
 
 static void print_record(const ken_record *r)
 {
-    char *shown = kn_path_shown(r->path);
+    char *shown = cli_path_shown(r->path);
     printf("id       %llu\npath     %s\n", (unsigned long long)r->id, shown);
     if (r->object)
         printf("object   %s\n", r->object);
@@ -52,51 +52,51 @@ static void print_record(const ken_record *r)
         printf("meta     %s\n", r->meta);
     if (r->hidden)
         puts("hidden   the file has vanished");
-    kn_mem_free(shown);
+    cli_mem_free(shown);
 }
 
-static int show_all(ken *db, const kn_args *a)
+static int show_all(ken *db, const cli_args *a)
 {
-    kn_mode mode = kn_out_mode();
+    cli_mode mode = cli_out_mode();
     cJSON *all = mode == OUT_JSON && a->n > 1 ? cJSON_CreateArray() : NULL;
     size_t shown = 0;
     for (size_t i = 0; i < a->n; i++) {
         uint64_t id;
         ken_record *r = NULL;
-        ken_status st = kn_find_item(db, a->operands[i].text, &id);
+        ken_status st = cli_find_item(db, a->operands[i].text, &id);
         if (!st)
             st = ken_get(db, id, &r);
         if (st) {
-            kn_error("%s: %s", a->operands[i].text, ken_last_error());
+            cli_error("%s: %s", a->operands[i].text, ken_last_error());
             continue;
         }
         if (all)
             cJSON_AddItemToArray(all, to_json(r));
         else if (mode == OUT_JSON || mode == OUT_JSONL)
-            kn_json_say(to_json(r));
+            cli_json_say(to_json(r));
         else
             print_record(r);
         shown++;
         ken_record_free(r);
     }
     if (all)
-        kn_json_say(all);
-    return shown == a->n ? 0 : shown ? KN_EXIT_SOME : KN_EXIT_NONE;
+        cli_json_say(all);
+    return shown == a->n ? 0 : shown ? CLI_EXIT_SOME : CLI_EXIT_NONE;
 }
 
-static int show(const kn_args *a)
+static int show(const cli_args *a)
 {
     ken *db = NULL;
     if (!a->n)
-        return kn_misuse("show what?  An id or a path");
-    int code = kn_open_collection(&db, TO_READ);
+        return cli_misuse("show what?  An id or a path");
+    int code = cli_open_collection(&db, TO_READ);
     if (!code)
         code = show_all(db, a);
     ken_close(db);
     return code;
 }
 
-const kn_cmd kn_cmd_show = {
+const cli_cmd cli_cmd_show = {
     .name = "show",
     .args = "(ID | PATH)...",
     .summary = "what is known of an item",

@@ -15,24 +15,24 @@ static void stats_json(const ken_stats *s)
     cJSON_AddNumberToObject(o, "objects", (double)s->objects);
     cJSON_AddNumberToObject(o, "vectors", (double)s->vectors);
     cJSON_AddNumberToObject(o, "bytes", (double)s->bytes);
-    kn_json_text(o, "model", s->model);
-    kn_json_text(o, "precision", s->precision);
-    kn_json_text(ix, "kind", s->kind);
+    cli_json_text(o, "model", s->model);
+    cli_json_text(o, "precision", s->precision);
+    cli_json_text(ix, "kind", s->kind);
     cJSON_AddNumberToObject(ix, "n", (double)s->indexed);
     cJSON_AddNumberToObject(ix, "pending", (double)s->pending);
     cJSON_AddNumberToObject(ix, "dead", (double)s->dead);
     cJSON_AddBoolToObject(ix, "stale", s->stale);
     cJSON_AddItemToObject(o, "index", ix);
-    kn_json_text(o, "store", s->store);
+    cli_json_text(o, "store", s->store);
     cJSON_AddNumberToObject(o, "hidden", (double)s->hidden);
     cJSON_AddNumberToObject(o, "dim", s->dim);
-    kn_json_text(o, "fingerprint", s->fingerprint);
-    kn_json_say(o);
+    cli_json_text(o, "fingerprint", s->fingerprint);
+    cli_json_say(o);
 }
 
 static void stats_text(const ken_stats *s)
 {
-    char *dir = kn_collection_dir();
+    char *dir = cli_collection_dir();
     printf("collection  %s (%s)\n", dir, s->store);
     printf("items       %llu", (unsigned long long)s->items);
     if (s->hidden)
@@ -44,22 +44,22 @@ static void stats_text(const ken_stats *s)
     printf("index       %s, %llu in it, %llu pending, %llu dead%s\n", s->kind,
            (unsigned long long)s->indexed, (unsigned long long)s->pending,
            (unsigned long long)s->dead, s->stale ? ", stale" : "");
-    kn_mem_free(dir);
+    cli_mem_free(dir);
 }
 
-static int stats(const kn_args *a)
+static int stats(const cli_args *a)
 {
     ken *db = NULL;
     ken_stats s = { 0 };
     if (a->n)
-        return kn_misuse("stats takes no argument %s", a->operands[0].text);
-    int code = kn_open_collection(&db, TO_READ);
+        return cli_misuse("stats takes no argument %s", a->operands[0].text);
+    int code = cli_open_collection(&db, TO_READ);
     if (code)
         return code;
     ken_status st = ken_get_stats(db, &s);
     if (st)
-        code = kn_complain(st, ABOUT_COLLECTION, NULL);
-    else if (kn_out_mode() == OUT_JSON || kn_out_mode() == OUT_JSONL)
+        code = cli_complain(st, ABOUT_COLLECTION, NULL);
+    else if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL)
         stats_json(&s);
     else
         stats_text(&s);
@@ -67,7 +67,7 @@ static int stats(const kn_args *a)
     return code;
 }
 
-const kn_cmd kn_cmd_stats = {
+const cli_cmd cli_cmd_stats = {
     .name = "stats",
     .args = "",
     .summary = "counts, sizes, model and index of the collection",

@@ -25,36 +25,36 @@ static ken_status one(const ken_model *m, const char *text, int32_t *ids, cJSON 
     return st;
 }
 
-static int run(const kn_args *a)
+static int run(const cli_args *a)
 {
-    kn_model m;
-    kn_mode mode = kn_out_mode();
+    cli_model m;
+    cli_mode mode = cli_out_mode();
     if (!a->n)
-        return kn_misuse("no text");
-    int code = kn_open_text_model(&m);
+        return cli_misuse("no text");
+    int code = cli_open_text_model(&m);
     if (code)
         return code;
-    int32_t *ids = kn_mem_new(ken_model_get_info(m.model)->context, sizeof *ids);
+    int32_t *ids = cli_mem_new(ken_model_get_info(m.model)->context, sizeof *ids);
     cJSON *all = mode == OUT_JSON ? cJSON_CreateArray() : NULL;
     for (size_t i = 0; !code && i < a->n; i++) {
         cJSON *line = mode == OUT_JSONL ? cJSON_CreateArray() : NULL;
         ken_status st = one(m.model, a->operands[i].text, ids, line ? line : all);
         if (st)
-            code = kn_complain(st, ABOUT_MODEL, NULL);
+            code = cli_complain(st, ABOUT_MODEL, NULL);
         if (line && !st)
-            kn_json_say_line(cJSON_DetachItemFromArray(line, 0));
+            cli_json_say_line(cJSON_DetachItemFromArray(line, 0));
         cJSON_Delete(line);
     }
     if (all && !code)
-        kn_json_say_line(all);
+        cli_json_say_line(all);
     else
         cJSON_Delete(all);
-    kn_mem_free(ids);
-    kn_close_model(&m);
+    cli_mem_free(ids);
+    cli_close_model(&m);
     return code;
 }
 
-const kn_cmd kn_cmd_tokens = {
+const cli_cmd cli_cmd_tokens = {
     .name = "tokens",
     .args = "STR...",
     .summary = "the ids that the text network sees",

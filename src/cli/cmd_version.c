@@ -4,14 +4,14 @@
 
 #include <stdio.h>
 
-static int version(const kn_args *a)
+static int version(const cli_args *a)
 {
     (void)a;
     printf("ken %s\n", ken_version());
     return 0;
 }
 
-const kn_cmd kn_cmd_version = {
+const cli_cmd cli_cmd_version = {
     .name = "version",
     .args = "",
     .summary = "the version of this program",

@@ -5,6 +5,6 @@
 #include <stdint.h>
 
 /* "#rrggbb", "#rgb" or a CSS name.  0, or -1 if it is none of these. */
-int kn_color_parse(const char *s, uint8_t rgb[3]);
+int cli_color_parse(const char *s, uint8_t rgb[3]);
 
 #endif

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static int refuse(kn_config_error *err, unsigned long line, const char *fmt, ...)
+static int refuse(cli_config_error *err, unsigned long line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static int refuse(kn_config_error *err, unsigned long line, const char *fmt, ...)
+static int refuse(cli_config_error *err, unsigned long line, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -28,9 +28,9 @@ typedef struct reader {
     yaml_parser_t parser;
     yaml_event_t event; /* the present one */
     int has_event;
-    kn_config_fn fn;
+    cli_config_fn fn;
     void *cookie;
-    kn_config_error *err;
+    cli_config_error *err;
 } reader;
 
 static int next(reader *r)
@@ -82,8 +82,8 @@ static int read_list(reader *r, const char *key)
     char *joined = NULL;
     int bad = next(r);
     while (!bad && r->event.type == YAML_SCALAR_EVENT) {
-        char *longer = joined ? kn_mem_textf("%s:%s", joined, scalar(r)) : kn_mem_text(scalar(r));
-        kn_mem_free(joined);
+        char *longer = joined ? cli_mem_textf("%s:%s", joined, scalar(r)) : cli_mem_text(scalar(r));
+        cli_mem_free(joined);
         joined = longer;
         bad = next(r);
     }
@@ -91,7 +91,7 @@ static int read_list(reader *r, const char *key)
         bad = refuse(r->err, here(r), "a list may hold only plain values");
     if (!bad && joined)
         bad = tell(r, key, joined, line);
-    kn_mem_free(joined);
+    cli_mem_free(joined);
     return bad;
 }
 
@@ -105,11 +105,13 @@ static int read_value(reader *r, const char *key, int nested)
         if (has_nul(r))
             return refuse(r->err, here(r), "a value holds a NUL character");
         return is_null(r) ? 0 : tell(r, key, scalar(r), here(r));
-    case YAML_SEQUENCE_START_EVENT: return read_list(r, key);
+    case YAML_SEQUENCE_START_EVENT:
+        return read_list(r, key);
     case YAML_MAPPING_START_EVENT:
         return nested ? refuse(r->err, here(r), "%.100s: nested too deep", key)
                       : read_mapping(r, key);
-    default: return refuse(r->err, here(r), "%.100s: an alias has no meaning here", key);
+    default:
+        return refuse(r->err, here(r), "%.100s: an alias has no meaning here", key);
     }
 }
 
@@ -119,13 +121,13 @@ static int read_mapping(reader *r, const char *prefix)
     while (!bad && r->event.type == YAML_SCALAR_EVENT) {
         if (has_nul(r))
             return refuse(r->err, here(r), "a key holds a NUL character");
-        char *key = prefix ? kn_mem_textf("%s.%s", prefix, scalar(r)) : kn_mem_text(scalar(r));
+        char *key = prefix ? cli_mem_textf("%s.%s", prefix, scalar(r)) : cli_mem_text(scalar(r));
         bad = next(r);
         if (!bad)
             bad = read_value(r, key, prefix != NULL);
         if (!bad)
             bad = next(r);
-        kn_mem_free(key);
+        cli_mem_free(key);
     }
     if (!bad && r->event.type != YAML_MAPPING_END_EVENT)
         bad = refuse(r->err, here(r), "a key must be a plain word");
@@ -134,24 +136,24 @@ static int read_mapping(reader *r, const char *prefix)
 
 static int read_document(reader *r)
 {
-    int bad = next(r);                                         /* the stream's start */
+    int bad = next(r); /* the stream's start */
     bad = bad ? bad : next(r);
-    if (bad || r->event.type == YAML_STREAM_END_EVENT)         /* an empty file */
+    if (bad || r->event.type == YAML_STREAM_END_EVENT) /* an empty file */
         return bad;
     bad = next(r);
     if (!bad && r->event.type == YAML_MAPPING_START_EVENT)
         bad = read_mapping(r, NULL);
     else if (!bad && !(r->event.type == YAML_SCALAR_EVENT && is_null(r)))
         bad = refuse(r->err, here(r), "expected `key: value`");
-    bad = bad ? bad : next(r);                                 /* the document's end */
+    bad = bad ? bad : next(r); /* the document's end */
     bad = bad ? bad : next(r);
     if (!bad && r->event.type != YAML_STREAM_END_EVENT)
         bad = refuse(r->err, here(r), "only one document is allowed");
     return bad;
 }
 
-int kn_config_parse(const char *bytes, size_t len, kn_config_fn fn, void *cookie,
-                    kn_config_error *err)
+int cli_config_parse(const char *bytes, size_t len, cli_config_fn fn, void *cookie,
+                     cli_config_error *err)
 {
     reader r = { .fn = fn, .cookie = cookie, .err = err };
     if (!yaml_parser_initialize(&r.parser))
@@ -166,8 +168,8 @@ int kn_config_parse(const char *bytes, size_t len, kn_config_fn fn, void *cookie
 
 #else
 
-int kn_config_parse(const char *bytes, size_t len, kn_config_fn fn, void *cookie,
-                    kn_config_error *err)
+int cli_config_parse(const char *bytes, size_t len, cli_config_fn fn, void *cookie,
+                     cli_config_error *err)
 {
     (void)bytes, (void)len, (void)fn, (void)cookie;
     return refuse(err, 1, "this build reads no configuration files (YAML=0)");

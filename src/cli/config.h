@@ -4,15 +4,15 @@
 
 #include <stddef.h>
 
-typedef struct kn_config_error {
+typedef struct cli_config_error {
     unsigned long line; /* from 1 */
     char what[200];
-} kn_config_error;
+} cli_config_error;
 
 /* key is "name" or "command.name"; a list comes as its parts with ':' between.  Both borrowed for
  * the call.  Non-zero stops, fn having filled *err but for the line. */
-typedef int (*kn_config_fn)(const char *key, const char *value, unsigned long line,
-                            kn_config_error *err, void *cookie);
+typedef int (*cli_config_fn)(const char *key, const char *value, unsigned long line,
+                             cli_config_error *err, void *cookie);
 
 /* Call fn for every value of a YAML document of at most two levels:
  *
@@ -22,7 +22,7 @@ typedef int (*kn_config_fn)(const char *key, const char *value, unsigned long li
  *         number: 20
  *
  * 0, or -1 with *err filled.  Keys without a value are left out. */
-int kn_config_parse(const char *bytes, size_t len, kn_config_fn fn, void *cookie,
-                    kn_config_error *err);
+int cli_config_parse(const char *bytes, size_t len, cli_config_fn fn, void *cookie,
+                     cli_config_error *err);
 
 #endif

@@ -19,11 +19,11 @@
 enum { MAX_DEPTH = 128, MAX_THREADS = 64 };
 static const size_t MAX_PIXEL_BYTES = (size_t)512 << 20; /* decoded at once */
 
-static kn_input *add(kn_inputs *in, char *name)
+static cli_input *add(cli_inputs *in, char *name)
 {
-    in->list = kn_mem_room(in->list, in->n, &in->cap, sizeof *in->list);
-    kn_input *i = &in->list[in->n++];
-    *i = (kn_input){ .name = name };
+    in->list = cli_mem_room(in->list, in->n, &in->cap, sizeof *in->list);
+    cli_input *i = &in->list[in->n++];
+    *i = (cli_input){ .name = name };
     return i;
 }
 
@@ -38,55 +38,55 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 }
 
 /* Links are followed to files, not to folders. */
-static void walk(kn_inputs *in, const char *dir, size_t root_len, int depth)
+static void walk(cli_inputs *in, const char *dir, size_t root_len, int depth)
 {
     struct dirent **list;
     errno = ELOOP;
     int n = depth < MAX_DEPTH ? scandir(dir, &list, not_dots, by_bytes) : -1;
     if (n < 0) {
-        kn_error("%s: %s", dir, strerror(errno));
+        cli_error("%s: %s", dir, strerror(errno));
         in->unreadable++;
         return;
     }
     for (int i = 0; i < n; i++) {
         struct stat link, info;
-        char *path = kn_path_in(dir, list[i]->d_name);
+        char *path = cli_path_in(dir, list[i]->d_name);
         if (lstat(path, &link) == 0 && S_ISDIR(link.st_mode)) {
             walk(in, path, root_len, depth + 1);
         } else if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
-            kn_input *one = add(in, path);
+            cli_input *one = add(in, path);
             one->found = 1;
             one->root_len = root_len;
             path = NULL;
         }
-        kn_mem_free(path);
-        kn_mem_free(list[i]);
+        cli_mem_free(path);
+        cli_mem_free(list[i]);
     }
-    kn_mem_free(list);
+    cli_mem_free(list);
 }
 
-int kn_inputs_collect(kn_inputs *in, const kn_args *a)
+int cli_inputs_collect(cli_inputs *in, const cli_args *a)
 {
     int uses_stdin = 0;
-    *in = (kn_inputs){ 0 };
+    *in = (cli_inputs){ 0 };
     for (size_t i = 0; i < a->n; i++) {
         const char *text = a->operands[i].text;
         if (a->operands[i].flag == OPT_TEXT_OPERAND) {
-            add(in, kn_mem_text(text))->is_text = 1;
+            add(in, cli_mem_text(text))->is_text = 1;
         } else if (!strcmp(text, "@-")) {
             if (uses_stdin++)
-                return kn_misuse("@- may be given once");
-            add(in, kn_mem_text(text));
-        } else if (kn_path_is_dir(text)) {
+                return cli_misuse("@- may be given once");
+            add(in, cli_mem_text(text));
+        } else if (cli_path_is_dir(text)) {
             walk(in, text, strlen(text), 0);
         } else {
-            add(in, kn_mem_text(text));
+            add(in, cli_mem_text(text));
         }
     }
     return 0;
 }
 
-void kn_inputs_drop(kn_inputs *in, size_t from, size_t to)
+void cli_inputs_drop(cli_inputs *in, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
         ken_image_free(in->list[i].image);
@@ -94,30 +94,30 @@ void kn_inputs_drop(kn_inputs *in, size_t from, size_t to)
     }
 }
 
-void kn_inputs_free(kn_inputs *in)
+void cli_inputs_free(cli_inputs *in)
 {
-    kn_inputs_drop(in, 0, in->n);
+    cli_inputs_drop(in, 0, in->n);
     for (size_t i = 0; i < in->n; i++) {
-        kn_mem_free(in->list[i].name);
-        kn_mem_free(in->list[i].why);
+        cli_mem_free(in->list[i].name);
+        cli_mem_free(in->list[i].why);
     }
-    kn_mem_free(in->list);
-    *in = (kn_inputs){ 0 };
+    cli_mem_free(in->list);
+    *in = (cli_inputs){ 0 };
 }
 
-ken_status kn_image_read(ken_image **out, const char *name, const ken_decode_options *d)
+ken_status cli_image_read(ken_image **out, const char *name, const ken_decode_options *d)
 {
     if (strcmp(name, "@-"))
         return ken_image_load(out, *name == '@' ? name + 1 : name, d);
     size_t len = 0;
-    char *bytes = kn_read_file("-", KN_MAX_FILE, &len);
+    char *bytes = cli_read_file("-", CLI_MAX_FILE, &len);
     ken_status st = ken_image_decode(out, bytes ? bytes : "", len, d);
-    kn_mem_free(bytes);
+    cli_mem_free(bytes);
     return st;
 }
 
 typedef struct crew {
-    kn_inputs *in;
+    cli_inputs *in;
     const ken_decode_options *d;
     atomic_size_t next, pixels; /* the next input; bytes decoded so far */
     size_t to;
@@ -130,22 +130,22 @@ static void *decode(void *arg)
         size_t i = atomic_fetch_add(&c->next, 1);
         if (i >= c->to)
             break;
-        kn_input *in = &c->in->list[i];
+        cli_input *in = &c->in->list[i];
         if (in->is_text)
             continue;
-        in->status = kn_image_read(&in->image, in->name, c->d);
+        in->status = cli_image_read(&in->image, in->name, c->d);
         if (in->status)
-            in->why = kn_mem_text(ken_last_error());
+            in->why = cli_mem_text(ken_last_error());
         else
-            atomic_fetch_add(&c->pixels, (size_t)ken_image_width(in->image) *
-                                             ken_image_height(in->image) * 3);
+            atomic_fetch_add(&c->pixels,
+                             (size_t)ken_image_width(in->image) * ken_image_height(in->image) * 3);
     }
     return NULL;
 }
 
 static size_t threads_for(size_t n)
 {
-    long want = kn_opt_whole(OPT_THREADS);
+    long want = cli_opt_whole(OPT_THREADS);
     if (want <= 0)
         want = sysconf(_SC_NPROCESSORS_ONLN);
     size_t t = want > 0 ? (size_t)want : 1;
@@ -153,7 +153,7 @@ static size_t threads_for(size_t n)
     return t > n ? n : t;
 }
 
-size_t kn_inputs_decode(kn_inputs *in, size_t from, size_t to, const ken_decode_options *d)
+size_t cli_inputs_decode(cli_inputs *in, size_t from, size_t to, const ken_decode_options *d)
 {
     crew c = { .in = in, .d = d, .to = to };
     pthread_t threads[MAX_THREADS];

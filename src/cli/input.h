@@ -5,37 +5,37 @@
 #include "cli/cmd.h"
 #include "ken.h"
 
-enum { KN_MAX_FILE = 1 << 30 }; /* bytes of a picture on standard input */
+enum { CLI_MAX_FILE = 1 << 30 }; /* bytes of a picture on standard input */
 
-typedef struct kn_input {
-    char *name;       /* path, text, or "@-" */
+typedef struct cli_input {
+    char *name; /* path, text, or "@-" */
     int is_text;
     int found;        /* 1: met in a folder, so that what is no picture is passed over */
     size_t root_len;  /* bytes of name that are the folder it was found in */
-    ken_image *image; /* between kn_inputs_decode() and kn_inputs_drop() */
+    ken_image *image; /* between cli_inputs_decode() and cli_inputs_drop() */
     ken_status status;
     char *why; /* of a failure */
-} kn_input;
+} cli_input;
 
-typedef struct kn_inputs {
-    kn_input *list;
+typedef struct cli_inputs {
+    cli_input *list;
     size_t n, cap;
     int unreadable; /* folders that could not be read, each told */
-} kn_inputs;
+} cli_inputs;
 
 /* Every operand in order: --text, a file, @FILE, @- or a folder, whose files follow in the order of
  * their bytes.  0, or the exit status. */
-int kn_inputs_collect(kn_inputs *in, const kn_args *a);
-void kn_inputs_free(kn_inputs *in);
+int cli_inputs_collect(cli_inputs *in, const cli_args *a);
+void cli_inputs_free(cli_inputs *in);
 
 /* Decode pictures [from, to) on several threads, stopping early when they take much memory; fills
  * image, or status and why.  Returns the end of what was decoded, > from. */
-size_t kn_inputs_decode(kn_inputs *in, size_t from, size_t to, const ken_decode_options *d);
+size_t cli_inputs_decode(cli_inputs *in, size_t from, size_t to, const ken_decode_options *d);
 /* Free their pictures. */
-void kn_inputs_drop(kn_inputs *in, size_t from, size_t to);
+void cli_inputs_drop(cli_inputs *in, size_t from, size_t to);
 
 /* A picture of a command's own: PATH, @PATH, or @- for the bytes on standard input. */
-ken_status kn_image_read(ken_image **out, const char *name, const ken_decode_options *d)
+ken_status cli_image_read(ken_image **out, const char *name, const ken_decode_options *d)
     __attribute__((warn_unused_result));
 
 #endif

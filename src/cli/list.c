@@ -32,7 +32,7 @@ static char *field(char **at, char *end)
     return start;
 }
 
-int kn_csv_record(char **at, char **fields, int most)
+int cli_csv_record(char **at, char **fields, int most)
 {
     int n = 0;
     for (;;) {
@@ -50,79 +50,79 @@ int kn_csv_record(char **at, char **fields, int most)
     }
 }
 
-static void add(kn_list *l, char *path, char *label)
+static void add(cli_list *l, char *path, char *label)
 {
-    l->paths = kn_mem_room(l->paths, l->n, &l->path_cap, sizeof *l->paths);
-    l->labels = kn_mem_room(l->labels, l->n, &l->label_cap, sizeof *l->labels);
+    l->paths = cli_mem_room(l->paths, l->n, &l->path_cap, sizeof *l->paths);
+    l->labels = cli_mem_room(l->labels, l->n, &l->label_cap, sizeof *l->labels);
     l->paths[l->n] = path;
     l->labels[l->n++] = label;
 }
 
-static int read_csv(kn_list *l, const char *path, const char *root)
+static int read_csv(cli_list *l, const char *path, const char *root)
 {
     size_t len, line = 0;
     int bad = 0;
-    char *text = kn_read_file(path, MAX_LIST, &len), *folder = kn_path_folder(path);
+    char *text = cli_read_file(path, MAX_LIST, &len), *folder = cli_path_folder(path);
     if (!text)
-        bad = kn_error("%s: %s", path, strerror(errno));
+        bad = cli_error("%s: %s", path, strerror(errno));
     for (char *at = text; !bad && at < text + len;) {
         char *f[2];
-        int n = kn_csv_record(&at, f, 2);
+        int n = cli_csv_record(&at, f, 2);
         line++;
         if (n == 1 && !*f[0])
             continue; /* an empty line */
         if (n != 2 || !*f[0])
-            bad = kn_error("%s: record %zu: expected path,label", path, line);
+            bad = cli_error("%s: record %zu: expected path,label", path, line);
         else if (line > 1 || strcmp(f[0], "path") || strcmp(f[1], "label"))
-            add(l, *f[0] == '/' ? kn_mem_text(f[0]) : kn_path_in(root ? root : folder, f[0]),
-                kn_mem_text(f[1]));
+            add(l, *f[0] == '/' ? cli_mem_text(f[0]) : cli_path_in(root ? root : folder, f[0]),
+                cli_mem_text(f[1]));
     }
-    kn_mem_free(text);
-    kn_mem_free(folder);
+    cli_mem_free(text);
+    cli_mem_free(folder);
     return bad;
 }
 
 /* dir/LABEL/...: the label is the first folder below dir. */
-static int read_folders(kn_list *l, const char *dir)
+static int read_folders(cli_list *l, const char *dir)
 {
-    kn_inputs in;
-    kn_operand o = { dir, OPT_COUNT };
-    kn_args a = { .operands = &o, .n = 1 };
-    int bad = kn_inputs_collect(&in, &a);
+    cli_inputs in;
+    cli_operand o = { dir, OPT_COUNT };
+    cli_args a = { .operands = &o, .n = 1 };
+    int bad = cli_inputs_collect(&in, &a);
     for (size_t i = 0; !bad && i < in.n; i++) {
         const char *below = in.list[i].name + in.list[i].root_len;
         below += strspn(below, "/");
         size_t len = strcspn(below, "/");
         if (below[len]) /* not a file of dir itself */
-            add(l, kn_mem_text(in.list[i].name), kn_mem_textn(below, len));
+            add(l, cli_mem_text(in.list[i].name), cli_mem_textn(below, len));
     }
     if (!bad && in.unreadable)
-        bad = KN_EXIT_WRONG;
-    kn_inputs_free(&in);
+        bad = CLI_EXIT_WRONG;
+    cli_inputs_free(&in);
     return bad;
 }
 
-int kn_list_read(kn_list *l, const char *path, const char *root)
+int cli_list_read(cli_list *l, const char *path, const char *root)
 {
-    *l = (kn_list){ 0 };
-    int bad = kn_path_is_dir(path) ? read_folders(l, path) : read_csv(l, path, root);
+    *l = (cli_list){ 0 };
+    int bad = cli_path_is_dir(path) ? read_folders(l, path) : read_csv(l, path, root);
     if (!bad && !l->n)
-        bad = kn_error("%s: no labelled pictures", path);
+        bad = cli_error("%s: no labelled pictures", path);
     return bad;
 }
 
-void kn_list_free(kn_list *l)
+void cli_list_free(cli_list *l)
 {
     for (size_t i = 0; i < l->n; i++) {
-        kn_mem_free(l->paths[i]);
-        kn_mem_free(l->labels[i]);
+        cli_mem_free(l->paths[i]);
+        cli_mem_free(l->labels[i]);
     }
-    kn_mem_free(l->paths);
-    kn_mem_free(l->labels);
-    *l = (kn_list){ 0 };
+    cli_mem_free(l->paths);
+    cli_mem_free(l->labels);
+    *l = (cli_list){ 0 };
 }
 
-ken_labelled kn_list_view(const kn_list *l)
+ken_labelled cli_list_view(const cli_list *l)
 {
     return (ken_labelled){ (const char *const *)l->paths, (const char *const *)l->labels, l->n };
 }

@@ -4,19 +4,19 @@
 
 #include "ken.h"
 
-typedef struct kn_list {
+typedef struct cli_list {
     char **paths, **labels; /* (n), owned */
     size_t n, path_cap, label_cap;
-} kn_list;
+} cli_list;
 
 /* Relative paths of a CSV file start at root, or beside the file if root is NULL.  0, or the exit
  * status with the reason printed. */
-int kn_list_read(kn_list *l, const char *path, const char *root);
-void kn_list_free(kn_list *l);
-ken_labelled kn_list_view(const kn_list *l);
+int cli_list_read(cli_list *l, const char *path, const char *root);
+void cli_list_free(cli_list *l);
+ken_labelled cli_list_view(const cli_list *l);
 
 /* CSV as RFC 4180 has it: one record from *at on, which is moved behind it.  Up to `most` fields,
  * unquoted in place; returns how many there are, or -1 for an open quote. */
-int kn_csv_record(char **at, char **fields, int most);
+int cli_csv_record(char **at, char **fields, int most);
 
 #endif

@@ -16,39 +16,39 @@ static void *need(void *p)
     return p;
 }
 
-void *kn_mem_new(size_t n, size_t size)
+void *cli_mem_new(size_t n, size_t size)
 {
     return need(calloc(n ? n : 1, size ? size : 1));
 }
 
-void *kn_mem_grow(void *p, size_t n, size_t size)
+void *cli_mem_grow(void *p, size_t n, size_t size)
 {
     if (size && n > SIZE_MAX / size)
         return need(NULL);
     return need(realloc(p, n && size ? n * size : 1));
 }
 
-void *kn_mem_room(void *p, size_t len, size_t *cap, size_t size)
+void *cli_mem_room(void *p, size_t len, size_t *cap, size_t size)
 {
     if (len < *cap)
         return p;
     *cap = *cap ? *cap * 2 : 16;
-    return kn_mem_grow(p, *cap, size);
+    return cli_mem_grow(p, *cap, size);
 }
 
-char *kn_mem_textn(const char *s, size_t n)
+char *cli_mem_textn(const char *s, size_t n)
 {
-    char *copy = kn_mem_new(n + 1, 1);
+    char *copy = cli_mem_new(n + 1, 1);
     memcpy(copy, s, n);
     return copy;
 }
 
-char *kn_mem_text(const char *s)
+char *cli_mem_text(const char *s)
 {
-    return s ? kn_mem_textn(s, strlen(s)) : NULL;
+    return s ? cli_mem_textn(s, strlen(s)) : NULL;
 }
 
-char *kn_mem_textf(const char *fmt, ...)
+char *cli_mem_textf(const char *fmt, ...)
 {
     va_list ap;
     char *s = NULL;
@@ -58,7 +58,7 @@ char *kn_mem_textf(const char *fmt, ...)
     return need(n < 0 ? NULL : s);
 }
 
-void kn_mem_free(void *p)
+void cli_mem_free(void *p)
 {
     free(p);
 }

@@ -5,13 +5,13 @@
 
 #include <stddef.h>
 
-void *kn_mem_new(size_t n, size_t size);           /* n*size, checked; zeroed */
-void *kn_mem_grow(void *p, size_t n, size_t size); /* as realloc; what is new is not zeroed */
+void *cli_mem_new(size_t n, size_t size);           /* n*size, checked; zeroed */
+void *cli_mem_grow(void *p, size_t n, size_t size); /* as realloc; what is new is not zeroed */
 /* Room for one more element in an array of len used and *cap allocated ones. */
-void *kn_mem_room(void *p, size_t len, size_t *cap, size_t size);
-char *kn_mem_text(const char *s);                  /* a copy; NULL stays NULL */
-char *kn_mem_textn(const char *s, size_t n);       /* of n bytes, terminated */
-char *kn_mem_textf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void kn_mem_free(void *p); /* NULL is fine; also what malloc gave to a library */
+void *cli_mem_room(void *p, size_t len, size_t *cap, size_t size);
+char *cli_mem_text(const char *s);            /* a copy; NULL stays NULL */
+char *cli_mem_textn(const char *s, size_t n); /* of n bytes, terminated */
+char *cli_mem_textf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void cli_mem_free(void *p); /* NULL is fine; also what malloc gave to a library */
 
 #endif

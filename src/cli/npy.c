@@ -34,7 +34,7 @@ static int write_header(FILE *f, const size_t *shape, int axes)
 
 static FILE *create_beside(const char *path, char **temporary)
 {
-    *temporary = kn_mem_textf("%s.XXXXXX", path);
+    *temporary = cli_mem_textf("%s.XXXXXX", path);
     int fd = mkstemp(*temporary);
     if (fd >= 0) {
         mode_t mask = umask(0);
@@ -46,41 +46,41 @@ static FILE *create_beside(const char *path, char **temporary)
         close(fd);
     }
     int err = errno;
-    kn_mem_free(*temporary);
+    cli_mem_free(*temporary);
     *temporary = NULL;
     errno = err;
     return NULL;
 }
 
-int kn_npy_open(kn_npy *w, const char *path, size_t dim)
+int cli_npy_open(cli_npy *w, const char *path, size_t dim)
 {
     const size_t shape[2] = { 0, dim };
-    *w = (kn_npy){ .path = kn_mem_text(path), .dim = dim };
+    *w = (cli_npy){ .path = cli_mem_text(path), .dim = dim };
     w->f = create_beside(path, &w->temporary);
     if (w->f && write_header(w->f, shape, 2) == 0)
         return 0;
-    kn_npy_cancel(w);
+    cli_npy_cancel(w);
     return -1;
 }
 
-int kn_npy_rows(kn_npy *w, const float *rows, size_t n)
+int cli_npy_rows(cli_npy *w, const float *rows, size_t n)
 {
     if (fwrite(rows, w->dim * sizeof *rows, n, w->f) != n) {
-        kn_npy_cancel(w);
+        cli_npy_cancel(w);
         return -1;
     }
     w->rows += n;
     return 0;
 }
 
-static void release(kn_npy *w)
+static void release(cli_npy *w)
 {
-    kn_mem_free(w->path);
-    kn_mem_free(w->temporary);
-    *w = (kn_npy){ 0 };
+    cli_mem_free(w->path);
+    cli_mem_free(w->temporary);
+    *w = (cli_npy){ 0 };
 }
 
-int kn_npy_close(kn_npy *w)
+int cli_npy_close(cli_npy *w)
 {
     const size_t shape[2] = { w->rows, w->dim };
     rewind(w->f);
@@ -88,14 +88,14 @@ int kn_npy_close(kn_npy *w)
     bad |= fclose(w->f);
     w->f = NULL;
     if (bad || rename(w->temporary, w->path)) {
-        kn_npy_cancel(w);
+        cli_npy_cancel(w);
         return -1;
     }
     release(w);
     return 0;
 }
 
-void kn_npy_cancel(kn_npy *w)
+void cli_npy_cancel(cli_npy *w)
 {
     int err = errno;
     if (w->f)
@@ -106,9 +106,9 @@ void kn_npy_cancel(kn_npy *w)
     errno = err;
 }
 
-int kn_npy_write(const char *path, const float *values, const size_t *shape, int axes)
+int cli_npy_write(const char *path, const float *values, const size_t *shape, int axes)
 {
-    kn_npy w = { .path = kn_mem_text(path) };
+    cli_npy w = { .path = cli_mem_text(path) };
     size_t n = 1;
     for (int i = 0; i < axes; i++)
         n *= shape[i];
@@ -118,7 +118,7 @@ int kn_npy_write(const char *path, const float *values, const size_t *shape, int
         bad |= fclose(w.f);
     w.f = NULL;
     if (bad || rename(w.temporary, w.path)) {
-        kn_npy_cancel(&w);
+        cli_npy_cancel(&w);
         return -1;
     }
     release(&w);

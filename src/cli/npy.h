@@ -6,19 +6,19 @@
 #include <stdio.h>
 
 /* A file written row by row beside its place, and moved there once complete. */
-typedef struct kn_npy {
+typedef struct cli_npy {
     FILE *f;
     char *path, *temporary;
     size_t rows, dim;
-} kn_npy;
+} cli_npy;
 
 /* All return 0, or -1 with errno set and no file left behind. */
-int kn_npy_open(kn_npy *w, const char *path, size_t dim);
-int kn_npy_rows(kn_npy *w, const float *rows, size_t n); /* (n, dim) */
-int kn_npy_close(kn_npy *w);   /* commits; shape (rows, dim) */
-void kn_npy_cancel(kn_npy *w); /* no file; nothing if it was closed */
+int cli_npy_open(cli_npy *w, const char *path, size_t dim);
+int cli_npy_rows(cli_npy *w, const float *rows, size_t n); /* (n, dim) */
+int cli_npy_close(cli_npy *w);                             /* commits; shape (rows, dim) */
+void cli_npy_cancel(cli_npy *w);                           /* no file; nothing if it was closed */
 
 /* One array of up to four axes. */
-int kn_npy_write(const char *path, const float *values, const size_t *shape, int axes);
+int cli_npy_write(const char *path, const float *values, const size_t *shape, int axes);
 
 #endif

@@ -12,131 +12,131 @@
 #include <stdlib.h>
 #include <string.h>
 
-int kn_decode_options(ken_decode_options *d)
+int cli_decode_options(ken_decode_options *d)
 {
-    const char *color = kn_opt(OPT_BACKGROUND);
+    const char *color = cli_opt(OPT_BACKGROUND);
     *d = (ken_decode_options)KEN_DECODE_OPTIONS_INIT;
-    d->no_orient = (uint8_t)kn_opt_on(OPT_NO_ORIENT);
+    d->no_orient = (uint8_t)cli_opt_on(OPT_NO_ORIENT);
     if (!color)
         return 0;
     d->has_background = 1;
-    return kn_color_parse(color, d->background)
-               ? kn_misuse("--background %s: expects #rrggbb or a CSS colour", color)
+    return cli_color_parse(color, d->background)
+               ? cli_misuse("--background %s: expects #rrggbb or a CSS colour", color)
                : 0;
 }
 
-ken_model_options kn_model_options(void)
+ken_model_options cli_model_options(void)
 {
     ken_model_options o = KEN_MODEL_OPTIONS_INIT;
-    o.threads = (uint32_t)kn_opt_whole(OPT_THREADS);
-    o.device = kn_opt(OPT_DEVICE);
-    o.precision = kn_opt(OPT_PRECISION);
-    o.dirs = kn_opt(OPT_MODELS);
+    o.threads = (uint32_t)cli_opt_whole(OPT_THREADS);
+    o.device = cli_opt(OPT_DEVICE);
+    o.precision = cli_opt(OPT_PRECISION);
+    o.dirs = cli_opt(OPT_MODELS);
     return o;
 }
 
 /* What this build does not offer yet must not be silently ignored. */
 static int check_encoder(void)
 {
-    const char *e = kn_opt(OPT_ENCODER);
+    const char *e = cli_opt(OPT_ENCODER);
     return !strcmp(e, "auto") || !strcmp(e, "none")
                ? 0
-               : kn_misuse("--encoder %s: this build has no remote encoders", e);
+               : cli_misuse("--encoder %s: this build has no remote encoders", e);
 }
 
-static int collection_options(ken_options *o, kn_access how)
+static int collection_options(ken_options *o, cli_access how)
 {
     *o = (ken_options)KEN_OPTIONS_INIT;
-    o->store = kn_opt(OPT_STORE);
-    o->model = kn_opt(OPT_MODEL);
-    o->models = kn_model_options();
+    o->store = cli_opt(OPT_STORE);
+    o->model = cli_opt(OPT_MODEL);
+    o->models = cli_model_options();
     o->create = how == TO_CREATE;
     o->read_only = how == TO_READ;
-    o->wait = kn_opt_real(OPT_WAIT);
+    o->wait = cli_opt_real(OPT_WAIT);
     if (o->wait <= 0)
         o->wait = -1; /* to the library 0 is the default, to the user it is none */
     int bad = check_encoder();
-    return bad ? bad : kn_decode_options(&o->decode);
+    return bad ? bad : cli_decode_options(&o->decode);
 }
 
-int kn_open_collection(ken **out, kn_access how)
+int cli_open_collection(ken **out, cli_access how)
 {
     ken_options o;
     int bad = collection_options(&o, how);
     if (bad)
         return bad;
-    char *dir = kn_collection_dir();
+    char *dir = cli_collection_dir();
     ken_status st = ken_open(out, dir, &o);
     if (st)
-        bad = kn_complain(st, ABOUT_COLLECTION, dir);
-    kn_mem_free(dir);
+        bad = cli_complain(st, ABOUT_COLLECTION, dir);
+    cli_mem_free(dir);
     return bad;
 }
 
 static int no_model(void)
 {
-    kn_error("no model: there is neither --model nor a collection here");
-    kn_note("`ken models` lists what is installed; `ken-convert` makes one from a checkpoint");
-    return KN_EXIT_MODEL;
+    cli_error("no model: there is neither --model nor a collection here");
+    cli_note("`ken models` lists what is installed; `ken-convert` makes one from a checkpoint");
+    return CLI_EXIT_MODEL;
 }
 
-static int from_collection(kn_model *m)
+static int from_collection(cli_model *m)
 {
     ken_options o;
     int bad = collection_options(&o, TO_READ);
     if (bad)
         return bad;
-    char *dir = kn_collection_dir();
+    char *dir = cli_collection_dir();
     ken_status st = ken_open(&m->db, dir, &o);
     if (st == KEN_E_NOTFOUND)
         bad = no_model();
     else if (st)
-        bad = kn_complain(st, ABOUT_COLLECTION, dir);
-    kn_mem_free(dir);
+        bad = cli_complain(st, ABOUT_COLLECTION, dir);
+    cli_mem_free(dir);
     if (!bad && (st = ken_get_model(m->db, &m->model)))
-        bad = kn_complain(st, ABOUT_MODEL, NULL);
+        bad = cli_complain(st, ABOUT_MODEL, NULL);
     return bad;
 }
 
-int kn_open_model(kn_model *m)
+int cli_open_model(cli_model *m)
 {
-    *m = (kn_model){ 0 };
-    const char *name = kn_opt(OPT_MODEL);
+    *m = (cli_model){ 0 };
+    const char *name = cli_opt(OPT_MODEL);
     int bad = check_encoder();
     if (bad)
         return bad;
     if (!name) {
         bad = from_collection(m);
     } else {
-        ken_model_options o = kn_model_options();
+        ken_model_options o = cli_model_options();
         ken_status st = ken_model_open(&m->own, name, &o);
         if (st)
-            bad = kn_complain(st, ABOUT_MODEL, name);
+            bad = cli_complain(st, ABOUT_MODEL, name);
         m->model = m->own;
     }
     if (bad)
-        kn_close_model(m);
+        cli_close_model(m);
     return bad;
 }
 
-int kn_open_text_model(kn_model *m)
+int cli_open_text_model(cli_model *m)
 {
-    int bad = kn_open_model(m);
+    int bad = cli_open_model(m);
     if (bad || ken_model_get_info(m->model)->has_texts)
         return bad;
-    kn_error("%s: this model has no text network", ken_model_get_info(m->model)->name);
-    kn_close_model(m);
-    return KN_EXIT_MODEL;
+    cli_error("%s: this model has no text network", ken_model_get_info(m->model)->name);
+    cli_close_model(m);
+    return CLI_EXIT_MODEL;
 }
 
-void kn_close_model(kn_model *m)
+void cli_close_model(cli_model *m)
 {
     ken_model_close(m->own);
     ken_close(m->db);
-    *m = (kn_model){ 0 };
+    *m = (cli_model){ 0 };
 }
 
-ken_status kn_find_item(ken *db, const char *name, uint64_t *id)
+ken_status cli_find_item(ken *db, const char *name, uint64_t *id)
 {
     const char *digits = strncmp(name, "id:", 3) ? name : name + 3;
     char *end;

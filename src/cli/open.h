@@ -7,26 +7,26 @@
 /* 0 or the exit status, the reason printed, for all of these. */
 
 /* --no-orient and --background. */
-int kn_decode_options(ken_decode_options *d);
+int cli_decode_options(ken_decode_options *d);
 
 /* The collection of --db, or of here. */
-typedef enum kn_access { TO_READ, TO_WRITE, TO_CREATE } kn_access;
-int kn_open_collection(ken **out, kn_access how);
+typedef enum cli_access { TO_READ, TO_WRITE, TO_CREATE } cli_access;
+int cli_open_collection(ken **out, cli_access how);
 
 /* An item by its number (7, id:7) or its path. */
-KEN_CALL ken_status kn_find_item(ken *db, const char *name, uint64_t *id);
+KEN_CALL ken_status cli_find_item(ken *db, const char *name, uint64_t *id);
 
 /* --model, or the collection's. */
-typedef struct kn_model {
+typedef struct cli_model {
     const ken_model *model;
     ken_model *own; /* of --model */
     ken *db;        /* whose model it is, else NULL */
-} kn_model;
-int kn_open_model(kn_model *m);
+} cli_model;
+int cli_open_model(cli_model *m);
 /* The same; 5 if it has no text network. */
-int kn_open_text_model(kn_model *m);
-void kn_close_model(kn_model *m);
+int cli_open_text_model(cli_model *m);
+void cli_close_model(cli_model *m);
 
-ken_model_options kn_model_options(void);
+ken_model_options cli_model_options(void);
 
 #endif

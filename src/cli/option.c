@@ -10,52 +10,52 @@
 
 #define C(name) (1u << CMD_##name)
 
-const kn_option kn_options[OPT_COUNT] = {
-    [OPT_DB] = { "db", 0, OPT_PATH, KN_EVERY, "DIR", NULL, NULL,
+const cli_option cli_options[OPT_COUNT] = {
+    [OPT_DB] = { "db", 0, OPT_PATH, CLI_EVERY, "DIR", NULL, NULL,
                  "the collection; else the nearest .ken/ upward, else the one of your own", 0 },
-    [OPT_MODEL] = { "model", 'm', OPT_TEXT, KN_EVERY, "NAME|FILE", NULL, NULL,
+    [OPT_MODEL] = { "model", 'm', OPT_TEXT, CLI_EVERY, "NAME|FILE", NULL, NULL,
                     "the model; else the collection's own", 0 },
-    [OPT_MODELS] = { "models", 0, OPT_LIST, KN_EVERY, "DIR", NULL, NULL,
+    [OPT_MODELS] = { "models", 0, OPT_LIST, CLI_EVERY, "DIR", NULL, NULL,
                      "where to look for models first, ':' between folders", 0 },
-    [OPT_THREADS] = { "threads", 't', OPT_WHOLE, KN_EVERY, "N", "0", NULL,
+    [OPT_THREADS] = { "threads", 't', OPT_WHOLE, CLI_EVERY, "N", "0", NULL,
                       "at most so many threads; 0 is one per processor", 0 },
-    [OPT_PRECISION] = { "precision", 0, OPT_CHOICE, KN_EVERY, "P", "auto",
+    [OPT_PRECISION] = { "precision", 0, OPT_CHOICE, CLI_EVERY, "P", "auto",
                         "auto|f32|bf16x3|bf16|int8",
                         "arithmetic of the network: auto f32 bf16x3 bf16 int8", 0 },
-    [OPT_DEVICE] = { "device", 0, OPT_CHOICE, KN_EVERY, "D", "cpu", "cpu|cuda|auto",
+    [OPT_DEVICE] = { "device", 0, OPT_CHOICE, CLI_EVERY, "D", "cpu", "cpu|cuda|auto",
                      "where the network runs: cpu cuda auto", 0 },
-    [OPT_STORE] = { "store", 0, OPT_TEXT, KN_EVERY, "URL", NULL, NULL,
+    [OPT_STORE] = { "store", 0, OPT_TEXT, CLI_EVERY, "URL", NULL, NULL,
                     "where records live: sqlite: or file:", 0 },
-    [OPT_WAIT] = { "wait", 0, OPT_REAL, KN_EVERY, "S", "30", NULL,
+    [OPT_WAIT] = { "wait", 0, OPT_REAL, CLI_EVERY, "S", "30", NULL,
                    "seconds to wait for another writer", 0 },
-    [OPT_NO_ORIENT] = { "no-orient", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+    [OPT_NO_ORIENT] = { "no-orient", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                         "do not turn pictures upright by their EXIF tag", 0 },
-    [OPT_BACKGROUND] = { "background", 0, OPT_TEXT, KN_EVERY, "COLOR", NULL, NULL,
+    [OPT_BACKGROUND] = { "background", 0, OPT_TEXT, CLI_EVERY, "COLOR", NULL, NULL,
                          "put transparent pictures on #rrggbb or a CSS colour", 0 },
-    [OPT_ENCODER] = { "encoder", 0, OPT_TEXT, KN_EVERY, "URL", "auto", NULL,
+    [OPT_ENCODER] = { "encoder", 0, OPT_TEXT, CLI_EVERY, "URL", "auto", NULL,
                       "a running ken that encodes: auto none URL", 0 },
-    [OPT_OFFLINE] = { "offline", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+    [OPT_OFFLINE] = { "offline", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                       "never use the network", 0 },
-    [OPT_SEED] = { "seed", 0, OPT_WHOLE, KN_EVERY, "N", "0", NULL, "of everything random", 0 },
-    [OPT_JSON] = { "json", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+    [OPT_SEED] = { "seed", 0, OPT_WHOLE, CLI_EVERY, "N", "0", NULL, "of everything random", 0 },
+    [OPT_JSON] = { "json", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                    "the answer as one JSON value", 0 },
-    [OPT_JSONL] = { "jsonl", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+    [OPT_JSONL] = { "jsonl", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                     "the answer as JSON, one object a line", 0 },
-    [OPT_CSV] = { "csv", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+    [OPT_CSV] = { "csv", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                   "the answer as CSV with a header", 0 },
-    [OPT_COLOR] = { "color", 0, OPT_CHOICE, KN_EVERY, "WHEN", "auto", "always|auto|never",
+    [OPT_COLOR] = { "color", 0, OPT_CHOICE, CLI_EVERY, "WHEN", "auto", "always|auto|never",
                     "colours: auto always never; --color alone is always", 0 },
-    [OPT_PROGRESS] = { "progress", 0, OPT_CHOICE, KN_EVERY, "HOW", "auto", "auto|bar|json|none",
+    [OPT_PROGRESS] = { "progress", 0, OPT_CHOICE, CLI_EVERY, "HOW", "auto", "auto|bar|json|none",
                        "on standard error: auto bar json none", 0 },
-    [OPT_QUIET] = { "quiet", 'q', OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+    [OPT_QUIET] = { "quiet", 'q', OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                     "only errors on standard error", 0 },
-    [OPT_VERBOSE] = { "verbose", 'v', OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+    [OPT_VERBOSE] = { "verbose", 'v', OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                       "say more on standard error", 0 },
-    [OPT_CONFIG] = { "config", 0, OPT_PATH, KN_EVERY, "FILE", NULL, NULL,
+    [OPT_CONFIG] = { "config", 0, OPT_PATH, CLI_EVERY, "FILE", NULL, NULL,
                      "settings to read in place of .ken/ken.yaml", 0 },
-    [OPT_VERSION] = { "version", 0, OPT_BOOL, KN_EVERY, NULL, "false", NULL,
-                      "print the version", 1 },
-    [OPT_HELP] = { "help", 'h', OPT_BOOL, KN_EVERY, NULL, "false", NULL,
+    [OPT_VERSION] = { "version", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL, "print the version",
+                      1 },
+    [OPT_HELP] = { "help", 'h', OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                    "print how a command is used", 1 },
 
     [OPT_INDEX_RE_EMBED] = { "re-embed", 0, OPT_BOOL, C(INDEX), NULL, "false", NULL,
@@ -117,38 +117,37 @@ const kn_option kn_options[OPT_COUNT] = {
 
 typedef struct setting {
     char *value, *origin;
-    kn_layer layer;
+    cli_layer layer;
 } setting;
 
 static setting settings[OPT_COUNT];
 
-int kn_option_takes(kn_opt_id id, kn_cmd_id cmd)
+int cli_option_takes(cli_opt_id id, cli_cmd_id cmd)
 {
-    return cmd == CMD_COUNT || kn_options[id].commands & 1u << cmd;
+    return cmd == CMD_COUNT || cli_options[id].commands & 1u << cmd;
 }
 
-int kn_option_has_value(kn_opt_id id)
+int cli_option_has_value(cli_opt_id id)
 {
-    return kn_options[id].type != OPT_BOOL;
+    return cli_options[id].type != OPT_BOOL;
 }
 
-kn_opt_id kn_option_find(const char *name, unsigned long len, kn_cmd_id cmd)
+cli_opt_id cli_option_find(const char *name, unsigned long len, cli_cmd_id cmd)
+{
+    int i = 0;
+    while (i < OPT_COUNT && (strncmp(cli_options[i].name, name, len) || cli_options[i].name[len] ||
+                             !cli_option_takes((cli_opt_id)i, cmd)))
+        i++;
+    return (cli_opt_id)i;
+}
+
+cli_opt_id cli_option_letter(char letter, cli_cmd_id cmd)
 {
     int i = 0;
     while (i < OPT_COUNT &&
-           (strncmp(kn_options[i].name, name, len) || kn_options[i].name[len] ||
-            !kn_option_takes((kn_opt_id)i, cmd)))
+           (cli_options[i].letter != letter || !cli_option_takes((cli_opt_id)i, cmd)))
         i++;
-    return (kn_opt_id)i;
-}
-
-kn_opt_id kn_option_letter(char letter, kn_cmd_id cmd)
-{
-    int i = 0;
-    while (i < OPT_COUNT &&
-           (kn_options[i].letter != letter || !kn_option_takes((kn_opt_id)i, cmd)))
-        i++;
-    return (kn_opt_id)i;
+    return (cli_opt_id)i;
 }
 
 static const char *const YES[] = { "true", "yes", "on", "1" };
@@ -192,47 +191,52 @@ static int real(const char *s, double *out)
     return *s && end != s && !*end && isfinite(*out);
 }
 
-static const char *wrong(const kn_option *o, const char *value)
+static const char *wrong(const cli_option *o, const char *value)
 {
     long l;
     double d;
     switch (o->type) {
-    case OPT_BOOL: return truth(value) < 0 ? "expects yes or no" : NULL;
-    case OPT_WHOLE: return whole(value, &l) ? NULL : "expects a whole number, 0 or more";
-    case OPT_REAL: return real(value, &d) ? NULL : "expects a number";
-    case OPT_CHOICE: return among(value, o->choices) ? NULL : o->choices;
-    default: return NULL;
+    case OPT_BOOL:
+        return truth(value) < 0 ? "expects yes or no" : NULL;
+    case OPT_WHOLE:
+        return whole(value, &l) ? NULL : "expects a whole number, 0 or more";
+    case OPT_REAL:
+        return real(value, &d) ? NULL : "expects a number";
+    case OPT_CHOICE:
+        return among(value, o->choices) ? NULL : o->choices;
+    default:
+        return NULL;
     }
 }
 
-const char *kn_option_set(kn_opt_id id, const char *value, kn_layer layer, const char *origin)
+const char *cli_option_set(cli_opt_id id, const char *value, cli_layer layer, const char *origin)
 {
-    const kn_option *o = &kn_options[id];
+    const cli_option *o = &cli_options[id];
     setting *s = &settings[id];
     const char *why = wrong(o, value);
     if (why)
         return why;
     if (layer < s->layer)
         return NULL;
-    kn_mem_free(s->value);
-    kn_mem_free(s->origin);
-    s->value = kn_mem_text(o->type == OPT_BOOL ? truth(value) ? "true" : "false" : value);
-    s->origin = kn_mem_text(origin);
+    cli_mem_free(s->value);
+    cli_mem_free(s->origin);
+    s->value = cli_mem_text(o->type == OPT_BOOL ? truth(value) ? "true" : "false" : value);
+    s->origin = cli_mem_text(origin);
     s->layer = layer;
     return NULL;
 }
 
-const char *kn_opt(kn_opt_id id)
+const char *cli_opt(cli_opt_id id)
 {
     return settings[id].value;
 }
 
-int kn_opt_on(kn_opt_id id)
+int cli_opt_on(cli_opt_id id)
 {
     return settings[id].value && truth(settings[id].value) == 1;
 }
 
-long kn_opt_whole(kn_opt_id id)
+long cli_opt_whole(cli_opt_id id)
 {
     long v = 0;
     if (settings[id].value)
@@ -240,7 +244,7 @@ long kn_opt_whole(kn_opt_id id)
     return v;
 }
 
-double kn_opt_real(kn_opt_id id)
+double cli_opt_real(cli_opt_id id)
 {
     double v = 0;
     if (settings[id].value)
@@ -248,23 +252,23 @@ double kn_opt_real(kn_opt_id id)
     return v;
 }
 
-kn_layer kn_opt_layer(kn_opt_id id)
+cli_layer cli_opt_layer(cli_opt_id id)
 {
     return settings[id].layer;
 }
 
-const char *kn_opt_origin(kn_opt_id id)
+const char *cli_opt_origin(cli_opt_id id)
 {
     return settings[id].origin;
 }
 
-void kn_options_free(int only_of_commands)
+void cli_options_free(int only_of_commands)
 {
     for (int i = 0; i < OPT_COUNT; i++) {
-        if (only_of_commands && kn_options[i].commands == KN_EVERY)
+        if (only_of_commands && cli_options[i].commands == CLI_EVERY)
             continue;
-        kn_mem_free(settings[i].value);
-        kn_mem_free(settings[i].origin);
+        cli_mem_free(settings[i].value);
+        cli_mem_free(settings[i].origin);
         settings[i] = (setting){ 0 };
     }
 }

@@ -1,7 +1,7 @@
 /*
  * option.h - every setting of the program, from one table.
  *
- * An entry of kn_options[] is at once a flag (--name), an environment variable (KEN_NAME, or
+ * An entry of cli_options[] is at once a flag (--name), an environment variable (KEN_NAME, or
  * KEN_COMMAND_NAME if it belongs to one command), a key of the configuration file (name, or
  * command.name), a line of the help and a line of `ken config`.
  */
@@ -9,7 +9,7 @@
 #define CLI_OPTION_H
 
 /* In the order that `ken help` lists them. */
-typedef enum kn_cmd_id {
+typedef enum cli_cmd_id {
     CMD_INDEX,
     CMD_SEARCH,
     CMD_SHOW,
@@ -29,9 +29,9 @@ typedef enum kn_cmd_id {
     CMD_HELP,
     CMD_VERSION,
     CMD_COUNT
-} kn_cmd_id;
+} cli_cmd_id;
 
-typedef enum kn_opt_type {
+typedef enum cli_opt_type {
     OPT_BOOL,   /* --flag, --flag=no */
     OPT_TEXT,   /* any text */
     OPT_PATH,   /* a file name; in a file of settings, relative to its folder */
@@ -40,9 +40,9 @@ typedef enum kn_opt_type {
     OPT_REAL,   /* a number */
     OPT_CHOICE, /* one of `choices`, '|' between; --flag alone is the first of them */
     OPT_OPERAND /* not a setting: an argument whose kind the flag tells (--text STR) */
-} kn_opt_type;
+} cli_opt_type;
 
-typedef enum kn_opt_id {
+typedef enum cli_opt_id {
     /* of every command */
     OPT_DB,
     OPT_MODEL,
@@ -97,57 +97,63 @@ typedef enum kn_opt_id {
     OPT_BATCH,
     OPT_SECONDS,
     OPT_COUNT
-} kn_opt_id;
+} cli_opt_id;
 
-typedef struct kn_option {
+typedef struct cli_option {
     const char *name;
     char letter; /* 0: none */
-    kn_opt_type type;
-    unsigned commands;   /* bits 1 << kn_cmd_id; KN_EVERY */
+    cli_opt_type type;
+    unsigned commands;   /* bits 1 << cli_cmd_id; CLI_EVERY */
     const char *arg;     /* what the value is called in the help, NULL for OPT_BOOL */
     const char *initial; /* the built-in value; NULL is "not set" */
     const char *choices;
     const char *help;
     int transient; /* 1: a flag only, neither variable nor key */
-} kn_option;
+} cli_option;
 
-#define KN_EVERY (~0u)
+#define CLI_EVERY (~0u)
 
-extern const kn_option kn_options[OPT_COUNT];
+extern const cli_option cli_options[OPT_COUNT];
 
 /* The table's entry called name (len bytes), or by its letter, that cmd takes; CMD_COUNT: any.
  * OPT_COUNT if there is none.  Entries of one name take a value all or none of them. */
-kn_opt_id kn_option_find(const char *name, unsigned long len, kn_cmd_id cmd);
-kn_opt_id kn_option_letter(char letter, kn_cmd_id cmd);
-int kn_option_takes(kn_opt_id id, kn_cmd_id cmd);
-int kn_option_has_value(kn_opt_id id);
+cli_opt_id cli_option_find(const char *name, unsigned long len, cli_cmd_id cmd);
+cli_opt_id cli_option_letter(char letter, cli_cmd_id cmd);
+int cli_option_takes(cli_opt_id id, cli_cmd_id cmd);
+int cli_option_has_value(cli_opt_id id);
 
 /* Where a value came from, weakest first. */
-typedef enum kn_layer { LAYER_NONE, LAYER_BUILT_IN, LAYER_FILE, LAYER_VARIABLE, LAYER_FLAG } kn_layer;
+typedef enum cli_layer {
+    LAYER_NONE,
+    LAYER_BUILT_IN,
+    LAYER_FILE,
+    LAYER_VARIABLE,
+    LAYER_FLAG
+} cli_layer;
 
 /* Give option id a value of at least the present one's layer; a weaker one is ignored.  value and
  * origin ("KEN_DB", "ken.yaml:3") are copied.  Returns NULL, or what is wrong with the value:
  * "expects a number", static. */
-const char *kn_option_set(kn_opt_id id, const char *value, kn_layer layer, const char *origin);
+const char *cli_option_set(cli_opt_id id, const char *value, cli_layer layer, const char *origin);
 
 /* All values, or only those of options that not every command has. */
-void kn_options_free(int only_of_commands);
+void cli_options_free(int only_of_commands);
 
 /* Built-in values, then files, then variables, then what flags had set already.  cmd selects the
  * entries that count.  0, or the exit status with the reason printed. */
-int kn_settings_load(kn_cmd_id cmd);
+int cli_settings_load(cli_cmd_id cmd);
 /* Forget the options of commands, flags too, and load anew for another one. */
-int kn_settings_reload(kn_cmd_id cmd);
-void kn_settings_free(void);
+int cli_settings_reload(cli_cmd_id cmd);
+void cli_settings_free(void);
 /* The files of settings that were read, weakest first, ended by NULL. */
-const char *const *kn_settings_files(void);
+const char *const *cli_settings_files(void);
 
 /* Values in force. */
-const char *kn_opt(kn_opt_id id); /* NULL if not set */
-int kn_opt_on(kn_opt_id id);      /* OPT_BOOL */
-long kn_opt_whole(kn_opt_id id);  /* 0 if not set */
-double kn_opt_real(kn_opt_id id);
-kn_layer kn_opt_layer(kn_opt_id id);
-const char *kn_opt_origin(kn_opt_id id);
+const char *cli_opt(cli_opt_id id); /* NULL if not set */
+int cli_opt_on(cli_opt_id id);      /* OPT_BOOL */
+long cli_opt_whole(cli_opt_id id);  /* 0 if not set */
+double cli_opt_real(cli_opt_id id);
+cli_layer cli_opt_layer(cli_opt_id id);
+const char *cli_opt_origin(cli_opt_id id);
 
 #endif

@@ -4,40 +4,43 @@
 
 #include <stddef.h>
 
-typedef enum kn_mode {
+typedef enum cli_mode {
     OUT_TABLE, /* a terminal */
     OUT_PLAIN, /* a pipe: fields with tabs between */
     OUT_JSON,
     OUT_JSONL,
     OUT_CSV
-} kn_mode;
+} cli_mode;
 
 /* Settled once from --json, --jsonl, --csv and what standard output is. */
-kn_mode kn_out_mode(void);
-int kn_out_is_terminal(void);
-int kn_out_colors(void);
+cli_mode cli_out_mode(void);
+int cli_out_is_terminal(void);
+int cli_out_colors(void);
 
-/* Flush standard output and check it.  code, or KN_EXIT_WRONG with the reason printed if not
+/* Flush standard output and check it.  code, or CLI_EXIT_WRONG with the reason printed if not
  * everything could be written; a closed pipe ends the program without a word. */
-int kn_out_close(int code);
+int cli_out_close(int code);
 
 /* One field of CSV, quoted where needed; then `after`. */
-void kn_csv_field(const char *s, char after);
+void cli_csv_field(const char *s, char after);
 
 /* A table.  Columns are given once, as "name" (left), ">name" (right) or "~name" (left, cut in its
  * middle if the terminal is too narrow; at most one).  On a terminal it is padded and its head
  * bold; else the cells are printed as they are, with tabs between, without a head. */
-typedef struct kn_table {
+typedef struct cli_table {
     const char *const *columns;
     size_t width; /* number of columns */
     char **cells; /* (rows * width), owned */
     size_t len, cap;
-} kn_table;
+} cli_table;
 
-#define KN_TABLE(columns) { (columns), sizeof(columns) / sizeof *(columns), NULL, 0, 0 }
+#define CLI_TABLE(columns)                                                                         \
+    {                                                                                              \
+        (columns), sizeof(columns) / sizeof *(columns), NULL, 0, 0                                 \
+    }
 
-void kn_table_cell(kn_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cli_table_cell(cli_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Print and release. */
-void kn_table_end(kn_table *t);
+void cli_table_end(cli_table *t);
 
 #endif

@@ -11,77 +11,77 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-char *kn_path_in(const char *folder, const char *name)
+char *cli_path_in(const char *folder, const char *name)
 {
     size_t n = strlen(folder);
-    return kn_mem_textf(n && folder[n - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
+    return cli_mem_textf(n && folder[n - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
 }
 
-char *kn_path_folder(const char *path)
+char *cli_path_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
     if (!slash)
-        return kn_mem_text(".");
-    return slash == path ? kn_mem_text("/") : kn_mem_textn(path, (size_t)(slash - path));
+        return cli_mem_text(".");
+    return slash == path ? cli_mem_text("/") : cli_mem_textn(path, (size_t)(slash - path));
 }
 
-const char *kn_path_name(const char *path)
+const char *cli_path_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
-int kn_path_is_dir(const char *path)
+int cli_path_is_dir(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-char *kn_path_upward(const char *name)
+char *cli_path_upward(const char *name)
 {
     char *here = getcwd(NULL, 0), *found = NULL;
     while (here && !found) {
-        char *path = kn_path_in(here, name);
+        char *path = cli_path_in(here, name);
         if (access(path, F_OK) == 0)
             found = path;
         else
-            kn_mem_free(path);
+            cli_mem_free(path);
         char *slash = strrchr(here, '/');
         if (!slash || !slash[1])
             break;
         slash[slash == here] = 0; /* "/a" goes on with "/" */
     }
-    kn_mem_free(here);
+    cli_mem_free(here);
     return found;
 }
 
-char *kn_path_xdg(const char *variable, const char *fallback, const char *rest)
+char *cli_path_xdg(const char *variable, const char *fallback, const char *rest)
 {
     const char *base = getenv(variable), *home = getenv("HOME");
     if (base && *base == '/') /* the specification says to ignore a relative one */
-        return kn_path_in(base, rest);
-    return home && *home ? kn_mem_textf("%s/%s/%s", home, fallback, rest) : NULL;
+        return cli_path_in(base, rest);
+    return home && *home ? cli_mem_textf("%s/%s/%s", home, fallback, rest) : NULL;
 }
 
-char *kn_collection_dir(void)
+char *cli_collection_dir(void)
 {
-    if (kn_opt(OPT_DB))
-        return kn_mem_text(kn_opt(OPT_DB));
-    char *near = kn_path_upward(".ken");
+    if (cli_opt(OPT_DB))
+        return cli_mem_text(cli_opt(OPT_DB));
+    char *near = cli_path_upward(".ken");
     if (near)
         return near;
-    char *own = kn_path_xdg("XDG_DATA_HOME", ".local/share", "ken/default");
-    return own ? own : kn_mem_text(".ken");
+    char *own = cli_path_xdg("XDG_DATA_HOME", ".local/share", "ken/default");
+    return own ? own : cli_mem_text(".ken");
 }
 
 /* path less the folders it shares with here, "../" for each of here's that is left over. */
-char *kn_path_shown(const char *path)
+char *cli_path_shown(const char *path)
 {
     char *here = getcwd(NULL, 0);
     size_t same = 0, i = 0;
     if (!here || *path != '/') {
-        kn_mem_free(here);
-        return kn_mem_text(path);
+        cli_mem_free(here);
+        return cli_mem_text(path);
     }
     for (; here[i] && here[i] == path[i]; i++)
         if (here[i] == '/')
@@ -92,16 +92,16 @@ char *kn_path_shown(const char *path)
     size_t ups = 0;
     for (; *rest; rest++)
         ups += *rest == '/' && rest[1];
-    kn_mem_free(here);
+    cli_mem_free(here);
     if (!same)
-        return kn_mem_text(path); /* nothing in common but the root */
-    char *up = kn_mem_new(3 * ups + 1, 1);
+        return cli_mem_text(path); /* nothing in common but the root */
+    char *up = cli_mem_new(3 * ups + 1, 1);
     for (size_t k = 0; k < ups; k++)
         memcpy(up + 3 * k, "../", 3);
     /* a name that looks like a flag would be read as one by the next program */
-    char *shown = kn_mem_textf("%s%s%s", up, !ups && path[same + 1] == '-' ? "./" : "",
-                               path + same + 1);
-    kn_mem_free(up);
+    char *shown =
+        cli_mem_textf("%s%s%s", up, !ups && path[same + 1] == '-' ? "./" : "", path + same + 1);
+    cli_mem_free(up);
     return shown;
 }
 
@@ -112,7 +112,7 @@ static char *read_fd(int fd, size_t most, size_t *len)
     for (;;) {
         if (n + 1 >= cap) {
             cap = cap ? cap * 2 : 65536;
-            bytes = kn_mem_grow(bytes, cap, 1);
+            bytes = cli_mem_grow(bytes, cap, 1);
         }
         ssize_t got = read(fd, bytes + n, cap - n - 1);
         if (got == 0)
@@ -122,7 +122,7 @@ static char *read_fd(int fd, size_t most, size_t *len)
         n += got > 0 ? (size_t)got : 0;
         if (got < 0 || n > most) {
             int err = got < 0 ? errno : EFBIG;
-            kn_mem_free(bytes);
+            cli_mem_free(bytes);
             errno = err;
             return NULL;
         }
@@ -132,7 +132,7 @@ static char *read_fd(int fd, size_t most, size_t *len)
     return bytes;
 }
 
-char *kn_read_file(const char *path, size_t most, size_t *len)
+char *cli_read_file(const char *path, size_t most, size_t *len)
 {
     if (!strcmp(path, "-"))
         return read_fd(STDIN_FILENO, most, len);

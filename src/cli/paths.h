@@ -5,22 +5,22 @@
 #include <stddef.h>
 
 /* All returned names are owned by the caller. */
-char *kn_path_in(const char *folder, const char *name);
-char *kn_path_folder(const char *path);     /* "." where there is none */
-const char *kn_path_name(const char *path); /* the last part; borrowed from path */
+char *cli_path_in(const char *folder, const char *name);
+char *cli_path_folder(const char *path);     /* "." where there is none */
+const char *cli_path_name(const char *path); /* the last part; borrowed from path */
 /* The nearest existing folder/.../name, from here upward; NULL if there is none. */
-char *kn_path_upward(const char *name);
+char *cli_path_upward(const char *name);
 /* $VARIABLE/rest, or $HOME/fallback/rest where that is not set; NULL without a home. */
-char *kn_path_xdg(const char *variable, const char *fallback, const char *rest);
+char *cli_path_xdg(const char *variable, const char *fallback, const char *rest);
 /* A path that starts with '/' as seen from here: what is shown to people. */
-char *kn_path_shown(const char *path);
-int kn_path_is_dir(const char *path);
+char *cli_path_shown(const char *path);
+int cli_path_is_dir(const char *path);
 
 /* --db, else the nearest .ken/, else $XDG_DATA_HOME/ken/default. */
-char *kn_collection_dir(void);
+char *cli_collection_dir(void);
 
 /* All of a file ("-" is standard input) of at most `most` bytes, with a NUL byte after it.  NULL
  * with errno set (EFBIG if it is larger). */
-char *kn_read_file(const char *path, size_t most, size_t *len);
+char *cli_read_file(const char *path, size_t most, size_t *len);
 
 #endif

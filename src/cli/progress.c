@@ -17,14 +17,14 @@
 
 static int drawn; /* the bar is on the screen */
 
-double kn_now(void)
+double cli_now(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
-void kn_progress_hide(void)
+void cli_progress_hide(void)
 {
     if (drawn) {
         fputs("\r\033[K", stderr);
@@ -94,14 +94,14 @@ static int tell_json(const ken_progress *p, void *cookie)
     cJSON_AddStringToObject(o, "unit", p->unit);
     cJSON_AddNumberToObject(o, "done", (double)p->done);
     cJSON_AddNumberToObject(o, "total", (double)p->total);
-    kn_json_real(o, "seconds", p->seconds, 6);
-    kn_json_real(o, "rate", p->rate, 6);
+    cli_json_real(o, "seconds", p->seconds, 6);
+    cli_json_real(o, "rate", p->rate, 6);
     if (p->left >= 0)
-        kn_json_real(o, "left", p->left, 6);
+        cli_json_real(o, "left", p->left, 6);
     else
         cJSON_AddNullToObject(o, "left");
     if (p->item)
-        kn_json_path(o, "item", p->item);
+        cli_json_path(o, "item", p->item);
     char *text = cJSON_PrintUnformatted(o);
     if (text)
         fprintf(stderr, "%s\n", text);
@@ -110,27 +110,27 @@ static int tell_json(const ken_progress *p, void *cookie)
     return ken_interrupted();
 }
 
-ken_progress_fn kn_progress(void)
+ken_progress_fn cli_progress(void)
 {
-    const char *how = kn_opt(OPT_PROGRESS), *term = getenv("TERM");
+    const char *how = cli_opt(OPT_PROGRESS), *term = getenv("TERM");
     if (!strcmp(how, "json"))
         return tell_json;
-    if (!strcmp(how, "none") || kn_opt_on(OPT_QUIET))
+    if (!strcmp(how, "none") || cli_opt_on(OPT_QUIET))
         return NULL;
     if (!strcmp(how, "bar"))
         return draw;
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") ? draw : NULL;
 }
 
-void kn_steps_start(kn_steps *s, const char *stage, const char *unit, uint64_t total)
+void cli_steps_start(cli_steps *s, const char *stage, const char *unit, uint64_t total)
 {
-    *s = (kn_steps){ stage, unit, total, kn_now(), 0 };
+    *s = (cli_steps){ stage, unit, total, cli_now(), 0 };
 }
 
-void kn_steps_tell(kn_steps *s, uint64_t done, const char *item)
+void cli_steps_tell(cli_steps *s, uint64_t done, const char *item)
 {
-    ken_progress_fn fn = kn_progress();
-    double now = kn_now(), spent = now - s->start;
+    ken_progress_fn fn = cli_progress();
+    double now = cli_now(), spent = now - s->start;
     if (!fn || (now - s->told < 0.1 && done != s->total))
         return;
     s->told = now;

@@ -12,25 +12,25 @@
 #include <unistd.h>
 
 typedef struct parser {
-    kn_query *q;
+    cli_query *q;
     const ken_decode_options *d;
     float sign; /* 0: none was given before this term */
     int uses_stdin;
     int joinable; /* the last term is plain words without a weight */
 } parser;
 
-static ken_term *add(kn_query *q, kn_source source, const char *shown, float weight)
+static ken_term *add(cli_query *q, cli_source source, const char *shown, float weight)
 {
     if (q->n == q->cap) {
         q->cap = q->cap ? 2 * q->cap : 8;
-        q->terms = kn_mem_grow(q->terms, q->cap, sizeof *q->terms);
-        q->sources = kn_mem_grow(q->sources, q->cap, sizeof *q->sources);
-        q->shown = kn_mem_grow(q->shown, q->cap, sizeof *q->shown);
-        q->images = kn_mem_grow(q->images, q->cap, sizeof *q->images);
+        q->terms = cli_mem_grow(q->terms, q->cap, sizeof *q->terms);
+        q->sources = cli_mem_grow(q->sources, q->cap, sizeof *q->sources);
+        q->shown = cli_mem_grow(q->shown, q->cap, sizeof *q->shown);
+        q->images = cli_mem_grow(q->images, q->cap, sizeof *q->images);
     }
     q->terms[q->n] = (ken_term){ .weight = weight };
     q->sources[q->n] = source;
-    q->shown[q->n] = kn_mem_text(shown);
+    q->shown[q->n] = cli_mem_text(shown);
     q->images[q->n] = NULL;
     return &q->terms[q->n++];
 }
@@ -44,10 +44,10 @@ static const char *take_weight(const char *s, float *weight)
         c++;
     if (*c != ':' || c == digits)
         return s;
-    char *number = kn_mem_textn(s, (size_t)(c - s)), *end;
+    char *number = cli_mem_textn(s, (size_t)(c - s)), *end;
     *weight = strtof(number, &end);
     int whole = !*end;
-    kn_mem_free(number);
+    cli_mem_free(number);
     if (!whole) {
         *weight = 1;
         return s;
@@ -58,13 +58,13 @@ static const char *take_weight(const char *s, float *weight)
 static int add_image(parser *p, const char *name, float weight)
 {
     if (!strcmp(name, "@-") && p->uses_stdin++)
-        return kn_misuse("@- may be given once");
+        return cli_misuse("@- may be given once");
     const char *shown = *name == '@' && name[1] != '-' ? name + 1 : name;
     ken_term *t = add(p->q, SOURCE_IMAGE, shown, weight);
     ken_image **img = &p->q->images[p->q->n - 1];
-    ken_status st = kn_image_read(img, name, p->d);
+    ken_status st = cli_image_read(img, name, p->d);
     if (st)
-        return kn_complain(st, ABOUT_INPUT, shown);
+        return cli_complain(st, ABOUT_INPUT, shown);
     t->image = *img;
     return 0;
 }
@@ -75,7 +75,7 @@ static int add_id(parser *p, const char *digits, float weight)
     errno = 0;
     uint64_t id = strtoull(digits, &end, 10);
     if (!isdigit((unsigned char)*digits) || *end || errno)
-        return kn_misuse("id:%s: expects a number", digits);
+        return cli_misuse("id:%s: expects a number", digits);
     ken_term *t = add(p->q, SOURCE_ID, digits, weight);
     t->id = id;
     t->is_id = 1;
@@ -85,13 +85,13 @@ static int add_id(parser *p, const char *digits, float weight)
 static void hint_at_file(const char *words)
 {
     if (strchr(words, '.') && access(words, R_OK) == 0)
-        kn_note("searching for the words \"%s\"; for the picture say ./%s", words, words);
+        cli_note("searching for the words \"%s\"; for the picture say ./%s", words, words);
 }
 
 static int add_text(parser *p, const char *words, float weight, int plain)
 {
     if (!words[strspn(words, " \t\r\n")])
-        return kn_misuse("an empty text in the query");
+        return cli_misuse("an empty text in the query");
     if (plain)
         hint_at_file(words);
     add(p->q, SOURCE_TEXT, words, weight);
@@ -103,8 +103,8 @@ static int add_text(parser *p, const char *words, float weight, int plain)
 static void join(parser *p, const char *words)
 {
     char **shown = &p->q->shown[p->q->n - 1];
-    char *both = kn_mem_textf("%s %s", *shown, words);
-    kn_mem_free(*shown);
+    char *both = cli_mem_textf("%s %s", *shown, words);
+    cli_mem_free(*shown);
     *shown = both;
 }
 
@@ -119,7 +119,7 @@ static int term(parser *p, const char *arg)
     const char *s = take_weight(arg, &weight);
     int was_joinable = p->joinable && p->sign == 0;
     if (s != arg && weight == 0)
-        return kn_misuse("%s: a weight of 0 leaves nothing", arg);
+        return cli_misuse("%s: a weight of 0 leaves nothing", arg);
     weight *= p->sign < 0 ? -1 : 1;
     p->sign = 0;
     p->joinable = 0;
@@ -130,8 +130,8 @@ static int term(parser *p, const char *arg)
     if (!strncmp(s, "id:", 3))
         return add_id(p, s + 3, weight);
     if (!strncmp(s, "obj:", 4) || !strncmp(s, "stl:", 4))
-        return kn_misuse("%s: this build has no %s; `text:%s` searches for the words", s,
-                         *s == 'o' ? "objects" : "meshes", s);
+        return cli_misuse("%s: this build has no %s; `text:%s` searches for the words", s,
+                          *s == 'o' ? "objects" : "meshes", s);
     if (was_joinable && s == arg) {
         join(p, s);
         p->joinable = 1;
@@ -140,62 +140,62 @@ static int term(parser *p, const char *arg)
     return add_text(p, s, weight, s == arg);
 }
 
-static void link_texts(kn_query *q)
+static void link_texts(cli_query *q)
 {
     for (size_t i = 0; i < q->n; i++)
         if (q->sources[i] == SOURCE_TEXT)
             q->terms[i].text = q->shown[i];
 }
 
-int kn_query_parse(kn_query *q, const char *const *args, size_t n, const ken_decode_options *d)
+int cli_query_parse(cli_query *q, const char *const *args, size_t n, const ken_decode_options *d)
 {
     parser p = { .q = q, .d = d };
     int bad = 0;
-    *q = (kn_query){ 0 };
+    *q = (cli_query){ 0 };
     for (size_t i = 0; !bad && i < n; i++) {
         int is_sign = !strcmp(args[i], "+") || !strcmp(args[i], "-");
         if (is_sign && p.sign != 0)
-            bad = kn_misuse("two signs in a row in the query");
+            bad = cli_misuse("two signs in a row in the query");
         else if (is_sign)
             p.sign = *args[i] == '-' ? -1 : 1;
         else
             bad = term(&p, args[i]);
     }
     if (!bad && p.sign != 0)
-        bad = kn_misuse("a sign with nothing after it in the query");
+        bad = cli_misuse("a sign with nothing after it in the query");
     if (!bad && !q->n)
-        bad = kn_misuse("an empty query");
+        bad = cli_misuse("an empty query");
     link_texts(q);
     if (bad)
-        kn_query_free(q);
+        cli_query_free(q);
     return bad;
 }
 
-void kn_query_free(kn_query *q)
+void cli_query_free(cli_query *q)
 {
     for (size_t i = 0; i < q->n; i++) {
-        kn_mem_free(q->shown[i]);
+        cli_mem_free(q->shown[i]);
         ken_image_free(q->images[i]);
     }
-    kn_mem_free(q->terms);
-    kn_mem_free(q->sources);
-    kn_mem_free(q->shown);
-    kn_mem_free(q->images);
-    *q = (kn_query){ 0 };
+    cli_mem_free(q->terms);
+    cli_mem_free(q->sources);
+    cli_mem_free(q->shown);
+    cli_mem_free(q->images);
+    *q = (cli_query){ 0 };
 }
 
-cJSON *kn_query_json(const kn_query *q)
+cJSON *cli_query_json(const cli_query *q)
 {
     cJSON *all = cJSON_CreateArray();
     for (size_t i = 0; i < q->n; i++) {
         cJSON *o = cJSON_CreateObject();
         if (q->sources[i] == SOURCE_TEXT)
-            kn_json_text(o, "text", q->shown[i]);
+            cli_json_text(o, "text", q->shown[i]);
         else if (q->sources[i] == SOURCE_IMAGE)
-            kn_json_path(o, "image", q->shown[i]);
+            cli_json_path(o, "image", q->shown[i]);
         else
-            kn_json_text(o, "id", q->shown[i]);
-        kn_json_real(o, "weight", (double)q->terms[i].weight, 6);
+            cli_json_text(o, "id", q->shown[i]);
+        cli_json_real(o, "weight", (double)q->terms[i].weight, 6);
         cJSON_AddItemToArray(all, o);
     }
     return all;

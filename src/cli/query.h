@@ -5,15 +5,15 @@
 #include "cli/json.h"
 #include "ken.h"
 
-typedef enum kn_source { SOURCE_TEXT, SOURCE_IMAGE, SOURCE_ID } kn_source;
+typedef enum cli_source { SOURCE_TEXT, SOURCE_IMAGE, SOURCE_ID } cli_source;
 
-typedef struct kn_query {
+typedef struct cli_query {
     ken_term *terms;
-    kn_source *sources; /* what each term is … */
-    char **shown;       /* … and how it was given: words, file name, number */
-    ken_image **images; /* of a picture, else NULL */
+    cli_source *sources; /* what each term is … */
+    char **shown;        /* … and how it was given: words, file name, number */
+    ken_image **images;  /* of a picture, else NULL */
     size_t n, cap;
-} kn_query;
+} cli_query;
 
 /* Arguments to terms:
  *
@@ -23,9 +23,9 @@ typedef struct kn_query {
  *
  * Words that follow each other without a sign are one text.  A picture is decoded here.
  * 0, or the exit status with the reason printed. */
-int kn_query_parse(kn_query *q, const char *const *args, size_t n, const ken_decode_options *d);
-void kn_query_free(kn_query *q);
+int cli_query_parse(cli_query *q, const char *const *args, size_t n, const ken_decode_options *d);
+void cli_query_free(cli_query *q);
 /* [{"text": …, "weight": 1}, {"image": path, …}, {"id": "7", …}] */
-cJSON *kn_query_json(const kn_query *q);
+cJSON *cli_query_json(const cli_query *q);
 
 #endif

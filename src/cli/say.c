@@ -10,39 +10,46 @@
 
 static const char *command;
 
-void kn_say_command(const char *name)
+void cli_say_command(const char *name)
 {
     command = name;
 }
 
-int kn_exit_of(ken_status st, kn_subject about)
+int cli_exit_of(ken_status st, cli_subject about)
 {
     switch (st) {
-    case KEN_OK: return KN_EXIT_OK;
-    case KEN_E_CANCELED: return KN_EXIT_INTERRUPTED;
-    case KEN_E_NET: return KN_EXIT_REMOTE;
-    case KEN_E_MODEL: return KN_EXIT_MODEL;
-    case KEN_E_BUSY: return KN_EXIT_COLLECTION;
+    case KEN_OK:
+        return CLI_EXIT_OK;
+    case KEN_E_CANCELED:
+        return CLI_EXIT_INTERRUPTED;
+    case KEN_E_NET:
+        return CLI_EXIT_REMOTE;
+    case KEN_E_MODEL:
+        return CLI_EXIT_MODEL;
+    case KEN_E_BUSY:
+        return CLI_EXIT_COLLECTION;
     case KEN_E_NOMEM:
     case KEN_E_INVALID:
-    case KEN_E_DEVICE: return KN_EXIT_WRONG;
-    default: break;
+    case KEN_E_DEVICE:
+        return CLI_EXIT_WRONG;
+    default:
+        break;
     }
-    return about == ABOUT_MODEL        ? KN_EXIT_MODEL
-           : about == ABOUT_COLLECTION ? KN_EXIT_COLLECTION
-                                       : KN_EXIT_WRONG;
+    return about == ABOUT_MODEL        ? CLI_EXIT_MODEL
+           : about == ABOUT_COLLECTION ? CLI_EXIT_COLLECTION
+                                       : CLI_EXIT_WRONG;
 }
 
 static void line(const char *fmt, va_list ap)
 {
-    kn_progress_hide();
+    cli_progress_hide();
     fputs("ken: ", stderr);
     vfprintf(stderr, fmt, ap);
     putc('\n', stderr);
 }
 
 /* What the user can do about it; NULL where nothing general can be said. */
-static const char *way_out(ken_status st, kn_subject about)
+static const char *way_out(ken_status st, cli_subject about)
 {
     if (about == ABOUT_COLLECTION && st == KEN_E_NOTFOUND)
         return "`ken index FOLDER` makes a collection; --db DIR names another";
@@ -60,22 +67,22 @@ static const char *way_out(ken_status st, kn_subject about)
     return NULL;
 }
 
-int kn_complain(ken_status st, kn_subject about, const char *what)
+int cli_complain(ken_status st, cli_subject about, const char *what)
 {
     const char *way = way_out(st, about), *why = ken_last_error();
-    kn_progress_hide();
+    cli_progress_hide();
     if (st == KEN_E_CANCELED)
-        return KN_EXIT_INTERRUPTED;
+        return CLI_EXIT_INTERRUPTED;
     if (!what || strstr(why, what)) /* the library has named it already */
         fprintf(stderr, "ken: %s\n", why);
     else
         fprintf(stderr, "ken: %s: %s\n", what, why);
     if (way)
         fprintf(stderr, "     %s\n", way);
-    return kn_exit_of(st, about);
+    return cli_exit_of(st, about);
 }
 
-int kn_misuse(const char *fmt, ...)
+int cli_misuse(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -85,22 +92,22 @@ int kn_misuse(const char *fmt, ...)
         fprintf(stderr, "     try `ken %s --help`\n", command);
     else
         fputs("     try `ken help`\n", stderr);
-    return KN_EXIT_WRONG;
+    return CLI_EXIT_WRONG;
 }
 
-int kn_error(const char *fmt, ...)
+int cli_error(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     line(fmt, ap);
     va_end(ap);
-    return KN_EXIT_WRONG;
+    return CLI_EXIT_WRONG;
 }
 
-void kn_note(const char *fmt, ...)
+void cli_note(const char *fmt, ...)
 {
     va_list ap;
-    if (kn_opt_on(OPT_QUIET))
+    if (cli_opt_on(OPT_QUIET))
         return;
     va_start(ap, fmt);
     line(fmt, ap);

@@ -13,7 +13,7 @@
 
 enum { GAP = 2, MAX_COLUMNS = 16, LEAST = 12 };
 
-void kn_table_cell(kn_table *t, const char *fmt, ...)
+void cli_table_cell(cli_table *t, const char *fmt, ...)
 {
     va_list ap;
     char *s = NULL;
@@ -21,8 +21,8 @@ void kn_table_cell(kn_table *t, const char *fmt, ...)
     if (vasprintf(&s, fmt, ap) < 0)
         s = NULL;
     va_end(ap);
-    t->cells = kn_mem_room(t->cells, t->len, &t->cap, sizeof *t->cells);
-    t->cells[t->len++] = s ? s : kn_mem_text("");
+    t->cells = cli_mem_room(t->cells, t->len, &t->cap, sizeof *t->cells);
+    t->cells[t->len++] = s ? s : cli_mem_text("");
 }
 
 /* Cells that s takes on a terminal; *bytes of it fit into `most` of them. */
@@ -65,10 +65,10 @@ static char *fit(const char *s, size_t most)
 {
     size_t head;
     if (cells(s) <= most)
-        return kn_mem_text(s);
+        return cli_mem_text(s);
     size_t left = (most - 1) / 3;
     left = cells_of(s, left, &head);
-    return kn_mem_textf("%.*s\xe2\x80\xa6%s", (int)head, s, tail(s + head, most - 1 - left));
+    return cli_mem_textf("%.*s\xe2\x80\xa6%s", (int)head, s, tail(s + head, most - 1 - left));
 }
 
 static size_t terminal_width(void)
@@ -97,9 +97,9 @@ static void print_cell(const char *s, size_t width, char how, int last)
     printf("%s", last ? "\n" : "  ");
 }
 
-static void print_head(const kn_table *t, const size_t *width)
+static void print_head(const cli_table *t, const size_t *width)
 {
-    int colors = kn_out_colors();
+    int colors = cli_out_colors();
     if (colors)
         fputs("\033[1m", stdout);
     for (size_t c = 0; c < t->width; c++) {
@@ -114,7 +114,7 @@ static void print_head(const kn_table *t, const size_t *width)
 }
 
 /* Widths of the columns, the elastic one cut so that a line fits. */
-static void measure(const kn_table *t, size_t *width)
+static void measure(const cli_table *t, size_t *width)
 {
     size_t sum = 0, elastic = MAX_COLUMNS;
     for (size_t c = 0; c < t->width; c++) {
@@ -134,13 +134,13 @@ static void measure(const kn_table *t, size_t *width)
     }
 }
 
-static void print_table(kn_table *t)
+static void print_table(cli_table *t)
 {
     size_t width[MAX_COLUMNS];
     int valid;
     for (size_t i = 0; i < t->len; i++) {
-        char *clean = kn_utf8_clean(t->cells[i], 1, &valid);
-        kn_mem_free(t->cells[i]);
+        char *clean = cli_utf8_clean(t->cells[i], 1, &valid);
+        cli_mem_free(t->cells[i]);
         t->cells[i] = clean;
     }
     measure(t, width);
@@ -150,20 +150,20 @@ static void print_table(kn_table *t)
         char how = kind(t->columns[c]);
         char *s = how == '~' ? fit(t->cells[i], width[c]) : NULL;
         print_cell(s ? s : t->cells[i], width[c], how, c + 1 == t->width);
-        kn_mem_free(s);
+        cli_mem_free(s);
     }
 }
 
-void kn_table_end(kn_table *t)
+void cli_table_end(cli_table *t)
 {
-    if (t->len && kn_out_mode() == OUT_TABLE)
+    if (t->len && cli_out_mode() == OUT_TABLE)
         print_table(t);
     else
         for (size_t i = 0; i < t->len; i++)
             printf("%s%c", t->cells[i], (i + 1) % t->width ? '\t' : '\n');
     for (size_t i = 0; i < t->len; i++)
-        kn_mem_free(t->cells[i]);
-    kn_mem_free(t->cells);
+        cli_mem_free(t->cells[i]);
+    cli_mem_free(t->cells);
     t->cells = NULL;
     t->len = t->cap = 0;
 }
