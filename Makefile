@@ -165,7 +165,9 @@ $(B)/tests/crash/%: $(B)/tests/crash/%.o $(B)/libken.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(CONVERT_OBJS) $(B)/libken.a
+# the program's readers that are fuzzed
+FUZZED_OBJS := $(call obj,$(wildcard src/cli/config.c src/cli/mem.c))
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(FUZZED_OBJS) $(CONVERT_OBJS) $(B)/libken.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -203,9 +205,9 @@ fuzz:                               ## fuzz each target for FUZZ_SECONDS (needs 
 	$(Q)$(MAKE) --no-print-directory fuzz-run CC=clang SAN=fuzzer-no-link,address,undefined
 FUZZ_SECONDS ?= 30
 FUZZ ?= $(FUZZERS:tests/fuzz/%.c=%)
-fuzz-run: $(B)/libken.a $(call obj,$(FUZZERS)) $(CONVERT_OBJS)
+fuzz-run: $(B)/libken.a $(call obj,$(FUZZERS)) $(FUZZED_OBJS) $(CONVERT_OBJS)
 	$(Q)for f in $(FUZZ); do mkdir -p build/corpus/$$f tests/fuzz/corpus/$$f; \
-	  $(CC) -fsanitize=fuzzer,address,undefined -o $(B)/$$f $(B)/tests/fuzz/$$f.o $(CONVERT_OBJS) $(B)/libken.a $(LIBS) -pthread && \
+	  $(CC) -fsanitize=fuzzer,address,undefined -o $(B)/$$f $(B)/tests/fuzz/$$f.o $(FUZZED_OBJS) $(CONVERT_OBJS) $(B)/libken.a $(LIBS) -pthread && \
 	  $(B)/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -rss_limit_mb=4096 build/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
 
 bench: all $(B)/checkkern           ## kernels and whole paths of this machine
