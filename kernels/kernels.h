@@ -109,6 +109,7 @@ typedef struct kn_attention {
     const float *bias;      /* (kv_rows) added to the scores of each key, or NULL */
     float *scratch;         /* kn_attention_scratch(kv_rows, dim) floats, 64-aligned */
 } kn_attention;
+enum { KN_ATTENTION_BLOCK = 16 }; /* most query rows that a level works on at a time */
 size_t kn_attention_scratch(uint32_t kv_rows, uint32_t dim);
 
 /* One horizontal or vertical pass of Pillow's resampling: 8-bit in and out. */

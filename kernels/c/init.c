@@ -7,4 +7,10 @@ void kn_kernels_init_c(kn_kernels *k)
     kn_conv_c(k);
     kn_pack_c(k);
     kn_peak_c(k);
+    kn_attention_c(k);
+    kn_norm_c(k);
+    kn_act_c(k);
+    kn_pool_c(k);
+    kn_dist_c(k);
+    kn_convert_c(k);
 }

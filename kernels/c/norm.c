@@ -1,0 +1,57 @@
+/* norm.c - normalisations of one row. */
+#include "kernels/levels.h"
+#include "kernels/c/math.h"
+
+/* Sums of halves: the error grows with the logarithm of n. */
+static float sum_pairwise(const float *x, size_t n, float minus, int squared)
+{
+    if (n > 32)
+        return sum_pairwise(x, n / 2, minus, squared) +
+               sum_pairwise(x + n / 2, n - n / 2, minus, squared);
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += squared ? (x[i] - minus) * (x[i] - minus) : x[i];
+    return sum;
+}
+
+static void layernorm(const float *x, size_t n, const float *gamma, const float *beta, float eps,
+                      void *out, kn_type out_type)
+{
+    const float mean = sum_pairwise(x, n, 0, 0) / (float)n;
+    const float scale = 1 / sqrtf(sum_pairwise(x, n, mean, 1) / (float)n + eps);
+    for (size_t i = 0; i < n; i++) {
+        const float y = (x[i] - mean) * scale * (gamma ? gamma[i] : 1) + (beta ? beta[i] : 0);
+        if (out_type == KN_BF16)
+            ((uint16_t *)out)[i] = to_bf16(y);
+        else
+            ((float *)out)[i] = y;
+    }
+}
+
+static void softmax(float *x, size_t n)
+{
+    float most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        most = x[i] > most ? x[i] : most;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = expf(x[i] - most);
+        sum += x[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        x[i] /= sum;
+}
+
+static float l2_normalize(float *x, size_t n)
+{
+    const float norm = sqrtf(sum_pairwise(x, n, 0, 1));
+    for (size_t i = 0; i < n && norm > 0; i++)
+        x[i] /= norm;
+    return norm;
+}
+
+void kn_norm_c(kn_kernels *k)
+{
+    k->layernorm = layernorm;
+    k->softmax = softmax;
+    k->l2_normalize = l2_normalize;
+}
