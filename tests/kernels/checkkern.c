@@ -16,6 +16,7 @@
 
 static void (*const checks[])(ck *) = {
     check_gemm,
+    check_conv,
 };
 
 enum { SHOWN = 10, CANARY = 0xA5, TURNS = 40 };

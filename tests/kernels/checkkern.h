@@ -89,5 +89,6 @@ double ck_now(void);        /* seconds */
 
 /* One line a family; defined in check_FAMILY.c. */
 void check_gemm(ck *t);
+void check_conv(ck *t);
 
 #endif
