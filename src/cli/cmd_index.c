@@ -6,6 +6,7 @@
 #include "cli/out.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
+#include "cli/watch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -92,11 +93,12 @@ static void say(const ken_scan_report *r)
     putchar('\n');
 }
 
-static int scan(ken *db, const names *p)
+/* `again`: a round of --watch, which says nothing when nothing changed. */
+static int scan(ken *db, const names *p, int again)
 {
     ken_scan_options o = KEN_SCAN_OPTIONS_INIT;
     ken_scan_report r = { 0 };
-    o.reembed = cli_opt_on(OPT_INDEX_RE_EMBED);
+    o.reembed = cli_opt_on(OPT_INDEX_RE_EMBED) && !again;
     o.prune = cli_opt_on(OPT_INDEX_PRUNE);
     o.objects_from_dirs = cli_opt_on(OPT_INDEX_OBJECTS);
     o.progress = cli_progress();
@@ -105,12 +107,27 @@ static int scan(ken *db, const names *p)
     cli_progress_hide();
     if (st && st != KEN_E_CANCELED)
         return cli_complain(st, st == KEN_E_NOTFOUND ? ABOUT_INPUT : ABOUT_COLLECTION, NULL);
-    say(&r);
+    if (!again || r.added + r.updated + r.moved + r.removed)
+        say(&r);
+    fflush(stdout);
     if (st) {
         cli_note("interrupted; what is done is kept, the next run goes on from here");
         return CLI_EXIT_INTERRUPTED;
     }
     return r.failed ? CLI_EXIT_SOME : 0;
+}
+
+static int watch(ken *db, const names *p)
+{
+    cli_watch w;
+    int code = cli_watch_start(&w, p->list, p->n);
+    for (int again = 0; !code || code == CLI_EXIT_SOME; again = 1) {
+        code = scan(db, p, again);
+        if (!code || code == CLI_EXIT_SOME)
+            code = cli_watch_wait(&w);
+    }
+    cli_watch_stop(&w);
+    return code;
 }
 
 static int run(const cli_args *a)
@@ -121,7 +138,7 @@ static int run(const cli_args *a)
     if (!code)
         code = cli_open_collection(&db, TO_CREATE);
     if (!code)
-        code = scan(db, &p);
+        code = cli_opt_on(OPT_INDEX_WATCH) ? watch(db, &p) : scan(db, &p, 0);
     ken_close(db);
     cli_mem_free(p.list);
     cli_mem_free(p.read);
@@ -138,6 +155,7 @@ const cli_cmd cli_cmd_index = {
         "needed once, and remembered.",
     .examples = "ken index ~/Photos -m clip-b32\tthe first time\n"
                 "ken index ~/Photos\twhat has changed since\n"
+                "ken index ~/Photos --watch\tand what will change, until Ctrl-C\n"
                 "ken index --db shop.ken shop/ --objects-from-dirs\ta collection of its own\n"
                 "find . -name '*.png' -print0 | ken index -0\ta list from another program\n"
                 "ken index ~/Photos --re-embed -m clip-l14\teverything, with another model\n",

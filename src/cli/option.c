@@ -58,6 +58,8 @@ const cli_option cli_options[OPT_COUNT] = {
     [OPT_HELP] = { "help", 'h', OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                    "print how a command is used", 1 },
 
+    [OPT_INDEX_WATCH] = { "watch", 0, OPT_BOOL, C(INDEX), NULL, "false", NULL,
+                          "go on with what changes, until Ctrl-C", 0 },
     [OPT_INDEX_RE_EMBED] = { "re-embed", 0, OPT_BOOL, C(INDEX), NULL, "false", NULL,
                              "encode everything again, with --model if one is named", 0 },
     [OPT_INDEX_PRUNE] = { "prune", 0, OPT_BOOL, C(INDEX), NULL, "false", NULL,

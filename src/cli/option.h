@@ -68,6 +68,7 @@ typedef enum cli_opt_id {
     OPT_VERSION,
     OPT_HELP,
     /* of some */
+    OPT_INDEX_WATCH,
     OPT_INDEX_RE_EMBED,
     OPT_INDEX_PRUNE,
     OPT_INDEX_OBJECTS,
