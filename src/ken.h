@@ -321,6 +321,17 @@ typedef struct ken_scan_report {
 KEN_CALL ken_status ken_scan(ken *k, const char *const *paths, size_t n,
                              const ken_scan_options *opts, ken_scan_report *report);
 
+/* What a list tells of files beside their bytes. */
+typedef struct ken_note {
+    const char *path;
+    const char *object; /* NULL leaves it as it is */
+    const char *meta;   /* a JSON object, likewise */
+} ken_note;
+
+/* Attach notes to the items of these paths, all in one durable step; equal ones write nothing.  *done
+ * is how many paths have an item; the others are passed over. */
+KEN_CALL ken_status ken_describe(ken *k, const ken_note *notes, size_t n, size_t *done);
+
 /* One part of a query.  Exactly one of text, image, vector or id (with is_id) is set. */
 typedef struct ken_term {
     const char *text;
