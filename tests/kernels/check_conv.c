@@ -2,6 +2,7 @@
  *
  * The oracle walks kernel positions by the text of kernels.h.  Pixels that lie in the padding add
  * nothing; what surrounds the input is not mapped. */
+#include "bench_product.h"
 #include "product.h"
 
 #include <stdio.h>
@@ -116,4 +117,5 @@ void check_conv(ck *t)
                           1 + ck_rand() % 2 };
         check_one(t, i, &s);
     }
+    bench_conv(t);
 }

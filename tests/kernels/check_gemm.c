@@ -2,6 +2,7 @@
  *
  * Sums of products are compared with sums in double, within the bound that any order of f32
  * additions keeps.  The same product is then computed in pieces, as threads would: equal to the bit. */
+#include "bench_product.h"
 #include "product.h"
 
 #include <string.h>
@@ -149,6 +150,7 @@ void check_gemm(ck *t)
         check_empty(t);
         check_padding(t);
         check_sizes(t);
+        bench_gemm(t);
     }
     if (CK_BEGIN(t, pack))
         check_pack(t, false);
