@@ -95,7 +95,7 @@ void kn_norm_rows(const kn_crew *crew, const kn_norm *norm, float eps, const flo
                   size_t n, void *out, kn_type out_type)
 {
     norm_loop l = { crew, norm, eps, x, n, out, out_type };
-    kn_crew_run(crew, rows, 8, norm_piece, &l);
+    kn_crew_run(crew, rows, 16, norm_piece, &l);
 }
 
 /* ---- attention ---- */
