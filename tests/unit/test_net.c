@@ -306,7 +306,8 @@ START_TEST(broken_tensors_are_named)
         make_family(&m, &families[_i], preprocess);
         make_fold(&m, families[_i].image_heads, families[_i].text_heads);
         const int end = i >= m.len;
-        if (!end && make_wanted(&m.list[i], &(make_form){ .folded = 1 }) && !strstr(m.list[i].name, "patch.b")) {
+        if (!end && make_wanted(&m.list[i], &(make_form){ .folded = 1 }) && !strstr(m.list[i].name, "patch.b") &&
+            (i % 2 || m.list[i].n > 1)) {
             char name[40];
             snprintf(name, sizeof name, "%s", m.list[i].name);
             if (i % 2)
@@ -430,8 +431,8 @@ START_TEST(random_networks_run)
         ck_assert_uint_eq(len, i ? 0 : 5);
         if (len)
             ck_assert_int_eq(kn_net_texts(n, ids, &len, 1, t), KEN_OK);
-        ck_assert_double_gt(kn_net_image_macs(n), i ? 1.8e9 : 4.2e9);
-        ck_assert_double_lt(kn_net_image_macs(n), i ? 1.83e9 : 4.45e9);
+        ck_assert_double_gt(kn_net_image_macs(n), i ? 1.8e9 : 4.1e9);
+        ck_assert_double_lt(kn_net_image_macs(n), i ? 1.83e9 : 4.2e9);
         kn_net_close(n);
     }
     free(pixels);
