@@ -328,8 +328,8 @@ typedef struct ken_note {
     const char *meta;   /* a JSON object, likewise */
 } ken_note;
 
-/* Attach notes to the items of these paths, all in one durable step; equal ones write nothing.  *done
- * is how many paths have an item; the others are passed over. */
+/* Attach notes to the items of these paths, all in one durable step; equal ones write nothing.
+ * *done is how many paths have an item; the others are passed over. */
 KEN_CALL ken_status ken_describe(ken *k, const ken_note *notes, size_t n, size_t *done);
 
 /* One part of a query.  Exactly one of text, image, vector or id (with is_id) is set. */

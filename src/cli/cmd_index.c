@@ -2,6 +2,7 @@
 #include "cli/cmd.h"
 #include "cli/json.h"
 #include "cli/mem.h"
+#include "cli/notes.h"
 #include "cli/open.h"
 #include "cli/out.h"
 #include "cli/paths.h"
@@ -17,7 +18,8 @@ enum { MAX_STDIN = 1 << 30 };
 typedef struct names {
     const char **list;
     size_t n, cap;
-    char *read; /* from standard input */
+    char *read;      /* from standard input */
+    cli_notes notes; /* of LIST.json */
 } names;
 
 static void add(names *p, const char *path)
@@ -26,11 +28,26 @@ static void add(names *p, const char *path)
     p->list[p->n++] = path;
 }
 
+static int is_list(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 5 && !strcmp(path + n - 5, ".json") && !cli_path_is_dir(path);
+}
+
 static int gather(names *p, const cli_args *a)
 {
     size_t len;
-    for (size_t i = 0; i < a->n; i++)
-        add(p, a->operands[i].text);
+    int bad = 0;
+    for (size_t i = 0; !bad && i < a->n; i++) {
+        if (is_list(a->operands[i].text))
+            bad = cli_notes_read(&p->notes, a->operands[i].text);
+        else
+            add(p, a->operands[i].text);
+    }
+    for (size_t i = 0; i < p->notes.n; i++)
+        add(p, p->notes.list[i].path);
+    if (bad)
+        return bad;
     if (!cli_opt_on(OPT_INDEX_NULL))
         return p->n ? 0
                     : cli_misuse("nothing to index: name folders or files, or pipe a list to -0");
@@ -93,6 +110,15 @@ static void say(const ken_scan_report *r)
     putchar('\n');
 }
 
+static int describe(ken *db, const cli_notes *l)
+{
+    size_t done = 0;
+    ken_status st = l->n ? ken_describe(db, l->list, l->n, &done) : KEN_OK;
+    if (!st && done < l->n)
+        cli_note("%zu of %zu descriptions are of files that were not indexed", l->n - done, l->n);
+    return st ? cli_complain(st, ABOUT_COLLECTION, NULL) : 0;
+}
+
 /* `again`: a round of --watch, which says nothing when nothing changed. */
 static int scan(ken *db, const names *p, int again)
 {
@@ -114,7 +140,8 @@ static int scan(ken *db, const names *p, int again)
         cli_note("interrupted; what is done is kept, the next run goes on from here");
         return CLI_EXIT_INTERRUPTED;
     }
-    return r.failed ? CLI_EXIT_SOME : 0;
+    int bad = again ? 0 : describe(db, &p->notes);
+    return bad ? bad : r.failed ? CLI_EXIT_SOME : 0;
 }
 
 static int watch(ken *db, const names *p)
@@ -140,6 +167,7 @@ static int run(const cli_args *a)
     if (!code)
         code = cli_opt_on(OPT_INDEX_WATCH) ? watch(db, &p) : scan(db, &p, 0);
     ken_close(db);
+    cli_notes_free(&p.notes);
     cli_mem_free(p.list);
     cli_mem_free(p.read);
     return code;
@@ -147,12 +175,13 @@ static int run(const cli_args *a)
 
 const cli_cmd cli_cmd_index = {
     .name = "index",
-    .args = "(DIR | FILE)...",
+    .args = "(DIR | FILE | LIST.json)...",
     .summary = "bring the collection up to date with files and folders",
     .about =
         "Encodes new and changed pictures, follows renamed ones, hides vanished ones.  A second\n"
         "run over unchanged files reads no pixels.  Ctrl-C keeps what is done.  The model is\n"
-        "needed once, and remembered.",
+        "needed once, and remembered.  LIST.json is {path: description}, or a list of\n"
+        "{\"path\", \"description\", \"object\", ...}: what it says is kept with the pictures.",
     .examples = "ken index ~/Photos -m clip-b32\tthe first time\n"
                 "ken index ~/Photos\twhat has changed since\n"
                 "ken index ~/Photos --watch\tand what will change, until Ctrl-C\n"
