@@ -124,10 +124,23 @@ ken_status kn_pread(int fd, void *bytes, size_t n, uint64_t offset)
 
 /* ---- writing ---- */
 
+static int path_step(kn_step kind, const char *path, const char *from)
+{
+    const kn_change c = { .kind = kind, .fd = -1, .path = path, .from = from };
+    size_t none = 0;
+    return kn_file_step(&c, &none);
+}
+
+static int fd_step(kn_step kind, int fd, uint64_t offset)
+{
+    const kn_change c = { .kind = kind, .fd = fd, .offset = offset };
+    size_t none = 0;
+    return kn_file_step(&c, &none);
+}
+
 ken_status kn_open(int *fd, const char *path, int flags, int mode)
 {
-    size_t none = 0;
-    int err = (flags & (O_CREAT | O_TRUNC)) ? kn_file_step(-1, path, 0, &none) : 0;
+    int err = (flags & (O_CREAT | O_TRUNC)) ? path_step(KN_STEP_CREATE, path, NULL) : 0;
     int got = err ? -1 : open(path, flags | O_CLOEXEC, mode);
     if (got < 0)
         return kn_fail_errno(err ? err : errno);
@@ -139,7 +152,10 @@ static ken_status write_all(int fd, const unsigned char *p, size_t n, uint64_t o
 {
     while (n) {
         size_t part = n;
-        int err = kn_file_step(fd, NULL, at ? offset : (uint64_t)lseek(fd, 0, SEEK_CUR), &part);
+        const kn_change c = { .kind = KN_STEP_WRITE,
+                              .fd = fd,
+                              .offset = at ? offset : (uint64_t)lseek(fd, 0, SEEK_CUR) };
+        int err = kn_file_step(&c, &part);
         if (err)
             return kn_fail_errno(err);
         ssize_t done = at ? pwrite(fd, p, part, (off_t)offset) : write(fd, p, part);
@@ -172,15 +188,13 @@ static ken_status outcome(int err, int result)
 
 ken_status kn_sync(int fd)
 {
-    size_t none = 0;
-    int err = kn_file_step(fd, NULL, 0, &none);
+    int err = fd_step(KN_STEP_SYNC, fd, 0);
     return outcome(err, err ? -1 : fdatasync(fd));
 }
 
 ken_status kn_sync_dir(const char *dir)
 {
-    size_t none = 0;
-    int err = kn_file_step(-1, dir, 0, &none);
+    int err = path_step(KN_STEP_SYNC_DIR, dir, NULL);
     if (err)
         return kn_fail_errno(err);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -196,37 +210,46 @@ ken_status kn_sync_dir(const char *dir)
 
 ken_status kn_truncate(int fd, uint64_t len)
 {
-    size_t none = 0;
-    int err = kn_file_step(fd, NULL, len, &none);
+    int err = fd_step(KN_STEP_TRUNCATE, fd, len);
     return outcome(err, err ? -1 : ftruncate(fd, (off_t)len));
 }
 
 ken_status kn_rename(const char *from, const char *to)
 {
-    size_t none = 0;
-    int err = kn_file_step(-1, to, 0, &none);
+    int err = path_step(KN_STEP_RENAME, to, from);
     return outcome(err, err ? -1 : rename(from, to));
 }
 
 ken_status kn_unlink(const char *path)
 {
-    size_t none = 0;
-    int err = kn_file_step(-1, path, 0, &none);
+    int err = path_step(KN_STEP_UNLINK, path, NULL);
     if (!err && unlink(path) != 0 && errno != ENOENT)
         err = errno;
     return err ? kn_fail_errno(err) : KEN_OK;
 }
 
-static int make_dir(const char *dir)
+static ken_status sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return kn_sync_dir(".");
+    char *dir = kn_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (!dir)
+        return KEN_E_NOMEM;
+    ken_status st = kn_sync_dir(dir);
+    kn_free(dir);
+    return st;
+}
+
+static ken_status make_dir(const char *dir)
 {
     struct stat info;
-    size_t none = 0;
     if (stat(dir, &info) == 0)
-        return S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
-    int err = kn_file_step(-1, dir, 0, &none);
-    if (err)
-        return err;
-    return mkdir(dir, 0777) == 0 || errno == EEXIST ? 0 : errno;
+        return S_ISDIR(info.st_mode) ? KEN_OK : kn_fail_errno(ENOTDIR);
+    int err = path_step(KN_STEP_MKDIR, dir, NULL);
+    if (!err && mkdir(dir, 0777) != 0 && errno != EEXIST)
+        err = errno;
+    return err ? kn_fail_errno(err) : sync_parent(dir);
 }
 
 ken_status kn_mkdirs(const char *dir)
@@ -234,16 +257,18 @@ ken_status kn_mkdirs(const char *dir)
     char *path = kn_strdup(dir);
     if (!path)
         return KEN_E_NOMEM;
-    int err = 0;
-    for (char *slash = path + 1; !err && *path && (slash = strchr(slash, '/')); slash++) {
+    ken_status st = KEN_OK;
+    for (char *slash = path + 1; !st && *path && (slash = strchr(slash, '/')); slash++) {
         *slash = 0;
-        err = make_dir(path);
+        st = make_dir(path);
         *slash = '/';
     }
-    if (!err)
-        err = make_dir(path);
+    if (!st)
+        st = make_dir(path);
     kn_free(path);
-    return err ? kn_fail(KEN_E_IO, "%s: %s", dir, strerror(err)) : KEN_OK;
+    if (st == KEN_E_NOTFOUND) /* a part of the path is no folder, or vanished just now */
+        st = KEN_E_IO;
+    return st ? kn_fail_in(st, "%s", dir) : KEN_OK;
 }
 
 /* ---- replacing ---- */
@@ -266,19 +291,6 @@ ken_status kn_replace_begin(kn_replace *r, const char *path)
     r->path = copy;
     r->temp = temp;
     return KEN_OK;
-}
-
-static ken_status sync_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return kn_sync_dir(".");
-    char *dir = kn_strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (!dir)
-        return KEN_E_NOMEM;
-    ken_status st = kn_sync_dir(dir);
-    kn_free(dir);
-    return st;
 }
 
 ken_status kn_replace_commit(kn_replace *r)

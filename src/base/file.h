@@ -94,8 +94,27 @@ typedef enum kn_fault {
 void kn_file_fault(kn_fault kind, long n);
 long kn_file_steps(void); /* steps made since */
 
-/* A gate for others' writes (SQLite's VFS in tests): counts a step and obeys the fault.
- * *n is the bytes to be written, shortened for KN_FAULT_CUT; 0 or an errno. */
-int kn_file_step(int fd, const char *path, uint64_t offset, size_t *n);
+/* One change of a file, about to be made. */
+typedef enum kn_step {
+    KN_STEP_WRITE,
+    KN_STEP_TRUNCATE,
+    KN_STEP_SYNC,
+    KN_STEP_CREATE, /* or empty it */
+    KN_STEP_RENAME,
+    KN_STEP_UNLINK,
+    KN_STEP_MKDIR,
+    KN_STEP_SYNC_DIR
+} kn_step;
+typedef struct kn_change {
+    kn_step kind;
+    int fd;           /* of the file, or -1: path names it */
+    const char *path; /* the file, the folder, or what a rename replaces */
+    const char *from; /* RENAME */
+    uint64_t offset;  /* WRITE; TRUNCATE: the new length */
+} kn_change;
+
+/* The gate itself, also for others' writes (SQLite's VFS in tests): counts a step and obeys the
+ * fault.  *n is the bytes to be written, shortened for KN_FAULT_CUT; 0 or an errno. */
+int kn_file_step(const kn_change *c, size_t *n);
 
 #endif
