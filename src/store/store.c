@@ -1,0 +1,184 @@
+/* store.c - choosing a store, and what all of them share. */
+#include "store/store.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const kn_store_verbs *const kinds[] = {
+#ifdef KEN_SQLITE
+    &kn_store_sqlite,
+#endif
+    &kn_store_file,
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* 1 if dir holds a store of that kind. */
+static int is_there(const kn_store_verbs *v, const char *dir)
+{
+    char *path = kn_path_join(dir, v->file);
+    int found = path && access(path, F_OK) == 0;
+    kn_free(path);
+    return found;
+}
+
+static const kn_store_verbs *choose(const char *kind, const char *dir)
+{
+    for (size_t i = 0; !kind && i < KINDS; i++)
+        if (is_there(kinds[i], dir))
+            return kinds[i];
+    if (!kind)
+        return kinds[0];
+    size_t n = strcspn(kind, ":");
+    for (size_t i = 0; i < KINDS; i++)
+        if (n == strlen(kinds[i]->name) && !strncmp(kind, kinds[i]->name, n))
+            return kinds[i];
+    return NULL;
+}
+
+ken_status kn_store_open(kn_store **out, const char *kind, const char *dir, kn_store_mode mode)
+{
+    const kn_store_verbs *v = choose(kind, dir);
+    if (!v)
+        return kn_fail(KEN_E_UNSUPPORTED, "no store \"%s\" in this build, only %s%s", kind,
+                       KINDS > 1 ? "sqlite: and " : "", "file:");
+    if (mode == KN_STORE_CREATE)
+        for (size_t i = 0; i < KINDS; i++)
+            if (kinds[i] != v && is_there(kinds[i], dir))
+                return kn_fail(KEN_E_EXISTS, "%s: already kept in a %s: store", dir,
+                               kinds[i]->name);
+    ken_status st = v->open(out, dir, mode);
+    return st ? kn_fail_in(st, "%s/%s", dir, v->file) : KEN_OK;
+}
+
+void kn_store_close(kn_store *s)
+{
+    if (s)
+        s->v->close(s);
+}
+
+/* ---- items ---- */
+
+static ken_status copy_string(char **out, const char *s)
+{
+    *out = s ? kn_strdup(s) : NULL;
+    return s && !*out ? KEN_E_NOMEM : KEN_OK;
+}
+
+ken_status kn_item_copy(kn_item *out, const kn_item *item)
+{
+    kn_item copy = *item;
+    copy.path = copy.object = copy.meta = copy.kind = NULL;
+    ken_status st = copy_string(&copy.path, item->path);
+    if (!st)
+        st = copy_string(&copy.object, item->object);
+    if (!st)
+        st = copy_string(&copy.meta, item->meta);
+    if (!st)
+        st = copy_string(&copy.kind, item->kind);
+    if (st)
+        kn_item_release(&copy);
+    else
+        *out = copy;
+    return st;
+}
+
+void kn_item_release(kn_item *item)
+{
+    kn_free(item->path);
+    kn_free(item->object);
+    kn_free(item->meta);
+    kn_free(item->kind);
+    *item = (kn_item){ 0 };
+}
+
+typedef struct one {
+    kn_item *out;
+    int found;
+    ken_status st;
+} one;
+
+static int keep_one(const kn_item *item, void *cookie)
+{
+    one *o = cookie;
+    o->found = 1;
+    o->st = kn_item_copy(o->out, item);
+    return 1;
+}
+
+ken_status kn_store_get(kn_store *s, const kn_select *which, kn_item *out)
+{
+    one o = { .out = out };
+    ken_status st = s->v->items(s, which, keep_one, &o);
+    if (st || o.st)
+        return st ? st : o.st;
+    if (o.found)
+        return KEN_OK;
+    return which->text ? kn_fail(KEN_E_NOTFOUND, "%s is not in the collection", which->text)
+                       : kn_fail(KEN_E_NOTFOUND, "no item %" PRIu64, which->number);
+}
+
+typedef struct place {
+    uint32_t segment, slot;
+} place;
+
+static int note_place(const kn_item *item, void *cookie)
+{
+    *(place *)cookie = (place){ item->segment, item->slot };
+    return 1;
+}
+
+static ken_status place_of(kn_store *s, uint64_t id, place *out)
+{
+    const kn_select which = { .by = KN_BY_ID, .number = id };
+    *out = (place){ 0 };
+    return s->v->items(s, &which, note_place, out);
+}
+
+ken_status kn_store_put(kn_store *s, const kn_item *item)
+{
+    place old;
+    ken_status st = place_of(s, item->id, &old);
+    if (!st)
+        st = s->v->put(s, item);
+    if (!st && old.segment && (old.segment != item->segment || old.slot != item->slot))
+        st = s->v->put_dead(s, old.segment, old.slot);
+    return st;
+}
+
+ken_status kn_store_drop(kn_store *s, uint64_t id)
+{
+    place old;
+    ken_status st = place_of(s, id, &old);
+    if (!st)
+        st = s->v->drop(s, id);
+    if (!st && old.segment)
+        st = s->v->put_dead(s, old.segment, old.slot);
+    return st;
+}
+
+/* ---- texts ---- */
+
+ken_status kn_store_number(kn_store *s, const char *key, uint64_t *out)
+{
+    char *text = NULL;
+    ken_status st = s->v->text(s, key, &text);
+    if (st)
+        return st;
+    *out = text ? strtoull(text, NULL, 10) : 0;
+    kn_free(text);
+    return KEN_OK;
+}
+
+ken_status kn_store_set_number(kn_store *s, const char *key, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    return s->v->set_text(s, key, text);
+}

@@ -1,0 +1,146 @@
+/*
+ * store.h - the durable records of a collection, behind one table of functions.
+ *
+ * A store keeps items (one for each picture), which slots of the vector segments are in use, and a
+ * few named texts.  It knows nothing of pictures or vectors.  Two kinds are built in: "sqlite" and
+ * "file" (an append-only log, for builds without SQLite).
+ *
+ * Threads: one thread at a time; the collection has a lock.  Processes: any number of readers, and
+ * one writer, who holds the lock of lock.h.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "ken.h"
+
+typedef struct kn_item {
+    uint64_t id;         /* > 0, never used again */
+    char *path;          /* absolute; bytes, not text */
+    char *object, *meta; /* or NULL */
+    char *kind;          /* "image" */
+    char hash[33];
+    uint32_t width, height;
+    uint64_t bytes, inode, device;
+    int64_t mtime_ns, added_ns;
+    uint32_t segment, slot; /* of its vector; segment 0: none */
+    int hidden;             /* the file has vanished or cannot be read any more */
+} kn_item;
+
+/* Own copies of the strings; out is untouched on failure. */
+KEN_CALL ken_status kn_item_copy(kn_item *out, const kn_item *item);
+void kn_item_release(kn_item *item); /* the strings, not the struct; leaves it zeroed */
+
+/* Which items to read. */
+typedef struct kn_select {
+    enum {
+        KN_BY_ID,    /* number: the id */
+        KN_BY_PATH,  /* text */
+        KN_BY_HASH,  /* text */
+        KN_BY_INODE, /* number */
+        KN_UNDER,    /* text: a folder, or the path itself; in the order of paths */
+        KN_AFTER,    /* ids above number, ascending */
+        KN_HIDDEN    /* ascending ids */
+    } by;
+    const char *text;
+    uint64_t number;
+    uint64_t limit; /* 0: all */
+} kn_select;
+
+/* The strings live for the call.  Must not call the store.  Non-zero ends the walk. */
+typedef int (*kn_item_fn)(const kn_item *item, void *cookie);
+
+/* A vector segment (segment.h) as far as it is committed. */
+typedef struct kn_segment_row {
+    uint32_t number;
+    uint32_t rows;
+    int pending; /* 1: filled by a re-embedding that has not finished; items do not refer to it */
+} kn_segment_row;
+typedef int (*kn_segment_fn)(const kn_segment_row *row, void *cookie);
+typedef int (*kn_slot_fn)(uint32_t segment, uint32_t slot, void *cookie);
+
+/* A file that gave no item, so that it is not read again before it changes. */
+typedef struct kn_reject {
+    char *path;
+    char *why;
+    uint64_t bytes, inode;
+    int64_t mtime_ns;
+    int skipped; /* 1: not a picture of a supported kind, 0: broken */
+} kn_reject;
+typedef int (*kn_reject_fn)(const kn_reject *r, void *cookie);
+
+typedef struct kn_counts {
+    uint64_t items, hidden, objects, vectors, dead;
+} kn_counts;
+
+typedef enum kn_store_mode {
+    KN_STORE_READ,
+    KN_STORE_WRITE,
+    KN_STORE_CREATE /* KEN_E_EXISTS is not an error: an existing one is opened */
+} kn_store_mode;
+
+typedef struct kn_store kn_store;
+
+typedef struct kn_store_verbs {
+    const char *name; /* "sqlite" */
+    const char *file; /* its main file in the collection's folder */
+
+    /* KEN_E_NOTFOUND, KEN_E_VERSION, KEN_E_CORRUPT. */
+    ken_status (*open)(kn_store **out, const char *dir, kn_store_mode mode);
+    void (*close)(kn_store *s); /* rolls back what is open */
+
+    /* Between begin and end all reads see one state.  write: the caller holds the lock.  What was
+     * written is durable when end(commit = 1) returns KEN_OK; after a failure it is there in whole
+     * or not at all.  end(commit = 0) does not fail. */
+    ken_status (*begin)(kn_store *s, int write);
+    ken_status (*end)(kn_store *s, int commit);
+    /* Raised by each commit. */
+    ken_status (*generation)(kn_store *s, uint64_t *out);
+
+    /* Reading, inside begin or not. */
+    ken_status (*items)(kn_store *s, const kn_select *which, kn_item_fn fn, void *cookie);
+    ken_status (*segments)(kn_store *s, kn_segment_fn fn, void *cookie); /* by number */
+    ken_status (*dead)(kn_store *s, kn_slot_fn fn, void *cookie);        /* by segment, slot */
+    ken_status (*reject)(kn_store *s, const char *path, kn_reject_fn fn, void *cookie);
+    ken_status (*text)(kn_store *s, const char *key, char **out); /* kn_free; NULL if unset */
+    ken_status (*counts)(kn_store *s, kn_counts *out);
+
+    /* Writing, inside begin(write). */
+    ken_status (*put)(kn_store *s, const kn_item *item); /* new, or in the place of the same id;
+                                                            KEN_E_EXISTS: the path is another's */
+    ken_status (*drop)(kn_store *s, uint64_t id);        /* an unknown one is KEN_OK */
+    ken_status (*put_segment)(kn_store *s, const kn_segment_row *row);
+    ken_status (*drop_segment)(kn_store *s, uint32_t number); /* and what is dead in it */
+    ken_status (*put_dead)(kn_store *s, uint32_t segment, uint32_t slot);
+    ken_status (*put_reject)(kn_store *s, const kn_reject *r);
+    ken_status (*drop_reject)(kn_store *s, const char *path);
+    ken_status (*set_text)(kn_store *s, const char *key, const char *value);
+
+    /* Every invariant of the store's own files. */
+    ken_status (*check)(kn_store *s, ken_problem_fn fn, void *cookie);
+} kn_store_verbs;
+
+struct kn_store {
+    const kn_store_verbs *v;
+};
+
+#ifdef KEN_SQLITE
+extern const kn_store_verbs kn_store_sqlite;
+#endif
+extern const kn_store_verbs kn_store_file;
+
+/* By "sqlite:", "file:", or NULL: the one that is in dir, else the default of this build.
+ * KEN_E_UNSUPPORTED names those there are. */
+KEN_CALL ken_status kn_store_open(kn_store **out, const char *kind, const char *dir,
+                                  kn_store_mode mode);
+void kn_store_close(kn_store *s);
+
+/* The one item that `which` selects, copied.  KEN_E_NOTFOUND. */
+KEN_CALL ken_status kn_store_get(kn_store *s, const kn_select *which, kn_item *out);
+/* put and drop that also mark the slot which the item had before as dead. */
+KEN_CALL ken_status kn_store_put(kn_store *s, const kn_item *item);
+KEN_CALL ken_status kn_store_drop(kn_store *s, uint64_t id);
+/* A text that is a number; 0 if unset. */
+KEN_CALL ken_status kn_store_number(kn_store *s, const char *key, uint64_t *out);
+KEN_CALL ken_status kn_store_set_number(kn_store *s, const char *key, uint64_t value);
+
+#endif
