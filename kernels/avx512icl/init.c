@@ -1,7 +1,7 @@
 /* init.c - what level avx512icl puts into the table. */
-#include "kernels/kernels.h"
+#include "kernels/levels.h"
 
 void kn_kernels_init_avx512icl(kn_kernels *k)
 {
-    (void)k;
+    kn_dist_avx512icl(k);
 }

@@ -17,6 +17,11 @@
 static void (*const checks[])(ck *) = {
     check_gemm,
     check_conv,
+    check_attention,
+    check_norm,
+    check_pool,
+    check_dist,
+    check_convert,
 };
 
 enum { SHOWN = 10, CANARY = 0xA5, TURNS = 40 };

@@ -89,6 +89,11 @@ double ck_now(void);        /* seconds */
 
 /* One line a family; defined in check_FAMILY.c. */
 void check_gemm(ck *t);
+void check_attention(ck *t);
+void check_norm(ck *t);
+void check_pool(ck *t);
+void check_dist(ck *t);
+void check_convert(ck *t);
 void check_conv(ck *t);
 
 #endif

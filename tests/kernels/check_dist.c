@@ -1,0 +1,142 @@
+/* check_dist.c - kernels/<level>/dist.c
+ *
+ * A float sum in any order is within n eps sum|terms| of the true one, so the truth is computed in
+ * double and the bound is exact, not tuned. */
+#include "checkkern.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum { MAX = 300 };
+
+typedef enum kind { F32, F16, I8, L2 } kind;
+
+static void pair(ck *t, kind k, size_t n)
+{
+    float *a = ck_guarded(t, n * 4), *b = ck_guarded(t, n * 4);
+    uint16_t *h = ck_guarded(t, n * 2);
+    int8_t *c = ck_guarded(t, n);
+    double want = 0, mag = 0;
+    float got = 0;
+    ck_fill(a, n);
+    ck_fill(b, n);
+    ck_fill_bytes(c, n);
+    for (size_t i = 0; i < n; i++) {
+        h[i] = ck_to_f16((double)b[i]);
+        const double y = k == F16 ? (double)ck_from_f16(h[i]) : k == I8 ? c[i] : (double)b[i];
+        const double d = (double)(a[i] - b[i]), term = k == L2 ? d * d : (double)a[i] * y;
+        want += term;
+        mag += fabs(term);
+    }
+    switch (k) {
+    case F32:
+        got = t->now.dot_f32(a, b, n);
+        break;
+    case F16:
+        got = t->now.dot_f16(a, h, n);
+        break;
+    case I8:
+        got = t->now.dot_i8(a, c, n);
+        break;
+    case L2:
+        got = t->now.l2sq_f32(a, b, n);
+    }
+    ck_near(t, (double)got, want, ((double)n + 2) * FLT_EPSILON * mag, "n=%zu", n);
+    ck_release(t);
+}
+
+static void pairs(ck *t, kind k)
+{
+    for (size_t n = 0; n <= MAX; n++)
+        pair(t, k, n);
+}
+
+/* q queries with m rows: near the truth, and each the bits of one query with all rows. */
+static void table(ck *t, int half, size_t q, size_t m, size_t n)
+{
+    float *a = ck_guarded(t, q * n * 4), *rows = ck_guarded(t, m * n * 4), *out = ck_guarded(t, (q * (m + 3) - 3) * 4),
+          *one = ck_guarded(t, m * 4);
+    uint16_t *h = ck_guarded(t, m * n * 2);
+    ck_fill(a, q * n);
+    ck_fill(rows, m * n);
+    for (size_t i = 0; i < m * n; i++) {
+        h[i] = ck_to_f16((double)rows[i]);
+        rows[i] = half ? ck_from_f16(h[i]) : rows[i];
+    }
+    if (half)
+        t->now.dots_batch_f16(a, q, h, m, n, out, m + 3);
+    else
+        t->now.dots_batch_f32(a, q, rows, m, n, out, m + 3);
+    for (size_t i = 0; i < q; i++) {
+        if (half)
+            t->now.dots_f16(a + i * n, h, m, n, one);
+        else
+            t->now.dots_f32(a + i * n, rows, m, n, one);
+        ck_equal(t, out + i * (m + 3), one, m * 4, "query %zu of %zu alone, m=%zu n=%zu", i, q, m, n);
+        for (size_t j = 0; j < m; j++) {
+            double want = 0, mag = 0;
+            for (size_t k = 0; k < n; k++) {
+                want += (double)a[i * n + k] * (double)rows[j * n + k];
+                mag += fabs((double)a[i * n + k] * (double)rows[j * n + k]);
+            }
+            ck_near(t, (double)one[j], want, ((double)n + 2) * FLT_EPSILON * mag, "m=%zu n=%zu j=%zu", m, n, j);
+        }
+    }
+    ck_release(t);
+}
+
+static void tables(ck *t, int half)
+{
+    for (size_t i = 1; i < 60; i++)
+        table(t, half, 1 + i % 10, 1 + i % 17, i < 40 ? i : i * 13);
+}
+
+static void check_hamming(ck *t)
+{
+    for (size_t n = 0; n <= MAX; n++) {
+        uint8_t *a = ck_guarded(t, n), *b = ck_guarded(t, n);
+        unsigned want = 0;
+        ck_fill_bytes(a, n);
+        ck_fill_bytes(b, n);
+        for (size_t i = 0; i < 8 * n; i++)
+            want += (unsigned)((a[i / 8] ^ b[i / 8]) >> i % 8 & 1);
+        ck_near(t, t->now.hamming(a, b, n), want, 0, "n=%zu", n);
+        ck_release(t);
+    }
+}
+
+/* A million floats: what one query costs when memory is the limit, and a batch when it is not. */
+static void bench(ck *t)
+{
+    const size_t n = 512, m = 4096, q = 32;
+    float *a = ck_guarded(t, q * n * 4), *rows = ck_guarded(t, m * n * 4), *out = ck_guarded(t, q * m * 4);
+    ck_fill(a, q * n);
+    ck_fill(rows, m * n);
+    CK_BENCH(t, "dots 1 x 4096 x 512", (t->ref.dots_f32(a, rows, m, n, out), 0),
+             (t->now.dots_f32(a, rows, m, n, out), 0));
+    CK_BENCH(t, "dots 32 x 4096 x 512", (t->ref.dots_batch_f32(a, q, rows, m, n, out, m), 0),
+             (t->now.dots_batch_f32(a, q, rows, m, n, out, m), 0));
+    ck_release(t);
+}
+
+void check_dist(ck *t)
+{
+    if (CK_BEGIN(t, dot_f32))
+        pairs(t, F32);
+    if (CK_BEGIN(t, dot_f16))
+        pairs(t, F16);
+    if (CK_BEGIN(t, dot_i8))
+        pairs(t, I8);
+    if (CK_BEGIN(t, l2sq_f32))
+        pairs(t, L2);
+    if (CK_BEGIN(t, dots_batch_f32)) {
+        tables(t, 0);
+        if (t->bench)
+            bench(t);
+    }
+    if (CK_BEGIN(t, dots_batch_f16))
+        tables(t, 1);
+    if (CK_BEGIN(t, hamming))
+        check_hamming(t);
+}

@@ -1,0 +1,140 @@
+/* check_norm.c - kernels/<level>/norm.c and act.c, against the formulas in double. */
+#include "checkkern.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum { MAX = 150 };
+
+static void layernorm_once(ck *t, size_t n, kn_type type, int plain)
+{
+    float *x = ck_guarded(t, n * 4), *g = ck_guarded(t, n * 4), *b = ck_guarded(t, n * 4);
+    void *out = ck_guarded(t, n * (type == KN_BF16 ? 2 : 4));
+    double mean = 0, var = 0;
+    ck_fill(x, n);
+    ck_fill(g, n);
+    ck_fill(b, n);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x[i] * 3 + 1;
+        mean += (double)x[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++)
+        var += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+    t->now.layernorm(x, n, plain ? NULL : g, plain ? NULL : b, 1e-5f, out, type);
+    for (size_t i = 0; i < n; i++) {
+        const double scale = 1 / sqrt(var + (double)1e-5f), gain = plain ? 1 : (double)g[i];
+        const double want = ((double)x[i] - mean) * scale * gain + (plain ? 0 : (double)b[i]);
+        const double got = (double)(type == KN_BF16 ? ck_from_bf16(((uint16_t *)out)[i]) : ((float *)out)[i]);
+        const double bound = 16 * FLT_EPSILON * (4 + fabs(mean)) * (scale * fabs(gain) + 1);
+        ck_near(t, got, want, bound + (type == KN_BF16 ? fabs(want) / 256 : 0), "n=%zu i=%zu type %d", n, i, type);
+    }
+    if (type == KN_F32) { /* in place */
+        float *again = ck_guarded(t, n * 4);
+        memcpy(again, x, n * 4);
+        t->now.layernorm(again, n, plain ? NULL : g, plain ? NULL : b, 1e-5f, again, type);
+        ck_equal(t, again, out, n * 4, "in place, n=%zu", n);
+    }
+    ck_release(t);
+}
+
+static void softmax_once(ck *t, size_t n)
+{
+    float *x = ck_guarded(t, n * 4), *before = ck_guarded(t, n * 4);
+    double most = -1e300, sum = 0;
+    ck_fill(x, n);
+    for (size_t i = 0; i < n; i++) {
+        x[i] *= 20;
+        most = (double)x[i] > most ? (double)x[i] : most;
+    }
+    memcpy(before, x, n * 4);
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)x[i] - most);
+    t->now.softmax(x, n);
+    for (size_t i = 0; i < n; i++) {
+        const double want = exp((double)before[i] - most) / sum;
+        ck_near(t, (double)x[i], want, want * ((double)n + 48) * FLT_EPSILON + 1e-37, "n=%zu i=%zu", n, i);
+    }
+    ck_release(t);
+}
+
+static void l2_once(ck *t, size_t n)
+{
+    float *x = ck_guarded(t, n * 4), *before = ck_guarded(t, n * 4);
+    double sum = 0;
+    ck_fill(x, n);
+    memcpy(before, x, n * 4);
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    const double norm = sqrt(sum);
+    ck_near(t, (double)t->now.l2_normalize(x, n), norm, 16 * FLT_EPSILON * norm, "norm n=%zu", n);
+    for (size_t i = 0; i < n; i++)
+        ck_near(t, (double)x[i], (double)before[i] / norm, 32 * FLT_EPSILON, "n=%zu i=%zu", n, i);
+    memset(x, 0, n * 4);
+    ck_near(t, (double)t->now.l2_normalize(x, n), 0, 0, "zero n=%zu", n);
+    for (size_t i = 0; i < n; i++)
+        ck_near(t, (double)x[i], 0, 0, "zero stays, n=%zu", n);
+    ck_release(t);
+}
+
+static double exact(double x, kn_act act)
+{
+    switch (act) {
+    case KN_ACT_RELU:
+        return x > 0 ? x : 0;
+    case KN_ACT_QUICKGELU:
+        return x / (1 + exp(-1.702 * x));
+    case KN_ACT_GELU:
+        return 0.5 * x * erfc(-x * 0.70710678118654752440);
+    default:
+        return x;
+    }
+}
+
+static void activate_once(ck *t, size_t n, kn_act act)
+{
+    float *x = ck_guarded(t, n * 4), *before = ck_guarded(t, n * 4);
+    ck_fill(x, n);
+    for (size_t i = 0; i < n; i++)
+        x[i] *= i % 3 ? 4 : 12;
+    memcpy(before, x, n * 4);
+    t->now.activate(x, n, act);
+    for (size_t i = 0; i < n; i++) {
+        const double want = exact((double)before[i], act);
+        /* 1.702 as a float, and exp's argument rounded, cost |x| 2^-24 of the result each */
+        const double bound = fabs(want) * (8 + 4 * fabs((double)before[i])) * FLT_EPSILON + 1e-30;
+        ck_near(t, (double)x[i], want, act == KN_ACT_GELU ? fmax(bound, 2e-7 * fabs(want)) : bound, "act %d x=%g", act,
+                (double)before[i]);
+    }
+    ck_release(t);
+}
+
+void check_norm(ck *t)
+{
+    float *x = NULL, *y = NULL;
+    if (t->bench) {
+        x = ck_guarded(t, 768 * 4);
+        y = ck_guarded(t, 768 * 4);
+        ck_fill(x, 768);
+    }
+    if (CK_BEGIN(t, layernorm)) {
+        if (t->bench)
+            CK_BENCH(t, "n=768", (t->ref.layernorm(x, 768, x, x, 1e-5f, y, KN_F32), 0),
+                     (t->now.layernorm(x, 768, x, x, 1e-5f, y, KN_F32), 0));
+        ck_release(t);
+        for (size_t n = 1; n < MAX; n++)
+            layernorm_once(t, n, n % 2 ? KN_F32 : KN_BF16, n % 3 == 0);
+        layernorm_once(t, 768, KN_F32, 0);
+        layernorm_once(t, 1280, KN_BF16, 0);
+    }
+    ck_release(t);
+    if (CK_BEGIN(t, softmax))
+        for (size_t n = 1; n < MAX; n++)
+            softmax_once(t, n);
+    if (CK_BEGIN(t, l2_normalize))
+        for (size_t n = 1; n < MAX * 6; n += n < 70 ? 1 : 37)
+            l2_once(t, n);
+    if (CK_BEGIN(t, activate))
+        for (size_t n = 1; n < MAX; n++)
+            activate_once(t, n, (kn_act)(n % 4));
+}

@@ -1,0 +1,97 @@
+/* check_pool.c - kernels/<level>/pool.c, against the definitions in double. */
+#include "checkkern.h"
+
+#include <float.h>
+#include <math.h>
+
+typedef struct map {
+    kn_type type;
+    uint32_t h, w, c;
+    void *data;
+} map;
+
+static double get(kn_type type, const void *p, size_t i)
+{
+    return (double)(type == KN_BF16 ? ck_from_bf16(((const uint16_t *)p)[i]) : ((const float *)p)[i]);
+}
+
+static map random_map(ck *t, kn_type type, uint32_t h, uint32_t w, uint32_t c)
+{
+    const size_t n = (size_t)h * w * c;
+    float *f = ck_guarded(t, n * 4);
+    uint16_t *b = ck_guarded(t, n * 2);
+    ck_fill(f, n);
+    for (size_t i = 0; i < n; i++)
+        b[i] = ck_to_bf16((double)f[i]);
+    return (map){ type, h, w, c, type == KN_BF16 ? (void *)b : (void *)f };
+}
+
+/* kind 0: maximum with padding, 1: mean without */
+static void window(ck *t, const map *m, uint32_t k, uint32_t s, uint32_t p, int kind)
+{
+    const uint32_t oh = (m->h + 2 * p - k) / s + 1, ow = (m->w + 2 * p - k) / s + 1;
+    const size_t n = (size_t)oh * ow * m->c;
+    void *out = ck_guarded(t, n * (m->type == KN_BF16 ? 2 : 4));
+    if (kind)
+        t->now.avgpool(m->data, m->type, m->h, m->w, m->c, k, out);
+    else
+        t->now.maxpool(m->data, m->type, m->h, m->w, m->c, k, s, p, out);
+    for (size_t i = 0; i < n; i++) {
+        double most = -1e300, sum = 0;
+        for (uint32_t e = 0; e < k * k; e++) {
+            const long y = (long)(i / m->c / ow * s + e / k) - (long)p, x = (long)(i / m->c % ow * s + e % k) - (long)p;
+            if (y < 0 || x < 0 || y >= (long)m->h || x >= (long)m->w)
+                continue;
+            const double v = get(m->type, m->data, ((size_t)y * m->w + (size_t)x) * m->c + i % m->c);
+            most = v > most ? v : most;
+            sum += v / (k * k);
+        }
+        const double bound = kind ? (k * k + 2) * FLT_EPSILON + (m->type == KN_BF16 ? fabs(sum) / 256 : 0) : 0;
+        ck_near(t, get(m->type, out, i), kind ? sum : most, bound, "%ux%ux%u k=%u s=%u p=%u i=%zu", m->h, m->w, m->c,
+                k, s, p, i);
+    }
+}
+
+static void mean(ck *t, const map *m)
+{
+    const size_t n = (size_t)m->h * m->w;
+    float *out = ck_guarded(t, m->c * 4);
+    t->now.meanpool(m->data, m->type, n, m->c, out);
+    for (uint32_t c = 0; c < m->c; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += get(m->type, m->data, i * m->c + c) / (double)n;
+        ck_near(t, (double)out[c], sum, (double)(n + 2) * FLT_EPSILON, "n=%zu c=%u", n, c);
+    }
+}
+
+static void each(ck *t, void (*fn)(ck *, const map *))
+{
+    for (uint32_t i = 0; i < 40; i++) {
+        const map m = random_map(t, i % 2 ? KN_BF16 : KN_F32, 3 + ck_rand() % 9, 3 + ck_rand() % 9, 1 + i);
+        fn(t, &m);
+        ck_release(t);
+    }
+}
+
+static void check_max(ck *t, const map *m)
+{
+    window(t, m, 3, 2, 1, 0);
+    window(t, m, 2, 2, 0, 0);
+}
+
+static void check_avg(ck *t, const map *m)
+{
+    window(t, m, 2, 2, 0, 1);
+    window(t, m, 3, 3, 0, 1);
+}
+
+void check_pool(ck *t)
+{
+    if (CK_BEGIN(t, maxpool))
+        each(t, check_max);
+    if (CK_BEGIN(t, avgpool))
+        each(t, check_avg);
+    if (CK_BEGIN(t, meanpool))
+        each(t, mean);
+}
