@@ -156,7 +156,7 @@ static ken_status load_head(kn_net *n, const kn_source *s)
     if (json)
         st = kn_config_labels(json, &n->labels, &named);
     if (!st && json && named != n->info.labels)
-        st = kn_fail(KEN_E_FORMAT, "%u labels for a head of %u", named, n->info.labels);
+        st = kn_fail(KEN_E_FORMAT, "tensor fc.b: a head of %u for %u labels", n->info.labels, named);
     if (!st && s)
         st = kn_load_linear(s, &n->head, n->info.labels, n->info.dim, 0, 1, "fc");
     return st;

@@ -16,7 +16,7 @@ typedef struct family {
     int ln_pre, proj, patch_bias, gelu;
     double eps;
     /* resnet */
-    int resnet;
+    int resnet, labels; /* labels: of the trained head */
     res_shape res;
     /* text */
     int bert;
@@ -53,7 +53,7 @@ static const family families[] = {
       .image = "{\"kind\":\"resnet\",\"stem\":\"imagenet\",\"block\":\"bottleneck\",\"layers\":[2,1,1,2],"
                "\"width\":8,\"pool\":\"mean\",\"shortcut\":\"conv\",\"dim\":256,\"input\":[64,64]}",
       .res = { .bottleneck = 1, .stages = 4, .layers = { 2, 1, 1, 2 }, .width = 8 } },
-    { .name = "resnet, cifar", .h = 18, .w = 18, .dim = 32, .resnet = 1,
+    { .name = "resnet, cifar", .h = 18, .w = 18, .dim = 32, .resnet = 1, .labels = 3,
       .image = "{\"kind\":\"resnet\",\"stem\":\"cifar\",\"block\":\"basic\",\"layers\":[2,2,2],\"width\":8,"
                "\"pool\":\"mean\",\"shortcut\":\"pad\",\"dim\":32,\"input\":[18,18]}",
       .res = { .cifar = 1, .stages = 3, .layers = { 2, 2, 2 }, .width = 8 } },
@@ -149,6 +149,10 @@ static void make_family(make_model *m, const family *f, char preprocess[256])
         make_vit(m, f);
     if (f->text)
         make_text(m, f);
+    if (f->labels) {
+        m->labels = "[\"apple\",\"pear\",\"plum\"]";
+        make_linear(m, (size_t)f->labels, f->dim, "fc");
+    }
 }
 
 static void make_pixels(uint8_t *out, size_t n, uint64_t seed)
@@ -159,7 +163,7 @@ static void make_pixels(uint8_t *out, size_t n, uint64_t seed)
 }
 
 /* What the oracle says of one picture; free it. */
-static double *want_image(make_model *m, const family *f, const uint8_t *pixels)
+static inline double *want_image(make_model *m, const family *f, const uint8_t *pixels)
 {
     const oracle o = { .m = m, .gelu = f->gelu, .heads = f->image_heads, .eps = f->eps };
     double *x = reals(f->h * f->w * 3);
@@ -171,7 +175,7 @@ static double *want_image(make_model *m, const family *f, const uint8_t *pixels)
     return out;
 }
 
-static double *want_text(make_model *m, const family *f, const int32_t *ids, size_t len)
+static inline double *want_text(make_model *m, const family *f, const int32_t *ids, size_t len)
 {
     const oracle o = { .m = m, .gelu = f->bert, .bert = f->bert, .causal = !f->bert,
                        .heads = f->text_heads, .eps = f->eps };

@@ -34,7 +34,7 @@ typedef struct make_tensor {
 typedef struct make_model {
     make_tensor list[MOST_TENSORS];
     size_t len;
-    const char *image, *text, *preprocess;
+    const char *image, *text, *preprocess, *labels; /* metadata, or NULL */
     uint64_t seed;
 } make_model;
 
@@ -245,6 +245,7 @@ static inline void make_write(const make_model *m, make_form f, const char *path
     make_meta(w, "image", m->image);
     make_meta(w, "text", m->text);
     make_meta(w, "preprocess", m->preprocess);
+    make_meta(w, "labels", m->labels);
     make_meta(w, "layout", f.panels ? "panel16" : "rows");
     make_meta(w, "folded", f.folded ? "1" : "0");
     make_meta(w, "dtype", f.type == KN_F32 ? "f32" : f.type == KN_BF16 ? "bf16" : "f16");

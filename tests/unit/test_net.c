@@ -461,6 +461,33 @@ START_TEST(scores_and_names)
 }
 END_TEST
 
+START_TEST(the_head_answers)
+{
+    const family *f = &families[5];
+    float features[2 * 32], logits[2 * 3];
+    make_model m;
+    char preprocess[256];
+    kn_rand_fill_normal(features, 64, 1, 1, 1);
+    prepare(&m, f, KN_F32, preprocess);
+    for (int p = 0; p < 3; p++) {
+        kn_net *n = open_net(precisions[p], 2);
+        ck_assert_uint_eq(kn_net_info(n)->labels, 3);
+        ck_assert_str_eq(kn_net_label(n, 2), "plum");
+        ck_assert_ptr_null(kn_net_label(n, 3));
+        ck_assert_int_eq(kn_net_head(n, features, 2, logits), KEN_OK);
+        double *x = reals(64);
+        for (int i = 0; i < 64; i++)
+            x[i] = features[i];
+        double *want = linear(&(oracle){ .m = &m }, "fc", x, 2);
+        expect(logits, want, 6, precisions[p], "head");
+        free(want);
+        free(x);
+        kn_net_close(n);
+    }
+    make_release(&m);
+}
+END_TEST
+
 static void set_up(void)
 {
     snprintf(path, sizeof path, "/tmp/ken-test-net-%d.safetensors", (int)getpid());
@@ -485,6 +512,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, opening_maps);
     tcase_add_test(tc, random_networks_run);
     tcase_add_test(tc, scores_and_names);
+    tcase_add_test(tc, the_head_answers);
 }
 
 int main(void)
