@@ -214,6 +214,15 @@ ken_status kn_truncate(int fd, uint64_t len)
     return outcome(err, err ? -1 : ftruncate(fd, (off_t)len));
 }
 
+ken_status kn_reserve(int fd, uint64_t len)
+{
+    ken_status st = kn_truncate(fd, len);
+    int err = !st && len ? posix_fallocate(fd, 0, (off_t)len) : 0;
+    if (err == EOPNOTSUPP || err == EINVAL) /* a file system without it: the wish is granted late */
+        err = 0;
+    return st ? st : err ? kn_fail_errno(err) : KEN_OK;
+}
+
 ken_status kn_rename(const char *from, const char *to)
 {
     int err = path_step(KN_STEP_RENAME, to, from);
@@ -281,7 +290,7 @@ ken_status kn_replace_begin(kn_replace *r, const char *path)
     ken_status st = temp && copy ? KEN_OK : KEN_E_NOMEM;
     if (!st) {
         snprintf(temp, room, "%s.%ld.tmp", path, (long)getpid());
-        st = kn_open(&r->fd, temp, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+        st = kn_open(&r->fd, temp, O_RDWR | O_CREAT | O_TRUNC, 0666);
     }
     if (st) {
         kn_free(temp);

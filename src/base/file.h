@@ -41,6 +41,8 @@ KEN_CALL ken_status kn_pwrite(int fd, const void *bytes, size_t n, uint64_t offs
 KEN_CALL ken_status kn_sync(int fd);     /* fdatasync */
 KEN_CALL ken_status kn_sync_dir(const char *dir);
 KEN_CALL ken_status kn_truncate(int fd, uint64_t len);
+/* Set the length and take the room on disk now, so that a mapping can be filled without a signal. */
+KEN_CALL ken_status kn_reserve(int fd, uint64_t len);
 KEN_CALL ken_status kn_rename(const char *from, const char *to);
 KEN_CALL ken_status kn_unlink(const char *path); /* a missing file is KEN_OK */
 KEN_CALL ken_status kn_mkdirs(const char *dir);  /* and its parents; existing is KEN_OK */

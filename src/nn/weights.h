@@ -24,7 +24,8 @@ typedef struct kn_tensor {
     kn_dtype dtype;
     uint32_t rank;
     uint64_t shape[KN_MAX_RANK];
-    const void *data; /* in the mapping; any alignment in a foreign file, 64 in a ken model */
+    const void *data; /* in the mapping; any alignment in a foreign file; in ours 64, or its element's size if `bytes` is no
+                         multiple of 64 */
     size_t bytes;
 } kn_tensor;
 
@@ -49,7 +50,7 @@ uint64_t kn_weights_file_bytes(const kn_weights *w);
 
 /* ---- writing ----
  * Declare every tensor, begin, write each one's bytes in any order, commit.  Tensors are laid
- * out largest first; each begins at a multiple of 64.  Memory: one header. */
+ * out so that all but those of odd sizes begin at a multiple of 64.  Memory: one header. */
 typedef struct kn_writer kn_writer;
 KEN_CALL ken_status kn_writer_new(kn_writer **out);
 KEN_CALL ken_status kn_writer_meta(kn_writer *w, const char *key, const char *value); /* copied */
