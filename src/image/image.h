@@ -67,6 +67,12 @@ typedef struct kn_prep {
  * crop needs is computed; every byte equals Pillow's resize and crop. */
 KEN_CALL ken_status kn_image_fit(const ken_image *img, const kn_prep *p, uint8_t *out);
 
+/* From a file's bytes straight to the same: a JPEG never lies in memory whole.  *width and *height are those of
+ * the upright picture. */
+KEN_CALL ken_status kn_image_decode_fit(const void *bytes, size_t len, const ken_decode_options *opts,
+                                        const kn_prep *p, uint8_t *out, uint32_t *width,
+                                        uint32_t *height);
+
 /* The values (u / 255 - mean) / std of each byte and channel, in f32 as torchvision computes them. */
 void kn_prep_table(const kn_prep *p, float table[3][256]);
 

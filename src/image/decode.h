@@ -1,0 +1,48 @@
+/* decode.h - one decoder a format; image.c chooses by content. */
+#ifndef IMAGE_DECODE_H
+#define IMAGE_DECODE_H
+
+#include "image/image.h"
+
+/* What every decoder gets: whole files in memory, options with their defaults filled in. */
+typedef struct kn_source {
+    const unsigned char *bytes;
+    size_t len;
+    ken_decode_options opts;
+} kn_source;
+
+/* The caller's options, of whatever size they were, with defaults.  KEN_E_VERSION. */
+KEN_CALL ken_status kn_decode_options(ken_decode_options *out, const ken_decode_options *opts);
+
+/* KEN_E_LIMIT beyond opts->max_pixels or the longest side, before anything is allocated. */
+KEN_CALL ken_status kn_check_size(const kn_source *s, uint64_t width, uint64_t height);
+
+/* Pixels as stored; *orientation 1..8 is what EXIF says (1 if nothing, or where it is done already). */
+typedef ken_status kn_decode_fn(ken_image **out, const kn_source *s, int *orientation);
+kn_decode_fn kn_decode_jpeg, kn_decode_stb, kn_decode_pnm, kn_decode_webp, kn_decode_heif;
+typedef ken_status kn_size_fn(uint32_t *width, uint32_t *height, const kn_source *s, int *orientation);
+kn_size_fn kn_size_jpeg, kn_size_stb, kn_size_pnm, kn_size_webp, kn_size_heif;
+
+/* Rows of a picture as they come out of a decoder, top row first. */
+typedef ken_status kn_rows_fn(const uint8_t *rgb, size_t stride, uint32_t first, uint32_t n, void *cookie);
+/* Told once, before the rows; KEN_E_CANCELED from it ends the decoding without an error of its own. */
+typedef ken_status kn_begin_fn(uint32_t width, uint32_t height, int orientation, void *cookie);
+/* JPEG only: the same pixels as kn_decode_jpeg, a strip at a time. */
+KEN_CALL ken_status kn_stream_jpeg(const kn_source *s, kn_begin_fn begin, kn_rows_fn rows, void *cookie);
+
+/* Orientation tag of a TIFF block (EXIF without its "Exif\0\0"); 1 for anything broken or absent. */
+int kn_exif_orientation(const unsigned char *tiff, size_t len);
+/* The same from the EXIF chunk of a PNG or WebP file. */
+int kn_png_orientation(const unsigned char *bytes, size_t len);
+/* Every chunk's checksum, as far as the pixels need them.  KEN_E_FORMAT names the chunk. */
+KEN_CALL ken_status kn_png_check(const unsigned char *bytes, size_t len);
+int kn_webp_orientation(const unsigned char *bytes, size_t len);
+
+/* Over the background if there is one, else alpha is dropped; rgba (height, width, 4). */
+KEN_CALL ken_status kn_image_from_rgba(ken_image **out, const uint8_t *rgba, uint32_t width, uint32_t height,
+                                       const ken_decode_options *opts);
+
+/* A new picture turned upright; img is freed if *out is another. */
+KEN_CALL ken_status kn_image_orient(ken_image **img, int orientation);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * exif.c - which way is up.
+ *
+ * EXIF is a TIFF block: byte order, 42, offset of a directory of 12-byte entries; orientation is tag
+ * 0x0112, one SHORT.  (CIPA DC-008, 4.6)  Anything that does not fit means "as it is".
+ */
+#include "base/alloc.h"
+#include "image/decode.h"
+
+#include <string.h>
+
+enum { ORIENTATION = 0x0112, SHORT = 3, LONG = 4 };
+
+static uint32_t u16_of(const unsigned char *p, int big)
+{
+    return big ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
+}
+
+static uint32_t u32_of(const unsigned char *p, int big)
+{
+    return big ? u16_of(p, 1) << 16 | u16_of(p + 2, 1) : u16_of(p + 2, 0) << 16 | u16_of(p, 0);
+}
+
+int kn_exif_orientation(const unsigned char *t, size_t len)
+{
+    if (len < 8 || (memcmp(t, "II*\0", 4) && memcmp(t, "MM\0*", 4)))
+        return 1;
+    const int big = t[0] == 'M';
+    const size_t at = u32_of(t + 4, big);
+    if (at > len - 2)
+        return 1;
+    const size_t n = u16_of(t + at, big);
+    for (size_t i = 0; i < n && at + 2 + 12 * (i + 1) <= len; i++) {
+        const unsigned char *e = t + at + 2 + 12 * i;
+        if (u16_of(e, big) != ORIENTATION)
+            continue;
+        const uint32_t type = u16_of(e + 2, big), v = type == LONG ? u32_of(e + 8, big) : u16_of(e + 8, big);
+        return (type == SHORT || type == LONG) && v >= 1 && v <= 8 ? (int)v : 1;
+    }
+    return 1;
+}
+
+int kn_png_orientation(const unsigned char *b, size_t len)
+{
+    size_t at = 8;
+    while (len - at >= 12 && at < len) {
+        const size_t n = u32_of(b + at, 1);
+        if (n > len - at - 12 || !memcmp(b + at + 4, "IEND", 4))
+            break;
+        if (!memcmp(b + at + 4, "eXIf", 4))
+            return kn_exif_orientation(b + at + 8, n);
+        at += 12 + n;
+    }
+    return 1;
+}
+
+int kn_webp_orientation(const unsigned char *b, size_t len)
+{
+    size_t at = 12;
+    while (at < len && len - at >= 8) {
+        const size_t n = u32_of(b + at + 4, 0);
+        if (n > len - at - 8)
+            break;
+        if (!memcmp(b + at, "EXIF", 4)) {
+            const int prefixed = n > 6 && !memcmp(b + at + 8, "Exif\0\0", 6);
+            return kn_exif_orientation(b + at + 8 + (prefixed ? 6 : 0), n - (prefixed ? 6 : 0));
+        }
+        at += 8 + n + n % 2;
+    }
+    return 1;
+}
+
+/* Where pixel (x, y) of the upright picture lies in the stored one of w x h. */
+static void stored_at(int orientation, uint32_t x, uint32_t y, uint32_t w, uint32_t h, uint32_t *sx, uint32_t *sy)
+{
+    const int swapped = orientation >= 5;
+    uint32_t u = swapped ? y : x, v = swapped ? x : y;
+    if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8)
+        u = w - 1 - u;
+    if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
+        v = h - 1 - v;
+    *sx = u;
+    *sy = v;
+}
+
+ken_status kn_image_orient(ken_image **img, int orientation)
+{
+    const ken_image *from = *img;
+    ken_image *to;
+    if (orientation < 2 || orientation > 8)
+        return KEN_OK;
+    const int swapped = orientation >= 5;
+    ken_status st = kn_image_new(&to, swapped ? from->height : from->width, swapped ? from->width : from->height);
+    if (st)
+        return st;
+    for (uint32_t y = 0; y < to->height; y++)
+        for (uint32_t x = 0; x < to->width; x++) {
+            uint32_t sx, sy;
+            stored_at(orientation, x, y, from->width, from->height, &sx, &sy);
+            memcpy(to->pixels + y * to->stride + 3 * (size_t)x, from->pixels + sy * from->stride + 3 * (size_t)sx, 3);
+        }
+    ken_image_free(*img);
+    *img = to;
+    return KEN_OK;
+}

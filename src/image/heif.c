@@ -1,0 +1,143 @@
+/*
+ * heif.c - HEIC and AVIF through libheif, loaded when the first such picture comes: it brings a dozen
+ * libraries along, which no other command should wait for.  libheif turns pictures upright itself.
+ */
+#include "image/decode.h"
+
+#ifdef KEN_HEIF
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <libheif/heif.h>
+
+static struct library {
+    void *handle;
+    struct heif_context *(*alloc)(void);
+    void (*release)(struct heif_context *);
+    struct heif_error (*read)(struct heif_context *, const void *, size_t, const struct heif_reading_options *);
+    struct heif_error (*primary)(struct heif_context *, struct heif_image_handle **);
+    void (*handle_release)(const struct heif_image_handle *);
+    int (*width)(const struct heif_image_handle *);
+    int (*height)(const struct heif_image_handle *);
+    struct heif_error (*decode)(const struct heif_image_handle *, struct heif_image **, enum heif_colorspace,
+                                enum heif_chroma, const struct heif_decoding_options *);
+    const uint8_t *(*plane)(const struct heif_image *, enum heif_channel, int *);
+    void (*image_release)(const struct heif_image *);
+} lib;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* ISO C has no cast from an object's to a function's address. */
+static int find(void *fn, const char *name)
+{
+    void *at = dlsym(lib.handle, name);
+    memcpy(fn, &at, sizeof at);
+    return at != NULL;
+}
+
+static void load(void)
+{
+    lib.handle = dlopen("libheif.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!lib.handle)
+        return;
+    const int all = find(&lib.alloc, "heif_context_alloc") && find(&lib.release, "heif_context_free") &&
+                    find(&lib.read, "heif_context_read_from_memory_without_copy") &&
+                    find(&lib.primary, "heif_context_get_primary_image_handle") &&
+                    find(&lib.handle_release, "heif_image_handle_release") &&
+                    find(&lib.width, "heif_image_handle_get_width") && find(&lib.height, "heif_image_handle_get_height") &&
+                    find(&lib.decode, "heif_decode_image") && find(&lib.plane, "heif_image_get_plane_readonly") &&
+                    find(&lib.image_release, "heif_image_release");
+    if (!all) {
+        dlclose(lib.handle);
+        lib.handle = NULL;
+    }
+}
+
+static ken_status failed(struct heif_error e)
+{
+    return kn_fail(e.code == heif_error_Unsupported_filetype || e.code == heif_error_Unsupported_feature
+                       ? KEN_E_UNSUPPORTED
+                       : KEN_E_FORMAT,
+                   "%s", e.message ? e.message : "broken");
+}
+
+typedef struct opened {
+    struct heif_context *context;
+    struct heif_image_handle *handle;
+} opened;
+
+static void close_file(opened *o)
+{
+    if (o->handle)
+        lib.handle_release(o->handle);
+    if (o->context)
+        lib.release(o->context);
+}
+
+static ken_status open_file(opened *o, const kn_source *s)
+{
+    pthread_once(&once, load);
+    if (!lib.handle)
+        return kn_fail(KEN_E_UNSUPPORTED, "HEIC and AVIF need libheif (libheif.so.1), which is not installed");
+    o->context = lib.alloc();
+    if (!o->context)
+        return kn_fail(KEN_E_NOMEM, "out of memory");
+    struct heif_error e = lib.read(o->context, s->bytes, s->len, NULL);
+    if (e.code == heif_error_Ok)
+        e = lib.primary(o->context, &o->handle);
+    if (e.code != heif_error_Ok)
+        return failed(e);
+    return kn_check_size(s, (uint64_t)lib.width(o->handle), (uint64_t)lib.height(o->handle));
+}
+
+ken_status kn_size_heif(uint32_t *width, uint32_t *height, const kn_source *s, int *orientation)
+{
+    opened o = { 0 };
+    ken_status st = open_file(&o, s);
+    *orientation = 1;
+    if (!st) {
+        *width = (uint32_t)lib.width(o.handle);
+        *height = (uint32_t)lib.height(o.handle);
+    }
+    close_file(&o);
+    return st;
+}
+
+static ken_status copy(ken_image **out, const struct heif_image *img, uint32_t w, uint32_t h, const kn_source *s)
+{
+    int stride = 0;
+    const uint8_t *p = lib.plane(img, heif_channel_interleaved, &stride);
+    if (!p || stride < (int)(4 * w))
+        return kn_fail(KEN_E_FORMAT, "no pixels");
+    uint8_t *rgba = kn_alloc((size_t)w * h, 4);
+    if (!rgba)
+        return KEN_E_NOMEM;
+    for (uint32_t y = 0; y < h; y++)
+        memcpy(rgba + 4 * (size_t)y * w, p + (size_t)y * (size_t)stride, 4 * (size_t)w);
+    ken_status st = kn_image_from_rgba(out, rgba, w, h, &s->opts);
+    kn_free(rgba);
+    return st;
+}
+
+ken_status kn_decode_heif(ken_image **out, const kn_source *s, int *orientation)
+{
+    opened o = { 0 };
+    struct heif_image *img = NULL;
+    ken_status st = open_file(&o, s);
+    *orientation = 1;
+    if (!st) {
+        const struct heif_error e =
+            lib.decode(o.handle, &img, heif_colorspace_RGB, heif_chroma_interleaved_RGBA, NULL);
+        st = e.code == heif_error_Ok ? KEN_OK : failed(e);
+    }
+    if (!st)
+        st = copy(out, img, (uint32_t)lib.width(o.handle), (uint32_t)lib.height(o.handle), s);
+    if (img)
+        lib.image_release(img);
+    close_file(&o);
+    return st;
+}
+#endif
