@@ -15,9 +15,11 @@
 #include <string.h>
 
 enum {
-    A_BYTES = 64 << 10,     /* packed rows of a chunk */
+    A_BYTES = 192 << 10,    /* packed rows of a chunk */
     SUM_FLOATS = 14 << 10,  /* partial sums of a chunk */
-    CHUNK_TILES = 8,        /* tiles of rows in a chunk */
+    CHUNK_TILES = 4,        /* tiles of rows in a chunk */
+    CUT_TILES = 4,          /* the same where k is cut */
+    AHEAD_WORK = 12,        /* multiply-adds on a cache line of weights that outlast its fetch */
     GATHER = 512            /* columns gathered at a time where channels don't fill blocks */
 };
 
@@ -170,6 +172,28 @@ static void set_panels(const job *j, kn_tile *tile, size_t column, size_t k)
     }
 }
 
+/* While one column of tiles is multiplied, the next one's panels come into L2.  Only where there is
+ * more to multiply than to read, else the hardware's prefetcher has the bandwidth to itself. */
+static void set_ahead(const job *j, kn_tile *tile, size_t column)
+{
+    const kn_gemm *g = j->g;
+    if (j->rows * j->core->line_work < AHEAD_WORK || column + j->tile_columns >= g->n)
+        return;
+    tile->ahead = kn_panel_bytes(j->tile_columns, g->k, g->w_type);
+    tile->ahead_by = j->tiles;
+}
+
+/* The results' cache lines, owned by the time that the sums are ready. */
+static void fetch_results(const job *j, size_t row, size_t rows, size_t column, size_t columns)
+{
+    const size_t size = j->g->c_type == KN_F32 ? 4 : 2;
+    for (size_t r = 0; r < rows; r++) {
+        const char *c = (const char *)j->g->c + ((row + r) * j->g->ldc + column) * size;
+        for (size_t i = 0; i < columns * size; i += 64)
+            __builtin_prefetch(c + i, 1);
+    }
+}
+
 /* Columns of one tile, rows of the whole chunk, n columns of a from k on. */
 static void multiply_column(const job *j, size_t column, size_t k, size_t n, float *sums)
 {
@@ -177,13 +201,18 @@ static void multiply_column(const job *j, size_t column, size_t k, size_t n, flo
     const size_t stride = j->tile_columns, columns = least(stride, g->n - column);
     kn_tile tile = { .k = n, .panels = stride / KN_PANEL, .fresh = k == 0 };
     set_panels(j, &tile, column, k);
+    set_ahead(j, &tile, column);
     for (size_t t = 0; t < j->tiles; t++) {
         const size_t first = tile_row(j, t), rows = tile_row(j, t + 1) - first;
+        const int last = k + n == g->k;
         tile.a = j->a + packed_at(j, t);
+        tile.ahead_at = t;
         tile.sum = j->k_chunks > 1 ? sums + j->units * t / j->tiles * j->core->row_unit * stride
                                    : j->sums;
+        if (last)
+            fetch_results(j, j->row0 + first, rows, column, columns);
         j->core->multiply[rows](&tile);
-        if (k + n == g->k)
+        if (last)
             j->core->finish(g, j->row0 + first, rows, column, columns, tile.sum, stride);
     }
 }
@@ -219,12 +248,21 @@ static void plan_chunk(job *j)
                                       : pieces(g->n, j->tile_columns) * j->tile_columns;
 }
 
+/* Rows of a chunk: as many tiles as fit with all of k, so that sums need not wait; if not even two
+ * fit, k is cut, and a few tiles make up for reading the sums again. */
+static size_t chunk_rows(const kn_core *core, const kn_gemm *g)
+{
+    const size_t tile = core->rows * core->row_bytes * (pieces(g->k, core->k_step) + 1);
+    const size_t fit = A_BYTES / tile;
+    return core->rows * (fit < 2 ? CUT_TILES : least(fit, CHUNK_TILES));
+}
+
 static void product(const kn_core *core, const kn_gemm *g, const kn_conv *conv, size_t m0, size_t m1)
 {
     alignas(64) unsigned char a[A_BYTES];
     alignas(64) float sums[SUM_FLOATS];
     job j = { .core = core, .g = g, .conv = conv, .a = a, .sums = sums };
-    const size_t chunks = pieces(m1 - m0, core->rows * CHUNK_TILES);
+    const size_t chunks = pieces(m1 - m0, chunk_rows(core, g));
     if (g->n == 0)
         return;
     for (size_t i = 0; i < chunks; i++) {

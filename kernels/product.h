@@ -20,6 +20,9 @@ typedef struct kn_tile {
     size_t panels;      /* how many of w are to be multiplied */
     const void *w[KN_TILE_PANELS];    /* panels, at their first row */
     const void *w_lo[KN_TILE_PANELS]; /* the same of the lo parts, if there are any */
+    /* Panels that come next lie ahead bytes behind these; 0: don't care.  Of each run of a panel's
+     * cache lines, those from ahead_at on, every ahead_by-th, are to be fetched. */
+    size_t ahead, ahead_at, ahead_by;
     float *sum;         /* (rows, panels * 16), at a multiple of 64 */
     int fresh;          /* the sums start at 0 instead of what sum holds */
 } kn_tile;
@@ -31,6 +34,7 @@ typedef void kn_multiply(const kn_tile *t);
 typedef struct kn_core {
     size_t k_step, row_bytes;
     size_t rows;        /* of a tile at most */
+    size_t line_work;   /* multiply-adds for each row of a and cache line of weights */
     size_t row_unit;    /* a block holds a multiple of so many rows; the last ones may be unset */
     kn_multiply *const *multiply; /* [rows of a tile] */
     const uint8_t *panels;        /* [rows of the largest tile in a chunk] panels of its tiles */

@@ -86,6 +86,18 @@ INLINE void step(__m512 *sum, const float *a, const kn_tile *t, size_t k, size_t
     }
 }
 
+/* What is fetched ahead while the block at k is multiplied. */
+INLINE void fetch_ahead(const kn_tile *t, stored type, size_t k, const size_t panels)
+{
+    const size_t row = KN_PANEL * (type == F32 ? 4 : 2);
+    if (t->ahead == 0)
+        return;
+    for (size_t at = t->ahead_at * 64; at < BLOCK * row; at += t->ahead_by * 64)
+#pragma GCC unroll 8
+        for (size_t p = 0; p < panels; p++)
+            _mm_prefetch((const char *)t->w[p] + t->ahead + k * row + at, _MM_HINT_T1);
+}
+
 INLINE void multiply(const kn_tile *t, stored type, const size_t rows, const size_t panels)
 {
     __m512 sum[ROWS * 2];
@@ -94,11 +106,13 @@ INLINE void multiply(const kn_tile *t, stored type, const size_t rows, const siz
 #pragma GCC unroll 28
     for (size_t i = 0; i < rows * panels; i++)
         sum[i] = t->fresh ? _mm512_setzero_ps() : _mm512_load_ps(t->sum + i * 16);
-    for (; k + BLOCK <= t->k; k += BLOCK, a += rows * BLOCK)
+    for (; k + BLOCK <= t->k; k += BLOCK, a += rows * BLOCK) {
+        fetch_ahead(t, type, k, panels);
         for (size_t at = 0; at < BLOCK; at += 2) {
             step(sum, a, t, k, at, 0, type, rows, panels);
             step(sum, a, t, k, at + 1, 1, type, rows, panels);
         }
+    }
     for (size_t at = 0; k + at < t->k; at++)
         step(sum, a, t, k, at, at % 2, type, rows, panels);
 #pragma GCC unroll 28
@@ -132,6 +146,7 @@ INLINE void multiply(const kn_tile *t, stored type, const size_t rows, const siz
         multiply_##type##_8,   multiply_##type##_9,  multiply_##type##_10, multiply_##type##_11,   \
         multiply_##type##_12,  multiply_##type##_13, multiply_##type##_14,                         \
     };
+/* Tiles of 7 rows and more take 2 panels, as all do where a chunk has several. */
 static const uint8_t panels_of[] = { 0, 8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 2, 2, 2, 2 };
 TILES(F32)
 TILES(BF16)
@@ -140,14 +155,16 @@ TILES(PAIRED)
 
 /* ---- cores --------------------------------------------------------------------- */
 
-#define CORE(type, packer)                                                                         \
+#define CORE(type, packer, most, work)                                                                         \
     {                                                                                              \
-        .k_step = BLOCK, .row_bytes = 64, .rows = ROWS, .row_unit = 1,                             \
+        .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .line_work = work,                             \
         .multiply = multiply_##type, .panels = panels_of, .pack = packer, .finish = finish         \
     }
-static const kn_core f32 = CORE(F32, pack_f32), f32_f16 = CORE(F16, pack_f32),
-                     f32_bf16 = CORE(BF16, pack_f32), f32_paired = CORE(PAIRED, pack_f32),
-                     bf16 = CORE(BF16, pack_bf16);
+/* 16-bit weights need registers while they become f32: a row less. */
+static const kn_core f32 = CORE(F32, pack_f32, ROWS, 1), f32_f16 = CORE(F16, pack_f32, 13, 2),
+                     f32_bf16 = CORE(BF16, pack_f32, 13, 2),
+                     f32_paired = CORE(PAIRED, pack_f32, 13, 1),
+                     bf16 = CORE(BF16, pack_bf16, 13, 2);
 
 const kn_core *kn_core_avx512(const kn_gemm *g)
 {

@@ -46,7 +46,7 @@ static const struct {
 enum { MATHS = sizeof maths / sizeof *maths };
 
 /* Weights go round in a pool larger than any cache, as a network's do. */
-enum { POOL = 96 << 20, ROWS_POOL = 64 << 20 };
+enum { POOL = 512 << 20, ROWS_POOL = 64 << 20 };
 typedef struct pools {
     char *a, *w, *c;
     float *bias;
