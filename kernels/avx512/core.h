@@ -7,4 +7,7 @@
 /* The core for the math and the types of g. */
 const kn_core *kn_core_avx512(const kn_gemm *g);
 
+/* As kn_kernels.peak. */
+double kn_peak_f32_avx512(size_t rounds);
+
 #endif
