@@ -1,8 +1,7 @@
 /* gemm.c - matrix product with VDPBF16PS: a lane's sum takes two bf16 products at once.
  *
  * The tiles are those of level avx512 with pairs of columns in the place of columns.  bf16x3 needs
- * the hi and the lo parts of two panels in registers, and so has two rows less; its three products
- * of a pair go through all of a tile's sums in turn, which hides their latency.  f32 is level
+ * the hi and the lo parts of two panels in registers, and so has two rows less; f32 is level
  * avx512's. */
 #include "kernels/avx512bf16/core.h"
 #include "kernels/avx512/core.h"
@@ -52,16 +51,17 @@ INLINE void step_x3(__m512 *sum, const uint32_t *a, const kn_tile *t, size_t k, 
         hi[p] = weights(t->w[p], k + at);
         lo[p] = paired ? weights(t->w_lo[p], k + at) : hi[p];
     }
-#pragma GCC unroll 3
-    for (size_t part = paired ? 0 : 1; part < 3; part++)
 #pragma GCC unroll 14
-        for (size_t r = 0; r < rows; r++) {
-            const __m512bh x = pair_of(a + (2 * r + part / 2) * PAIRS, at);
+    for (size_t r = 0; r < rows; r++) {
+        const __m512bh x = pair_of(a + 2 * r * PAIRS, at), x_lo = pair_of(a + (2 * r + 1) * PAIRS, at);
 #pragma GCC unroll 8
-            for (size_t p = 0; p < panels; p++)
-                sum[r * panels + p] =
-                    _mm512_dpbf16_ps(sum[r * panels + p], x, part == 1 ? lo[p] : hi[p]);
+        for (size_t p = 0; p < panels; p++) {
+            __m512 *s = &sum[r * panels + p];
+            *s = _mm512_dpbf16_ps(*s, x, hi[p]);
+            *s = paired ? _mm512_dpbf16_ps(*s, x, lo[p]) : *s;
+            *s = _mm512_dpbf16_ps(*s, x_lo, hi[p]);
         }
+    }
 }
 
 typedef enum product_kind {
