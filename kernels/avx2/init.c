@@ -1,7 +1,7 @@
 /* init.c - what level avx2 puts into the table. */
-#include "kernels/kernels.h"
+#include "kernels/levels.h"
 
 void kn_kernels_init_avx2(kn_kernels *k)
 {
-    (void)k;
+    kn_resample_avx2(k);
 }

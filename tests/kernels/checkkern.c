@@ -22,6 +22,7 @@ static void (*const checks[])(ck *) = {
     check_pool,
     check_dist,
     check_convert,
+    check_resample,
 };
 
 enum { SHOWN = 10, CANARY = 0xA5, TURNS = 40 };
