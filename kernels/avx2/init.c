@@ -4,4 +4,7 @@
 void kn_kernels_init_avx2(kn_kernels *k)
 {
     kn_resample_avx2(k);
+    kn_gemm_avx2(k);
+    kn_conv_avx2(k);
+    kn_peak_avx2(k);
 }

@@ -110,9 +110,9 @@ static void print_line(ck *t, const char *kernel, const char *math, const char *
 /* Weights for turn i. */
 static void turn_weights(const pools *p, kn_gemm *g, size_t i)
 {
-    const size_t bytes = kn_panel_bytes(g->n, g->k, g->w_type), room = POOL / 2 / bytes;
-    g->w = p->w + i % room * bytes;
-    g->w_lo = g->math == KN_MATH_BF16X3 ? p->w + POOL / 2 + i % room * bytes : NULL;
+    const size_t bytes = kn_panel_bytes(g->n, g->k, g->w_type), room = POOL / bytes / 2;
+    g->w = p->w + i % room * bytes * 2;
+    g->w_lo = g->math == KN_MATH_BF16X3 ? (const char *)g->w + bytes : NULL;
 }
 
 static void bench_shape(ck *t, const pools *p, size_t shape, size_t math)

@@ -1,0 +1,73 @@
+/* finish.h - from sums to results: bias, residual, activation, conversion, store. */
+#ifndef KERNELS_AVX2_FINISH_H
+#define KERNELS_AVX2_FINISH_H
+
+#include "kernels/avx2/math.h"
+
+#include <string.h>
+
+/* n numbers, n <= 8, zeros behind them. */
+static inline __m256 load_lanes(const void *p, kn_type type, size_t i, size_t n)
+{
+    if (type == KN_F32)
+        return n == 8 ? _mm256_loadu_ps((const float *)p + i)
+                      : _mm256_maskload_ps((const float *)p + i, lanes(n));
+    uint16_t part[8] = { 0 };
+    if (n == 8)
+        return v_from_bf16(_mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)p + i)));
+    memcpy(part, (const uint16_t *)p + i, n * sizeof *part);
+    return v_from_bf16(_mm_loadu_si128((const __m128i *)(const void *)part));
+}
+
+static inline void store_lanes(void *p, kn_type type, size_t i, size_t n, __m256 x)
+{
+    if (type == KN_F32 && n == 8)
+        _mm256_storeu_ps((float *)p + i, x);
+    else if (type == KN_F32)
+        _mm256_maskstore_ps((float *)p + i, lanes(n), x);
+    else if (n == 8)
+        _mm_storeu_si128((__m128i *)(void *)((uint16_t *)p + i), v_to_bf16(x));
+    else {
+        uint16_t part[8];
+        _mm_storeu_si128((__m128i *)(void *)part, v_to_bf16(x));
+        memcpy((uint16_t *)p + i, part, n * sizeof *part);
+    }
+}
+
+/* Inlined once for each activation. */
+__attribute__((always_inline)) static inline void
+finish_as(const kn_gemm *g, size_t row, size_t rows, size_t column, size_t columns,
+          const float *sum, size_t stride, kn_act act)
+{
+    for (size_t r = 0; r < rows; r++, sum += stride)
+        for (size_t j = 0; j < columns; j += 8) {
+            const size_t n = columns - j < 8 ? columns - j : 8, at = column + j;
+            __m256 x = _mm256_load_ps(sum + j);
+            if (g->bias)
+                x = _mm256_add_ps(x, load_lanes(g->bias, KN_F32, at, n));
+            if (g->residual)
+                x = _mm256_add_ps(x, load_lanes(g->residual, g->residual_type,
+                                                (row + r) * g->ldr + at, n));
+            store_lanes(g->c, g->c_type, (row + r) * g->ldc + at, n, v_activation(x, act));
+        }
+}
+
+static void finish(const kn_gemm *g, size_t row, size_t rows, size_t column, size_t columns,
+                   const float *sum, size_t stride)
+{
+    switch (g->act) {
+    case KN_ACT_RELU:
+        finish_as(g, row, rows, column, columns, sum, stride, KN_ACT_RELU);
+        break;
+    case KN_ACT_QUICKGELU:
+        finish_as(g, row, rows, column, columns, sum, stride, KN_ACT_QUICKGELU);
+        break;
+    case KN_ACT_GELU:
+        finish_as(g, row, rows, column, columns, sum, stride, KN_ACT_GELU);
+        break;
+    default:
+        finish_as(g, row, rows, column, columns, sum, stride, KN_ACT_NONE);
+    }
+}
+
+#endif
