@@ -1,9 +1,10 @@
 /*
  * parallel.c - one static split, two ways to run it.
  *
- * The pthread pool has threads - 1 helpers that sleep between loops; it exists
- * for ThreadSanitizer, which cannot see into libgomp, and where libgomp is
- * missing.  Loops from several application threads take turns on it.
+ * Our own pool has threads - 1 helpers that look for work some 30 microseconds
+ * after a loop, then sleep.  OpenMP's (libgomp) look far longer: a second
+ * program on the machine then costs a network of a hundred loops ten times its
+ * time, and ThreadSanitizer cannot see into it.
  */
 #include "base/parallel.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum { MAX_THREADS = 256, REASON = 512 };
 
@@ -58,71 +60,94 @@ static void run_and_note(loop *l, uint32_t i)
 
 #ifdef KEN_PTHREAD
 
+enum { SPINS = 2000 }; /* looks before sleeping: some 30 microseconds */
+
 static struct pool {
     pthread_mutex_t turn; /* held by the loop that has the pool */
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t lock; /* guards the sleeping, and helpers */
     pthread_cond_t wake, done;
     uint32_t helpers;     /* started */
-    uint64_t round;       /* raised for each loop */
-    uint32_t running;     /* helpers that have not finished this round */
-    loop *work;
+    unsigned born[MAX_THREADS]; /* round before each one's first */
+    loop *work;           /* written before round is raised, read behind it */
+    atomic_uint round;    /* raised for each loop */
+    atomic_uint running;  /* helpers that have not finished this round */
 } pool = { .turn = PTHREAD_MUTEX_INITIALIZER,
            .lock = PTHREAD_MUTEX_INITIALIZER,
            .wake = PTHREAD_COND_INITIALIZER,
            .done = PTHREAD_COND_INITIALIZER };
 
+static void pause_a_little(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Wait until *value is no longer `old`: looking for a while, then asleep. */
+static void wait_for_change(atomic_uint *value, unsigned old, pthread_cond_t *cond)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load(value) != old)
+            return;
+        pause_a_little();
+    }
+    pthread_mutex_lock(&pool.lock);
+    while (atomic_load(value) == old)
+        pthread_cond_wait(cond, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
+}
+
 static void *helper(void *arg)
 {
     const uint32_t me = (uint32_t)(uintptr_t)arg; /* piece me, from 1 */
-    uint64_t seen = 0;
-    pthread_mutex_lock(&pool.lock);
-    for (;;) {
-        while (pool.round == seen)
-            pthread_cond_wait(&pool.wake, &pool.lock);
-        seen = pool.round;
-        loop *l = pool.work;
-        if (!l || me >= l->pieces)
-            continue;
-        pthread_mutex_unlock(&pool.lock);
-        run_and_note(l, me);
-        pthread_mutex_lock(&pool.lock);
-        if (--pool.running == 0)
+    for (unsigned seen = pool.born[me];; seen++) { /* every helper takes part in every round */
+        wait_for_change(&pool.round, seen, &pool.wake);
+        if (me < pool.work->pieces)
+            run_and_note(pool.work, me);
+        if (atomic_fetch_sub(&pool.running, 1) == 1) {
+            pthread_mutex_lock(&pool.lock);
             pthread_cond_signal(&pool.done);
+            pthread_mutex_unlock(&pool.lock);
+        }
     }
     return NULL;
 }
 
 /* Helpers 1 .. want exist, or fewer if the system gives no more. */
-static uint32_t start_helpers(uint32_t want)
+static void start_helpers(uint32_t want)
 {
     while (pool.helpers < want) {
         pthread_t t;
+        pool.born[pool.helpers + 1] = atomic_load(&pool.round);
         if (pthread_create(&t, NULL, helper, (void *)(uintptr_t)(pool.helpers + 1)) != 0)
             break;
         pthread_detach(t);
         pool.helpers++;
     }
-    return pool.helpers < want ? pool.helpers : want;
 }
 
 static void run_all(loop *l)
 {
-    pthread_mutex_lock(&pool.turn);
-    pthread_mutex_lock(&pool.lock);
-    const uint32_t have = start_helpers(l->pieces - 1);
+    if (pthread_mutex_trylock(&pool.turn) != 0) { /* another thread has the pool: alone is not slower */
+        for (uint32_t i = 0; i < l->pieces; i++)
+            run_and_note(l, i);
+        return;
+    }
+    start_helpers(l->pieces - 1);
+    const uint32_t have = pool.helpers;
     pool.work = l;
-    pool.running = have;
-    pool.round++;
+    atomic_store(&pool.running, have);
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add(&pool.round, 1);
     pthread_cond_broadcast(&pool.wake);
     pthread_mutex_unlock(&pool.lock);
     run_and_note(l, 0);
     for (uint32_t i = have + 1; i < l->pieces; i++)
         run_and_note(l, i);
-    pthread_mutex_lock(&pool.lock);
-    while (pool.running)
-        pthread_cond_wait(&pool.done, &pool.lock);
-    pool.work = NULL;
-    pthread_mutex_unlock(&pool.lock);
+    for (unsigned left; (left = atomic_load(&pool.running));)
+        wait_for_change(&pool.running, left, &pool.done);
     pthread_mutex_unlock(&pool.turn);
 }
 

@@ -1,7 +1,7 @@
 /*
  * parallel.h - the only place that knows how loops are spread over threads.
  *
- * OpenMP by default, a small pthread pool with -DKEN_PTHREAD; the same static
+ * A small pool of our own (-DKEN_PTHREAD, the default) or OpenMP; the same static
  * split in both.  Results must not depend on it: each piece writes its own part.
  */
 #ifndef BASE_PARALLEL_H

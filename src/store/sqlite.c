@@ -80,8 +80,8 @@ static const char *const sql[KN_SQL_STATEMENTS] = {
         " hash = ?6, width = ?7, height = ?8, bytes = ?9, inode = ?10, device = ?11,"
         " mtime_ns = ?12, added_ns = ?13, segment = ?14, slot = ?15, hidden = ?16",
     [KN_SQL_DROP_ITEM] = "DELETE FROM item WHERE id = ?1",
-    [KN_SQL_PUT_SEGMENT] = "INSERT INTO segment VALUES(?1, ?2, ?3)"
-                           " ON CONFLICT(number) DO UPDATE SET rows = ?2, pending = ?3",
+    [KN_SQL_PUT_SEGMENT] = ("INSERT INTO segment VALUES(?1, ?2, ?3)"
+                            " ON CONFLICT(number) DO UPDATE SET rows = ?2, pending = ?3"),
     [KN_SQL_DROP_SEGMENT] = "DELETE FROM segment WHERE number = ?1",
     [KN_SQL_DROP_SEGMENT_DEAD] = "DELETE FROM dead WHERE segment = ?1",
     [KN_SQL_PUT_DEAD] = "INSERT INTO dead VALUES(?1, ?2) ON CONFLICT DO NOTHING",
