@@ -148,6 +148,10 @@ $(B)/%.o: %.c Makefile
 	$(Q)$(CC) $(ALL_CFLAGS) $(ERROR) $(call KERNEL_FLAGS,$<) -MMD -MP -c -o $@ $<
 
 $(B)/tests/%.o: ALL_CFLAGS += -isystem /usr/include -DKEN_TEST
+# level amx on a model of its tiles, which needs all but the tiles
+ifeq ($(ARCH),x86_64)
+$(B)/tests/kernels/amx_emulated.o: ALL_CFLAGS += $(FLAGS_avx512bf16)
+endif
 
 $(B)/checkkern: $(call obj,$(KERN_TESTS)) $(B)/libken.a
 	$(call say,LINK,$@)

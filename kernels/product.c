@@ -19,7 +19,6 @@ enum {
     SUM_FLOATS = 14 << 10,  /* partial sums of a chunk */
     CHUNK_TILES = 4,        /* tiles of rows in a chunk */
     CUT_TILES = 4,          /* the same where k is cut */
-    AHEAD_WORK = 12,        /* multiply-adds on a cache line of weights that outlast its fetch */
     GATHER = 512            /* columns gathered at a time where channels don't fill blocks */
 };
 
@@ -177,7 +176,7 @@ static void set_panels(const job *j, kn_tile *tile, size_t column, size_t k)
 static void set_ahead(const job *j, kn_tile *tile, size_t column)
 {
     const kn_gemm *g = j->g;
-    if (j->rows * j->core->line_work < AHEAD_WORK || column + j->tile_columns >= g->n)
+    if (j->rows < j->core->ahead_rows || column + j->tile_columns >= g->n)
         return;
     tile->ahead = kn_panel_bytes(j->tile_columns, g->k, g->w_type);
     tile->ahead_by = j->tiles;

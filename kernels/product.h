@@ -34,7 +34,7 @@ typedef void kn_multiply(const kn_tile *t);
 typedef struct kn_core {
     size_t k_step, row_bytes;
     size_t rows;        /* of a tile at most */
-    size_t line_work;   /* multiply-adds for each row of a and cache line of weights */
+    size_t ahead_rows;  /* so many rows keep a core busy while their next weights are fetched */
     size_t row_unit;    /* a block holds a multiple of so many rows; the last ones may be unset */
     kn_multiply *const *multiply; /* [rows of a tile] */
     const uint8_t *panels;        /* [rows of the largest tile in a chunk] panels of its tiles */

@@ -1,7 +1,9 @@
 /* init.c - what level amx puts into the table. */
-#include "kernels/kernels.h"
+#include "kernels/levels.h"
 
 void kn_kernels_init_amx(kn_kernels *k)
 {
-    (void)k;
+    kn_gemm_amx(k);
+    kn_conv_amx(k);
+    kn_peak_amx(k);
 }

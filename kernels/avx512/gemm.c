@@ -155,16 +155,16 @@ TILES(PAIRED)
 
 /* ---- cores --------------------------------------------------------------------- */
 
-#define CORE(type, packer, most, work)                                                                         \
+#define CORE(type, packer, most, ahead)                                                                        \
     {                                                                                              \
-        .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .line_work = work,                             \
+        .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .ahead_rows = ahead,                             \
         .multiply = multiply_##type, .panels = panels_of, .pack = packer, .finish = finish         \
     }
 /* 16-bit weights need registers while they become f32: a row less. */
-static const kn_core f32 = CORE(F32, pack_f32, ROWS, 1), f32_f16 = CORE(F16, pack_f32, 13, 2),
-                     f32_bf16 = CORE(BF16, pack_f32, 13, 2),
-                     f32_paired = CORE(PAIRED, pack_f32, 13, 1),
-                     bf16 = CORE(BF16, pack_bf16, 13, 2);
+static const kn_core f32 = CORE(F32, pack_f32, ROWS, 12), f32_f16 = CORE(F16, pack_f32, 13, 6),
+                     f32_bf16 = CORE(BF16, pack_f32, 13, 6),
+                     f32_paired = CORE(PAIRED, pack_f32, 13, 12),
+                     bf16 = CORE(BF16, pack_bf16, 13, 6);
 
 const kn_core *kn_core_avx512(const kn_gemm *g)
 {

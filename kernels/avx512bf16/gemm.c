@@ -168,13 +168,13 @@ TILES_X3(TWO)
 static const uint8_t panels_x3[] = { 0, 8, 8, 4, 4, 4, 2, 2, 2, 2, 2, 2, 2 };
 
 static const kn_core bf16 = {
-    .k_step = BLOCK, .row_bytes = 64, .rows = ROWS, .row_unit = 1, .line_work = 1,
+    .k_step = BLOCK, .row_bytes = 64, .rows = ROWS, .row_unit = 1, .ahead_rows = 12,
     .multiply = multiply_ONE, .panels = panels_of, .pack = pack_bf16, .finish = finish,
 };
 
 #define CORE_X3(kind)                                                                              \
     {                                                                                              \
-        .k_step = BLOCK, .row_bytes = 128, .rows = ROWS_X3, .row_unit = 1, .line_work = 2,         \
+        .k_step = BLOCK, .row_bytes = 128, .rows = ROWS_X3, .row_unit = 1, .ahead_rows = 6,        \
         .multiply = multiply_##kind, .panels = panels_x3, .pack = pack_split, .finish = finish,    \
     }
 static const kn_core three = CORE_X3(THREE), two = CORE_X3(TWO);

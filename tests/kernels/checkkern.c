@@ -253,6 +253,29 @@ static void run_level(ck *t, const char *name)
     fflush(stdout);
 }
 
+/* The logic of level amx, on machines that have everything but its tiles too. */
+static void run_emulated(ck *t, unsigned cpu, const char *only)
+{
+#if defined(__x86_64__)
+    const bool able = cpu & KN_CPU_AVX512BF16, bench = t->bench;
+    if (only && strcmp(only, "amx"))
+        return;
+    if (!able) {
+        printf("skipped level amx (emulated): this machine lacks avx512bf16\n");
+        return;
+    }
+    t->now = t->prev = kn_kernels_for(cpu);
+    t->bench = false;
+    ck_init_amx_emulated(&t->now);
+    run_level(t, "amx (emulated)");
+    t->bench = bench;
+#else
+    (void)t;
+    (void)cpu;
+    (void)only;
+#endif
+}
+
 static bool run_levels(ck *t, const char *only)
 {
     const unsigned cpu = kn_cpu_detect();
@@ -270,6 +293,7 @@ static bool run_levels(ck *t, const char *only)
         t->prev = t->now;
         amx |= l->need == KN_CPU_AMX;
     }
+    run_emulated(t, cpu, only);
     if (processor_has_amx() && !amx)
         printf("FAILED level amx: the processor has it, but the system did not let it run\n");
     return amx || !processor_has_amx();

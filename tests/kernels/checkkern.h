@@ -87,6 +87,9 @@ ck_timer ck_start(ck *t, const char *label);
 bool ck_turn(ck_timer *tm); /* false when done, having printed the result */
 double ck_now(void);        /* seconds */
 
+/* Level amx on a model of the tile unit (amx_emulated.c). */
+void ck_init_amx_emulated(kn_kernels *k);
+
 /* One line a family; defined in check_FAMILY.c. */
 void check_gemm(ck *t);
 void check_attention(ck *t);

@@ -1,0 +1,19 @@
+/* amx_emulated.c - level amx on a model of the tile unit, for machines without one. */
+#if defined(__x86_64__)
+#define KN_AMX_EMULATE
+#define kn_core_amx kn_core_amx_emulated
+#define kn_gemm_amx kn_gemm_amx_emulated
+#define kn_conv_amx kn_conv_amx_emulated
+
+#include "kernels/amx/gemm.c"
+
+#include "kernels/amx/conv.c"
+
+#include "checkkern.h"
+
+void ck_init_amx_emulated(kn_kernels *k)
+{
+    kn_gemm_amx_emulated(k);
+    kn_conv_amx_emulated(k);
+}
+#endif
