@@ -34,13 +34,18 @@ KEN_CALL ken_status kn_stream_jpeg(const kn_source *s, kn_begin_fn begin, kn_row
 int kn_exif_orientation(const unsigned char *tiff, size_t len);
 /* The same from the EXIF chunk of a PNG or WebP file. */
 int kn_png_orientation(const unsigned char *bytes, size_t len);
-/* Every chunk's checksum, as far as the pixels need them.  KEN_E_FORMAT names the chunk. */
+/* The checksums that Pillow looks at: of critical chunks but IDAT.  KEN_E_FORMAT names the chunk. */
 KEN_CALL ken_status kn_png_check(const unsigned char *bytes, size_t len);
 int kn_webp_orientation(const unsigned char *bytes, size_t len);
 
 /* Over the background if there is one, else alpha is dropped; rgba (height, width, 4). */
 KEN_CALL ken_status kn_image_from_rgba(ken_image **out, const uint8_t *rgba, uint32_t width, uint32_t height,
                                        const ken_decode_options *opts);
+
+#ifdef KEN_JPEG
+/* quality 1..100; *out is yours (kn_free). */
+KEN_CALL ken_status kn_encode_jpeg(unsigned char **out, size_t *len, const ken_image *img, int quality);
+#endif
 
 /* A new picture turned upright; img is freed if *out is another. */
 KEN_CALL ken_status kn_image_orient(ken_image **img, int orientation);

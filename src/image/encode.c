@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "image/image.h"
+#include "image/decode.h"
 
 #include <string.h>
 #include <strings.h>
@@ -39,6 +39,10 @@ static void collect(void *cookie, void *bytes, int n)
 ken_status kn_image_encode(unsigned char **out, size_t *len, const ken_image *img, int quality)
 {
     sink s = { .st = KEN_OK };
+#ifdef KEN_JPEG
+    if (quality)
+        return kn_encode_jpeg(out, len, img, quality);
+#endif
     kn_buf_init(&s.b, MAX_FILE);
     const int w = (int)img->width, h = (int)img->height;
     if (quality && img->stride != 3 * (size_t)img->width)

@@ -1,0 +1,140 @@
+"""Write tests/golden/image/: small pictures in every format, and what Pillow and torchvision make of them.
+
+    python make_image.py PNGSUITE EXIF      (folders of the outside test data)
+
+decode.txt    FILE width height crc32 of convert("RGB") without turning, crc32 turned by exif_transpose
+resize.txt    source width height filter crc32 of the RGB bytes
+fit.txt       source fit resize_h resize_w crop_h crop_w filter hf crc32 of the cropped RGB bytes
+tensor.txt    source case, then some values of torchvision's normalised tensor, and its sum
+pngsuite.txt  FILE crc32 or "refused"
+Sources are computed, not stored: see picture().
+"""
+import pathlib
+import random
+import sys
+import zlib
+
+import numpy as np
+import PIL
+import torch
+import torchvision
+from PIL import Image, ImageOps
+from torchvision import transforms as T
+
+here = pathlib.Path(__file__).parent / "image"
+here.mkdir(exist_ok=True)
+FILTERS = {"box": 4, "bilinear": 2, "hamming": 5, "bicubic": 3, "lanczos": 1, "nearest": 0}
+head = f"# Pillow {PIL.__version__}, torchvision {torchvision.__version__}; made by make_image.py\n"
+
+
+def picture(w, h):
+    y, x = np.mgrid[0:h, 0:w].astype(np.int64)
+    rgb = np.stack([7 * x + 3 * y + (x * y) // 11, x * x + 5 * y, x * y + 13 * (x // 9) * (y // 7)], -1) % 256
+    return Image.fromarray(rgb.astype(np.uint8))
+
+
+def crc(data):
+    return "%08x" % (zlib.crc32(data) & 0xffffffff)
+
+
+# ---- resizing ----
+random.seed(20260)
+sources = [(37, 53), (320, 240), (240, 320), (64, 64), (1, 1), (9, 1300), (3, 400), (500, 3)]
+cases = [(37, 53, 16, 22, "bicubic"), (37, 53, 16, 22, "bilinear"), (37, 53, 64, 48, "bicubic"), (1, 1, 5, 7, "bicubic"),
+         (9, 1300, 4, 90, "lanczos"), (9, 1300, 20, 1400, "bilinear"), (3, 400, 2, 40, "bicubic"), (64, 64, 64, 64, "bicubic"),
+         (64, 64, 64, 20, "bicubic"), (64, 64, 20, 64, "lanczos"), (320, 240, 400, 100, "bicubic")]
+while len(cases) < 260:
+    w, h = random.choice(sources)
+    cases.append((w, h, random.randint(1, 2 * w + 30), random.randint(1, min(2 * h + 30, 500)), random.choice(list(FILTERS))))
+with open(here / "resize.txt", "w") as f:
+    f.write(head)
+    for w, h, a, b, name in cases:
+        f.write(f"{w} {h} {a} {b} {name} {crc(picture(w, h).resize((a, b), FILTERS[name]).tobytes())}\n")
+
+# ---- resize and crop ----
+M = {"bicubic": T.InterpolationMode.BICUBIC, "bilinear": T.InterpolationMode.BILINEAR}
+fits = []
+for w, h in [(227, 224), (224, 227), (225, 224), (224, 225), (640, 427), (427, 640), (300, 300), (224, 224), (50, 40), (1, 1), (30, 400), (401, 299)]:
+    fits += [(w, h, "short", 224, 224, 224, 224, "bicubic"), (w, h, "short", 256, 256, 224, 224, "bilinear"),
+             (w, h, "squash", 224, 224, 224, 224, "bicubic"), (w, h, "squash", 32, 32, 32, 32, "bilinear"),
+             (w, h, "short", 64, 64, 97, 80, "bicubic")]
+for _ in range(60):
+    w, h, s = random.randint(1, 400), random.randint(1, 400), random.randint(8, 260)
+    fits.append((w, h, random.choice(["short", "squash"]), s, s, random.randint(1, s + 20), random.randint(1, s + 20), random.choice(list(M))))
+with open(here / "fit.txt", "w") as f:
+    f.write(head)
+    for w, h, how, rh, rw, ch, cw, name in fits:
+        size = rh if how == "short" else (rh, rw)
+        out = T.CenterCrop((ch, cw))(T.Resize(size, M[name])(picture(w, h)))
+        assert out.size == (cw, ch)
+        f.write(f"{w} {h} {how} {rh} {rw} {ch} {cw} {name} 0 {crc(out.tobytes())}\n")
+
+# ---- what a network sees ----
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+NET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+tensors = [("clip", "short", 224, 224, "bicubic", CLIP), ("resnet", "short", 256, 224, "bilinear", NET), ("cifar", "squash", 32, 32, "bilinear", NET)]
+with open(here / "tensor.txt", "w") as f:
+    f.write(head)
+    for w, h in [(640, 427), (227, 300), (100, 90)]:
+        for name, how, r, c, filt, (mean, std) in tensors:
+            size = r if how == "short" else (r, r)
+            t = T.Compose([T.Resize(size, M[filt]), T.CenterCrop(c), T.ToTensor(), T.Normalize(mean, std)])(picture(w, h))
+            some = t.flatten()[:: t.numel() // 20]
+            f.write(f"{w} {h} {name} " + " ".join("%.9g" % v for v in some) + "\n")
+
+# ---- decoding ----
+im = picture(61, 47)
+alpha = im.convert("RGBA")
+alpha.putalpha(picture(61, 47).getchannel(1))
+save = {
+    "rgb.png": (im, {}), "rgba.png": (alpha, {}), "grey.png": (im.convert("L"), {}), "la.png": (alpha.convert("LA"), {}),
+    "palette.png": (im.quantize(60), {}), "bit.png": (im.convert("1"), {}), "palette_alpha.png": (alpha.quantize(30), {}),
+    "base420.jpg": (im, dict(quality=85, subsampling=2)), "base422.jpg": (im, dict(quality=85, subsampling=1)),
+    "base444.jpg": (im, dict(quality=95, subsampling=0)), "progressive.jpg": (im, dict(quality=80, progressive=True)),
+    "grey.jpg": (im.convert("L"), dict(quality=85)), "cmyk.jpg": (im.convert("CMYK"), dict(quality=90)),
+    "a.gif": (im.quantize(90), {}), "rgb.bmp": (im, {}), "palette.bmp": (im.quantize(16), {}), "grey.bmp": (im.convert("L"), {}),
+    "rgb.ppm": (im, {}), "grey.pgm": (im.convert("L"), {}), "bit.pbm": (im.convert("1"), {}), "rgb.tga": (im, {}),
+    "rle.tga": (im, dict(compression="tga_rle")), "grey.tga": (im.convert("L"), {}), "lossless.webp": (im, dict(lossless=True)),
+    "lossy.webp": (im, dict(quality=70)), "alpha.webp": (alpha, dict(lossless=True, exact=True)),
+}
+for name, (i, kw) in save.items():
+    i.save(here / name, **kw)
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    return exif
+
+
+for o in (1, 3, 6, 8, 5):
+    im.save(here / f"orient{o}.jpg", quality=90, exif=turned(o))
+im.save(here / "orient6.png", exif=turned(6))
+im.save(here / "orient8.webp", lossless=True, exif=turned(8))
+v = np.asarray(im.convert("L")).tolist()
+(here / "plain.pgm").write_text("P2\n# a remark\n61 47\n255\n" + "\n".join(" ".join(map(str, r)) for r in v) + "\n")
+(here / "plain.pbm").write_text("P1 61 47\n" + "\n".join("".join(str(int(p > 99)) for p in r) for r in v) + "\n")
+(here / "wide.ppm").write_bytes(b"P6 5 2 1023\n" + np.arange(0, 30 * 34, 34, dtype=">u2").tobytes())
+Image.fromarray((np.arange(600, dtype=np.uint16) * 109).reshape(20, 30)).save(here / "grey16.png")
+with open(here / "decode.txt", "w") as f:
+    f.write(head)
+    for p in sorted(here.iterdir()):
+        if p.suffix != ".txt":
+            i = Image.open(p)
+            up = ImageOps.exif_transpose(i).convert("RGB")
+            f.write(f"{p.name} {i.width} {i.height} {crc(i.convert('RGB').tobytes())} {crc(up.tobytes())}\n")
+
+suite = pathlib.Path(sys.argv[1])
+with open(here / "pngsuite.txt", "w") as f:
+    f.write(head)
+    for p in sorted(suite.glob("*/*.png")):
+        if p.parent.name == "iphone":  # Apple's variant, which Pillow cannot read and we can
+            continue
+        try:
+            f.write(f"{p.parent.name}/{p.name} {crc(Image.open(p).convert('RGB').tobytes())}\n")
+        except Exception:
+            f.write(f"{p.parent.name}/{p.name} refused\n")
+with open(here / "exif.txt", "w") as f:
+    f.write(head)
+    for p in sorted(pathlib.Path(sys.argv[2]).glob("*.jpg")):
+        f.write(f"{p.name} {crc(ImageOps.exif_transpose(Image.open(p)).convert('RGB').tobytes())}\n")
