@@ -11,6 +11,13 @@
 
 #include "kernels/kernels.h"
 
+/* Before a loop of constant length over an array of registers, which must not stay an array. */
+#if defined(__clang__)
+#define KN_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define KN_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 enum { KN_TILE_PANELS = 8 };
 
 /* One call of a micro-kernel: sum (+)= packed rows times panels. */

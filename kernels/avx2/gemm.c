@@ -74,17 +74,17 @@ INLINE __m256 weights(const kn_tile *t, size_t p, stored type, size_t k, size_t 
 INLINE void step(__m256 *sum, const float *a, const kn_tile *t, size_t k, size_t at, int odd,
                  stored type, const size_t rows, const size_t panels)
 {
-#pragma GCC unroll 4
-    for (size_t p = 0; p < panels; p++) {
-        const __m256 w0 = weights(t, p, type, k + at, 0, odd);
-        const __m256 w1 = weights(t, p, type, k + at, 1, odd);
-#pragma GCC unroll 6
-        for (size_t r = 0; r < rows; r++) {
-            const __m256 x = _mm256_broadcast_ss(a + r * BLOCK + at);
-            __m256 *s = sum + (r * panels + p) * HALVES;
-            s[0] = _mm256_fmadd_ps(x, w0, s[0]);
-            s[1] = _mm256_fmadd_ps(x, w1, s[1]);
-        }
+    const size_t halves = panels * HALVES;
+    __m256 w[KN_TILE_PANELS];
+    KN_UNROLL
+    for (size_t p = 0; p < halves; p++)
+        w[p] = weights(t, p / HALVES, type, k + at, p % HALVES, odd);
+    KN_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        const __m256 x = _mm256_broadcast_ss(a + r * BLOCK + at);
+        KN_UNROLL
+        for (size_t p = 0; p < halves; p++)
+            sum[r * halves + p] = _mm256_fmadd_ps(x, w[p], sum[r * halves + p]);
     }
 }
 
@@ -95,19 +95,21 @@ INLINE void fetch_ahead(const kn_tile *t, stored type, size_t k, const size_t pa
     if (t->ahead == 0)
         return;
     for (size_t at = t->ahead_at * 64; at < BLOCK * row; at += t->ahead_by * 64)
-#pragma GCC unroll 4
+        KN_UNROLL
         for (size_t p = 0; p < panels; p++)
             _mm_prefetch((const char *)t->w[p] + t->ahead + k * row + at, _MM_HINT_T1);
 }
 
 INLINE void multiply(const kn_tile *t, stored type, const size_t rows, const size_t panels)
 {
+    /* sums of the columns before, if any */
+    const __m256 waiting = _mm256_castsi256_ps(_mm256_set1_epi32(t->fresh ? 0 : -1));
     __m256 sum[ROWS * HALVES];
     const float *a = t->a;
     size_t k = 0;
-#pragma GCC unroll 12
+    KN_UNROLL
     for (size_t i = 0; i < rows * panels * HALVES; i++)
-        sum[i] = t->fresh ? _mm256_setzero_ps() : _mm256_load_ps(t->sum + i * 8);
+        sum[i] = _mm256_and_ps(waiting, _mm256_load_ps(t->sum + i * 8));
     for (; k + BLOCK <= t->k; k += BLOCK, a += rows * BLOCK) {
         fetch_ahead(t, type, k, panels);
         for (size_t at = 0; at < BLOCK; at += 2) {
@@ -117,7 +119,7 @@ INLINE void multiply(const kn_tile *t, stored type, const size_t rows, const siz
     }
     for (size_t at = 0; k + at < t->k; at++)
         step(sum, a, t, k, at, at % 2, type, rows, panels);
-#pragma GCC unroll 12
+    KN_UNROLL
     for (size_t i = 0; i < rows * panels * HALVES; i++)
         _mm256_store_ps(t->sum + i * 8, sum[i]);
 }
@@ -153,7 +155,7 @@ TILES(PAIRED)
         .multiply = multiply_##type, .panels = panels_of, .pack = packer, .finish = finish         \
     }
 /* bf16 weights need registers while they become f32: a row less. */
-static const kn_core f32 = CORE(F32, pack_f32, 6, 12), f32_f16 = CORE(F16, pack_f32, 6, 6),
+static const kn_core f32 = CORE(F32, pack_f32, 6, 7), f32_f16 = CORE(F16, pack_f32, 6, 6),
                      f32_bf16 = CORE(BF16, pack_f32, 5, 6),
                      f32_paired = CORE(PAIRED, pack_f32, 5, 12),
                      bf16 = CORE(BF16, pack_bf16, 5, 6);

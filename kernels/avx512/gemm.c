@@ -74,13 +74,13 @@ INLINE void step(__m512 *sum, const float *a, const kn_tile *t, size_t k, size_t
                  stored type, const size_t rows, const size_t panels)
 {
     __m512 w[KN_TILE_PANELS];
-#pragma GCC unroll 8
+    KN_UNROLL
     for (size_t p = 0; p < panels; p++)
         w[p] = weights(t, p, type, k + at, odd);
-#pragma GCC unroll 14
+    KN_UNROLL
     for (size_t r = 0; r < rows; r++) {
         const __m512 x = _mm512_set1_ps(a[r * BLOCK + at]);
-#pragma GCC unroll 8
+        KN_UNROLL
         for (size_t p = 0; p < panels; p++)
             sum[r * panels + p] = _mm512_fmadd_ps(x, w[p], sum[r * panels + p]);
     }
@@ -93,19 +93,20 @@ INLINE void fetch_ahead(const kn_tile *t, stored type, size_t k, const size_t pa
     if (t->ahead == 0)
         return;
     for (size_t at = t->ahead_at * 64; at < BLOCK * row; at += t->ahead_by * 64)
-#pragma GCC unroll 8
+        KN_UNROLL
         for (size_t p = 0; p < panels; p++)
             _mm_prefetch((const char *)t->w[p] + t->ahead + k * row + at, _MM_HINT_T1);
 }
 
 INLINE void multiply(const kn_tile *t, stored type, const size_t rows, const size_t panels)
 {
+    const __mmask16 waiting = t->fresh ? 0 : 0xffff; /* sums of the columns before */
     __m512 sum[ROWS * 2];
     const float *a = t->a;
     size_t k = 0;
-#pragma GCC unroll 28
+    KN_UNROLL
     for (size_t i = 0; i < rows * panels; i++)
-        sum[i] = t->fresh ? _mm512_setzero_ps() : _mm512_load_ps(t->sum + i * 16);
+        sum[i] = _mm512_maskz_load_ps(waiting, t->sum + i * 16);
     for (; k + BLOCK <= t->k; k += BLOCK, a += rows * BLOCK) {
         fetch_ahead(t, type, k, panels);
         for (size_t at = 0; at < BLOCK; at += 2) {
@@ -115,7 +116,7 @@ INLINE void multiply(const kn_tile *t, stored type, const size_t rows, const siz
     }
     for (size_t at = 0; k + at < t->k; at++)
         step(sum, a, t, k, at, at % 2, type, rows, panels);
-#pragma GCC unroll 28
+    KN_UNROLL
     for (size_t i = 0; i < rows * panels; i++)
         _mm512_store_ps(t->sum + i * 16, sum[i]);
 }

@@ -10,15 +10,15 @@ double kn_peak_f32_avx512(size_t rounds)
 {
     __m512 x[CHAINS];
     const __m512 factor = _mm512_set1_ps(0.999f), term = _mm512_set1_ps(0.001f);
-#pragma GCC unroll 12
+    KN_UNROLL
     for (int i = 0; i < CHAINS; i++)
         x[i] = _mm512_set1_ps((float)i);
     for (size_t r = 0; r < rounds; r++) {
-#pragma GCC unroll 12
+        KN_UNROLL
         for (int i = 0; i < CHAINS; i++)
             x[i] = _mm512_fmadd_ps(x[i], factor, term);
     }
-#pragma GCC unroll 12
+    KN_UNROLL
     for (int i = 1; i < CHAINS; i++)
         x[0] = _mm512_add_ps(x[0], x[i]);
     volatile float keep = _mm512_cvtss_f32(x[0]);

@@ -29,13 +29,13 @@ INLINE void step(__m512 *sum, const uint32_t *a, const kn_tile *t, size_t k, siz
                  const size_t rows, const size_t panels)
 {
     __m512bh w[KN_TILE_PANELS];
-#pragma GCC unroll 8
+    KN_UNROLL
     for (size_t p = 0; p < panels; p++)
         w[p] = weights(t->w[p], k + at);
-#pragma GCC unroll 14
+    KN_UNROLL
     for (size_t r = 0; r < rows; r++) {
         const __m512bh x = pair_of(a + r * PAIRS, at);
-#pragma GCC unroll 8
+        KN_UNROLL
         for (size_t p = 0; p < panels; p++)
             sum[r * panels + p] = _mm512_dpbf16_ps(sum[r * panels + p], x, w[p]);
     }
@@ -46,15 +46,15 @@ INLINE void step_x3(__m512 *sum, const uint32_t *a, const kn_tile *t, size_t k, 
                     int paired, const size_t rows, const size_t panels)
 {
     __m512bh hi[KN_TILE_PANELS], lo[KN_TILE_PANELS];
-#pragma GCC unroll 8
+    KN_UNROLL
     for (size_t p = 0; p < panels; p++) {
         hi[p] = weights(t->w[p], k + at);
         lo[p] = paired ? weights(t->w_lo[p], k + at) : hi[p];
     }
-#pragma GCC unroll 14
+    KN_UNROLL
     for (size_t r = 0; r < rows; r++) {
         const __m512bh x = pair_of(a + 2 * r * PAIRS, at), x_lo = pair_of(a + (2 * r + 1) * PAIRS, at);
-#pragma GCC unroll 8
+        KN_UNROLL
         for (size_t p = 0; p < panels; p++) {
             __m512 *s = &sum[r * panels + p];
             *s = _mm512_dpbf16_ps(*s, x, hi[p]);
@@ -85,7 +85,7 @@ INLINE void fetch_ahead(const kn_tile *t, product_kind kind, size_t k, const siz
     if (t->ahead == 0)
         return;
     for (size_t at = t->ahead_at; at < PAIRS; at += t->ahead_by)
-#pragma GCC unroll 8
+        KN_UNROLL
         for (size_t p = 0; p < panels; p++) {
             _mm_prefetch((const char *)t->w[p] + t->ahead + (k + at) * 64, _MM_HINT_T1);
             if (kind == THREE)
@@ -96,13 +96,14 @@ INLINE void fetch_ahead(const kn_tile *t, product_kind kind, size_t k, const siz
 /* k counts pairs here; the odd column at the end has a zero beside it in a and in the panels. */
 INLINE void multiply(const kn_tile *t, product_kind kind, const size_t rows, const size_t panels)
 {
+    const __mmask16 waiting = t->fresh ? 0 : 0xffff; /* sums of the columns before */
     __m512 sum[ROWS * 2];
     const uint32_t *a = t->a;
     const size_t pairs = (t->k + 1) / 2;
     size_t k = 0;
-#pragma GCC unroll 28
+    KN_UNROLL
     for (size_t i = 0; i < rows * panels; i++)
-        sum[i] = t->fresh ? _mm512_setzero_ps() : _mm512_load_ps(t->sum + i * 16);
+        sum[i] = _mm512_maskz_load_ps(waiting, t->sum + i * 16);
     for (; k + PAIRS <= pairs; k += PAIRS, a += rows * PAIRS * (kind == ONE ? 1 : 2)) {
         fetch_ahead(t, kind, k, panels);
         for (size_t at = 0; at < PAIRS; at += 2) {
@@ -112,7 +113,7 @@ INLINE void multiply(const kn_tile *t, product_kind kind, const size_t rows, con
     }
     for (size_t at = 0; k + at < pairs; at++)
         multiply_pair(sum, a, t, k, at, kind, rows, panels);
-#pragma GCC unroll 28
+    KN_UNROLL
     for (size_t i = 0; i < rows * panels; i++)
         _mm512_store_ps(t->sum + i * 16, sum[i]);
 }

@@ -13,15 +13,15 @@ static double peak(kn_math math, size_t rounds)
     const __m512bh one = (__m512bh)_mm512_set1_epi16(0x3f80);
     if (math == KN_MATH_F32)
         return kn_peak_f32_avx512(rounds);
-#pragma GCC unroll 12
+    KN_UNROLL
     for (int i = 0; i < CHAINS; i++)
         x[i] = _mm512_set1_ps((float)i);
     for (size_t r = 0; r < rounds; r++) {
-#pragma GCC unroll 12
+        KN_UNROLL
         for (int i = 0; i < CHAINS; i++)
             x[i] = _mm512_dpbf16_ps(x[i], one, one);
     }
-#pragma GCC unroll 12
+    KN_UNROLL
     for (int i = 1; i < CHAINS; i++)
         x[0] = _mm512_add_ps(x[0], x[i]);
     volatile float keep = _mm512_cvtss_f32(x[0]);
