@@ -237,8 +237,18 @@ static void tell(const kn_net *n, double seconds)
            n->owned.len);
 }
 
+static ken_status load_all(kn_net *n, const kn_source *s)
+{
+    read_scores(n);
+    ken_status st = load_logit_scale(n);
+    if (!st)
+        st = load_tokenizer(n);
+    return st ? st : load_networks(n, s);
+}
+
 ken_status kn_net_open(kn_net **out, const char *path, const kn_net_options *opts)
 {
+    const int info_only = opts && opts->info_only;
     kn_net *n = NULL;
     kn_source s = { 0 };
     const double start = kn_clock();
@@ -252,20 +262,15 @@ ken_status kn_net_open(kn_net **out, const char *path, const kn_net_options *opt
     if (!st)
         st = read_metadata(n, &s);
     if (!st)
-        st = load_head(n, opts && opts->info_only ? NULL : &s);
-    if (!st && !(opts && opts->info_only)) {
-        read_scores(n);
-        st = load_logit_scale(n);
-        if (!st)
-            st = load_tokenizer(n);
-        if (!st)
-            st = load_networks(n, &s);
-    }
+        st = load_head(n, info_only ? NULL : &s);
+    if (!st && !info_only)
+        st = load_all(n, &s);
     if (st) {
         kn_net_close(n);
         return kn_fail_in(st, "open model %s", path);
     }
-    tell(n, kn_clock() - start);
+    if (!info_only)
+        tell(n, kn_clock() - start);
     *out = n;
     return KEN_OK;
 }
