@@ -1,94 +1,86 @@
 /*
- * bpe.c - CLIP's byte-pair encoding (openai/CLIP, clip/simple_tokenizer.py).
+ * bpe.c - CLIP's byte pair encoding (openai/CLIP, clip/simple_tokenizer.py).
  *
- * Symbols 0..255 are the bytes in the order of the published alphabet, 256..511 the same at the end of
- * a word, and 512 + r what merge r makes: so a symbol's number tells its rank, and a table of pairs
- * is all that a block holds.  The published algorithm merges the lowest-ranked pair wherever it
- * stands, left to right, again and again; as a merge's parts are older than itself, taking pairs
- * from a heap ordered by (rank, place) does the same in n log n.
+ * A text is cleaned and cut into pieces as the publisher's pattern does.  A piece starts as its
+ * bytes, the last one marked as the end of a word; then, again and again, the pair of neighbours
+ * with the lowest number merges, wherever it stands, from left to right.
+ *
+ * A short piece, and nearly all are, is searched for the lowest pair in each round.  A long one keeps
+ * its pairs in a heap ordered by (number, place), so that its time is n log n; all pairs of one number
+ * are taken out together, which makes it the same order of merges for any vocabulary.
  */
 #include "text/clean.h"
-#include "text/vocab.h"
+#include "text/block.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 
 #include <string.h>
 
-enum { SYMBOLS = 512, WORD_END = 256, NONE = -1 };
+enum { WORD_END = 256, SHORT = 64 };
+enum { LONG_S = 0x17f, YPOGEGRAMMENI = 0x345 };
+#define NOTHING UINT32_MAX
 
-/* The number of a byte: 33..126, 161..172, 174..255 first, then the rest. */
-static uint32_t byte_symbol(unsigned b)
+/* Printing bytes come first, then the others (bytes_to_unicode). */
+uint32_t kn_bpe_symbol(unsigned byte)
 {
-    if (b >= 33 && b <= 126)
-        return b - 33;
-    if (b >= 161 && b <= 172)
-        return b - 161 + 94;
-    if (b >= 174)
-        return b - 174 + 106;
-    return 188 + (b <= 32 ? b : b <= 160 ? b - 127 + 33 : 67);
+    if (byte >= 33 && byte <= 126)
+        return byte - 33;
+    if (byte >= 161 && byte <= 172)
+        return byte - 161 + 94;
+    if (byte >= 174)
+        return byte - 174 + 106;
+    return 188 + (byte <= 32 ? byte : byte <= 160 ? byte - 127 + 33 : 67);
 }
 
-static uint32_t pair_hash(uint32_t left, uint32_t right)
-{
-    uint64_t k = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
-    return (uint32_t)(k >> 32) ^ (uint32_t)k;
-}
+/* ---- short pieces ---- */
 
-/* What left and right merge to, or 0. */
-static uint32_t merged(const kn_tokenizer *t, uint32_t left, uint32_t right)
+/* Merge every pair of number `merge` in s (*n), whose pairs' numbers are in r (*n - 1). */
+static void merge_round(const kn_tokenizer *t, uint32_t *s, uint32_t *r, size_t *n, uint32_t merge)
 {
-    const uint32_t mask = t->h->slots - 1;
-    uint32_t i = pair_hash(left, right) & mask;
-    for (uint32_t n = 0; n <= mask; n++, i = (i + 1) & mask) {
-        const kn_bpe_slot *s = &t->pairs[i];
-        if (!s->id)
-            return 0;
-        if (s->left == left && s->right == right)
-            return s->id < t->h->vocab ? s->id : 0;
+    size_t to = 0;
+    for (size_t i = 0; i < *n; to++) {
+        int merges = i + 1 < *n && r[i] == merge;
+        s[to] = merges ? KN_SYMBOLS + merge : s[i];
+        r[to] = merges || i + 1 == *n ? NOTHING : r[i];
+        if (merges && to)
+            r[to - 1] = NOTHING;
+        i += merges ? 2 : 1;
     }
-    return 0;
+    *n = to;
+    for (size_t i = 0; i + 1 < to; i++)
+        if (r[i] == NOTHING && (s[i] == KN_SYMBOLS + merge || s[i + 1] == KN_SYMBOLS + merge))
+            r[i] = kn_block_find(t, s[i], s[i + 1]);
 }
 
-/* ---- one word ---- */
+static void merge_short(const kn_tokenizer *t, uint32_t *s, size_t *n)
+{
+    uint32_t r[SHORT];
+    for (size_t i = 0; i + 1 < *n; i++)
+        r[i] = kn_block_find(t, s[i], s[i + 1]);
+    for (;;) {
+        uint32_t least = NOTHING;
+        for (size_t i = 0; i + 1 < *n; i++)
+            least = r[i] < least ? r[i] : least;
+        if (least == NOTHING)
+            return;
+        merge_round(t, s, r, n, least);
+    }
+}
 
-typedef struct word {
-    size_t n;          /* symbols at the start */
-    uint32_t *symbol;  /* (n) */
-    int32_t *next, *previous; /* (n) neighbours still there, NONE at the ends; next of a merged one is itself */
-    uint64_t *heap;    /* (2 n) rank << 32 | place */
+/* ---- long pieces ---- */
+
+/* A row of symbols that shrinks.  Places keep their number; next and last lead to the neighbours that
+ * are left, NOTHING at the ends. */
+typedef struct chain {
+    uint32_t *symbol, *next, *last; /* (n) */
+    uint32_t *merge;                /* (n) number of the pair that begins here */
+    uint32_t *changed;              /* (n) places merged in this round */
+    uint64_t *heap;                 /* (3 n) number << 32 | place; stale ones stay */
     size_t heap_len;
-    size_t cap;
-} word;
+} chain;
 
-static void word_release(word *w)
-{
-    kn_free(w->symbol);
-    kn_free(w->next);
-    kn_free(w->previous);
-    kn_free(w->heap);
-}
-
-static ken_status word_reserve(word *w, size_t n)
-{
-    if (n <= w->cap)
-        return KEN_OK;
-    if (n > INT32_MAX / 4)
-        return kn_fail(KEN_E_LIMIT, "a word of %zu bytes", n);
-    word_release(w);
-    *w = (word){ .cap = n };
-    w->symbol = kn_alloc(n, sizeof *w->symbol);
-    w->next = kn_alloc(n, sizeof *w->next);
-    w->previous = kn_alloc(n, sizeof *w->previous);
-    w->heap = kn_alloc(3 * n, sizeof *w->heap);
-    if (w->symbol && w->next && w->previous && w->heap)
-        return KEN_OK;
-    word_release(w);
-    *w = (word){ 0 };
-    return KEN_E_NOMEM;
-}
-
-static void heap_push(word *w, uint64_t key)
+static void heap_push(chain *w, uint64_t key)
 {
     size_t i = w->heap_len++;
     for (; i && w->heap[(i - 1) / 2] > key; i = (i - 1) / 2)
@@ -96,298 +88,180 @@ static void heap_push(word *w, uint64_t key)
     w->heap[i] = key;
 }
 
-static uint64_t heap_pop(word *w)
+static void heap_pop(chain *w)
 {
-    const uint64_t top = w->heap[0], last = w->heap[--w->heap_len];
+    uint64_t last = w->heap[--w->heap_len];
     size_t i = 0;
     for (size_t k; (k = 2 * i + 1) < w->heap_len; i = k) {
-        if (k + 1 < w->heap_len && w->heap[k + 1] < w->heap[k])
-            k++;
+        k += k + 1 < w->heap_len && w->heap[k + 1] < w->heap[k];
         if (w->heap[k] >= last)
             break;
         w->heap[i] = w->heap[k];
     }
     w->heap[i] = last;
-    return top;
 }
 
-/* The pair that begins at place i joins the queue if it merges. */
-static void offer(const kn_tokenizer *t, word *w, int32_t i)
+/* Look up the pair that begins at a place, unless that is known. */
+static void offer(const kn_tokenizer *t, chain *w, uint32_t at)
 {
-    if (i == NONE || w->next[i] == NONE)
+    if (at == NOTHING || w->next[at] == NOTHING || w->merge[at] != NOTHING)
         return;
-    const uint32_t id = merged(t, w->symbol[i], w->symbol[w->next[i]]);
-    if (id >= SYMBOLS)
-        heap_push(w, (uint64_t)id << 32 | (uint32_t)i);
+    w->merge[at] = kn_block_find(t, w->symbol[at], w->symbol[w->next[at]]);
+    if (w->merge[at] != NOTHING)
+        heap_push(w, (uint64_t)w->merge[at] << 32 | at);
 }
 
-static void merge_all(const kn_tokenizer *t, word *w)
+/* The pair at a place becomes one symbol; the pairs that it and its neighbours were part of are gone. */
+static void merge_at(chain *w, uint32_t at)
 {
-    for (size_t i = 0; i + 1 < w->n; i++)
-        offer(t, w, (int32_t)i);
-    /* each merge offers two pairs at most: 3 n places hold all there ever are */
+    uint32_t gone = w->next[at], before = w->last[at], after = w->next[gone];
+    w->symbol[at] = KN_SYMBOLS + w->merge[at];
+    w->merge[at] = w->merge[gone] = NOTHING;
+    if (before != NOTHING)
+        w->merge[before] = NOTHING;
+    w->next[at] = after;
+    if (after != NOTHING)
+        w->last[after] = at;
+}
+
+static void merge_chain(const kn_tokenizer *t, chain *w)
+{
     while (w->heap_len) {
-        const uint64_t key = heap_pop(w);
-        const int32_t i = (int32_t)(uint32_t)key, j = w->next[i];
-        const uint32_t id = (uint32_t)(key >> 32);
-        if (j == NONE || j == i || merged(t, w->symbol[i], w->symbol[j]) != id)
-            continue; /* one of them has merged since */
-        w->symbol[i] = id;
-        w->next[i] = w->next[j];
-        if (w->next[j] != NONE)
-            w->previous[w->next[j]] = i;
-        w->next[j] = j;
-        offer(t, w, w->previous[i]);
-        offer(t, w, i);
+        uint32_t merge = (uint32_t)(w->heap[0] >> 32);
+        size_t changed = 0;
+        for (; w->heap_len && w->heap[0] >> 32 == merge; heap_pop(w)) {
+            uint32_t at = (uint32_t)w->heap[0];
+            if (w->merge[at] == merge) {
+                merge_at(w, at);
+                w->changed[changed++] = at;
+            }
+        }
+        for (size_t i = 0; i < changed; i++) {
+            offer(t, w, w->last[w->changed[i]]);
+            offer(t, w, w->changed[i]);
+        }
     }
 }
 
-/* Code points from .. to-1 as one word.  0 in *more: ids is full. */
-static ken_status encode_word(const kn_tokenizer *t, word *w, const kn_points *p, size_t from, size_t to, kn_ids *ids, int *more)
+static ken_status merge_long(const kn_tokenizer *t, uint32_t *s, size_t *n)
 {
-    ken_status st = word_reserve(w, 4 * (to - from));
-    if (st)
-        return st;
-    w->n = w->heap_len = 0;
-    for (size_t i = from; i < to; i++) {
+    uint32_t *space = kn_alloc(*n, 4 * sizeof(*space));
+    uint64_t *heap = kn_alloc(*n, 3 * sizeof(*heap)); /* a merge makes two pairs, and n - 1 there were */
+    ken_status st = space && heap ? KEN_OK : KEN_E_NOMEM;
+    if (!st) {
+        chain w = { s, space, space + *n, space + 2 * *n, space + 3 * *n, heap, 0 };
+        for (uint32_t i = 0; i < *n; i++) {
+            w.next[i] = i + 1 < *n ? i + 1 : NOTHING;
+            w.last[i] = i - 1; /* NOTHING for the first */
+            w.merge[i] = NOTHING;
+        }
+        for (uint32_t i = 0; i < *n; i++)
+            offer(t, &w, i);
+        merge_chain(t, &w);
+        size_t to = 0;
+        for (uint32_t i = 0; i != NOTHING; i = w.next[i])
+            s[to++] = s[i];
+        *n = to;
+    }
+    kn_free(space);
+    kn_free(heap);
+    return st;
+}
+
+/* ---- pieces ---- */
+
+/* Points (n) as one piece; room (4 n) for symbols. */
+static ken_status encode_piece(const kn_tokenizer *t, const uint32_t *c, size_t n, uint32_t *symbols,
+                               kn_ids *ids)
+{
+    ken_status st = KEN_OK;
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
         unsigned char bytes[4];
-        const size_t n = kn_utf8_put(p->at[i], bytes);
-        for (size_t k = 0; k < n; k++)
-            w->symbol[w->n++] = byte_symbol(bytes[k]);
+        size_t k = kn_utf8_put(c[i], bytes);
+        for (size_t b = 0; b < k; b++)
+            symbols[len++] = kn_bpe_symbol(bytes[b]);
     }
-    w->symbol[w->n - 1] += WORD_END;
-    for (size_t i = 0; i < w->n; i++) {
-        w->previous[i] = (int32_t)i - 1;
-        w->next[i] = i + 1 < w->n ? (int32_t)i + 1 : NONE;
-    }
-    merge_all(t, w);
-    for (int32_t i = 0; *more && i != NONE; i = w->next[i])
-        *more = kn_ids_add(ids, w->symbol[i]);
-    return KEN_OK;
+    symbols[len - 1] += WORD_END;
+    if (len <= SHORT)
+        merge_short(t, symbols, &len);
+    else
+        st = merge_long(t, symbols, &len);
+    for (size_t i = 0; i < len; i++)
+        kn_ids_add(ids, symbols[i]);
+    return st;
 }
 
-/* ---- splitting ---- */
-
-static size_t starts_with(const kn_points *p, size_t at, const char *ascii)
+/* Length of a word that the text begins with, or 0.  The pattern ignores case: in lower case, only
+ * the long s has another form. */
+static size_t begins_with(const uint32_t *c, size_t n, const char *word)
 {
-    const size_t n = strlen(ascii);
-    for (size_t i = 0; i < n; i++)
-        if (at + i >= p->len || p->at[at + i] != (unsigned char)ascii[i])
+    size_t i = 0;
+    for (; word[i]; i++)
+        if (i == n || (c[i] != (unsigned char)word[i] && !(word[i] == 's' && c[i] == LONG_S)))
             return 0;
-    return n;
+    return i;
 }
 
-/* 's 't 're 've 'm 'll 'd; the pattern ignores case, by which U+017F is an s. */
-static size_t contraction(const kn_points *p, size_t at)
-{
-    static const char *const endings[] = { "'s", "'t", "'re", "'ve", "'m", "'ll", "'d" };
-    if (p->at[at] != '\'')
-        return 0;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        const size_t n = starts_with(p, at, endings[i]);
-        if (n)
-            return n;
-    }
-    return at + 1 < p->len && p->at[at + 1] == 0x17f ? 2 : 0;
-}
-
-/* U+0345 alone is neither: it is a mark whose case variants are letters, and the pattern, which
- * ignores case, matches it nowhere. */
-enum { YPOGEGRAMMENI = 0x345 };
-
+/* [^\s\p{L}\p{N}].  Since case is ignored, U+0345 isn't among these: its capital is a letter.  Nor is
+ * it \p{L}, so that the pattern passes over it. */
 static int is_other(uint32_t c)
 {
-    return !(kn_class(c) & (KN_LETTER | KN_NUMBER | KN_SPACE)) && c != YPOGEGRAMMENI;
+    return !(kn_flags(c) & (KN_LETTER | KN_NUMBER | KN_SPACE)) && c != YPOGEGRAMMENI;
 }
 
-/* End of the piece that begins at `at`, which is no space. */
-static size_t piece_end(const kn_points *p, size_t at)
+/* Length of the piece that the text begins with, 0: it begins with none. */
+static size_t piece_length(const uint32_t *c, size_t n)
 {
-    const size_t short_form = contraction(p, at);
-    const unsigned k = kn_class(p->at[at]);
-    size_t end = at + 1;
-    if (short_form)
-        return at + short_form;
-    if (k & KN_LETTER)
-        while (end < p->len && kn_class(p->at[end]) & KN_LETTER)
-            end++;
-    else if (!(k & KN_NUMBER))
-        while (end < p->len && is_other(p->at[end]))
-            end++;
-    return end;
+    static const char *const words[] = { "<|startoftext|>", "<|endoftext|>", "'s",  "'t", "'re",
+                                         "'ve",             "'m",            "'ll", "'d" };
+    size_t len = 0;
+    if (*c == '<' || *c == '\'')
+        for (size_t i = 0; !len && i < sizeof(words) / sizeof(*words); i++)
+            len = begins_with(c, n, words[i]);
+    if (len)
+        return len;
+    if (kn_flags(*c) & KN_LETTER)
+        while (len < n && kn_flags(c[len]) & KN_LETTER)
+            len++;
+    else if (kn_flags(*c) & KN_NUMBER)
+        len = 1;
+    else
+        while (len < n && is_other(c[len]))
+            len++;
+    return len;
 }
 
-static size_t special(const kn_tokenizer *t, const kn_points *p, size_t at, uint32_t *id)
+/* The id of a piece that is written as a special token, exactly; or NOTHING. */
+static uint32_t special(const kn_tokenizer *t, const uint32_t *c, size_t n)
 {
-    size_t n = starts_with(p, at, "<|startoftext|>");
-    *id = t->h->special[0];
-    if (!n) {
-        n = starts_with(p, at, "<|endoftext|>");
-        *id = t->h->special[1];
-    }
-    return n;
+    if (*c != '<' || n < 13)
+        return NOTHING;
+    for (size_t i = 0; i < n; i++)
+        if (c[i] == LONG_S)
+            return NOTHING;
+    return n == begins_with(c, n, "<|startoftext|>") ? t->start
+           : n == begins_with(c, n, "<|endoftext|>") ? t->end
+                                                     : NOTHING;
 }
 
 ken_status kn_bpe_encode(const kn_tokenizer *t, kn_points *p, kn_ids *ids)
 {
-    word w = { 0 };
-    int more = 1;
     ken_status st = kn_clean_clip(p);
-    for (size_t i = 0; !st && more && i < p->len;) {
-        uint32_t id;
-        size_t n = p->at[i] == '<' ? special(t, p, i, &id) : 0;
-        if (kn_class(p->at[i]) & KN_SPACE || p->at[i] == YPOGEGRAMMENI) {
-            i++;
-        } else if (n) {
-            more = kn_ids_add(ids, id);
-            i += n;
-        } else {
-            const size_t end = piece_end(p, i);
-            st = encode_word(t, &w, p, i, end, ids, &more);
-            i = end;
-        }
+    if (st || !p->len)
+        return st;
+    uint32_t *symbols = kn_alloc(p->len, 4 * sizeof(*symbols));
+    if (!symbols)
+        return KEN_E_NOMEM;
+    for (size_t i = 0, n; !st && i < p->len && ids->len < ids->max; i += n ? n : 1) {
+        const uint32_t *c = p->at + i;
+        n = piece_length(c, p->len - i);
+        uint32_t id = n ? special(t, c, n) : NOTHING;
+        if (id != NOTHING)
+            kn_ids_add(ids, id);
+        else if (n)
+            st = encode_piece(t, c, n, symbols, ids);
     }
-    word_release(&w);
+    kn_free(symbols);
     return st;
-}
-
-/* ---- building ---- */
-
-typedef struct builder {
-    kn_block_header *h;
-    kn_bpe_slot *pairs;
-    /* symbol -> its place in names, by an open table of the same size */
-    uint32_t *by_name;    /* (slots) symbol + 1, 0 empty */
-    uint32_t *at, *len;   /* (vocab) where each symbol's text lies in names */
-    unsigned char *names;
-    size_t used, room;
-} builder;
-
-static ken_status name_symbol(builder *b, uint32_t id, const void *a, size_t na, const void *c, size_t nc)
-{
-    if (b->used + na + nc > b->room)
-        return kn_fail(KEN_E_FORMAT, "tokens are too long");
-    unsigned char *to = b->names + b->used;
-    memcpy(to, a, na);
-    memcpy(to + na, c, nc);
-    b->at[id] = (uint32_t)b->used;
-    b->len[id] = (uint32_t)(na + nc);
-    b->used += na + nc;
-    const uint32_t mask = b->h->slots - 1;
-    uint32_t i = kn_piece_hash(to, na + nc, 0) & mask;
-    while (b->by_name[i])
-        i = (i + 1) & mask;
-    b->by_name[i] = id + 1;
-    return KEN_OK;
-}
-
-static int find_symbol(const builder *b, const char *text, size_t n, uint32_t *id)
-{
-    const uint32_t mask = b->h->slots - 1;
-    for (uint32_t i = kn_piece_hash(text, n, 0) & mask; b->by_name[i]; i = (i + 1) & mask) {
-        *id = b->by_name[i] - 1;
-        if (b->len[*id] == n && !memcmp(b->names + b->at[*id], text, n))
-            return 1;
-    }
-    return 0;
-}
-
-/* The alphabet's letters: a byte that prints stands for itself, the others for U+0100 and up. */
-static ken_status name_alphabet(builder *b)
-{
-    ken_status st = KEN_OK;
-    uint32_t extra = 256;
-    for (unsigned c = 0; !st && c < 256; c++) {
-        unsigned char text[4];
-        const int itself = (c >= 33 && c <= 126) || (c >= 161 && c <= 172) || c >= 174;
-        const size_t n = kn_utf8_put(itself ? c : extra++, text);
-        st = name_symbol(b, byte_symbol(c), text, n, "", 0);
-        if (!st)
-            st = name_symbol(b, byte_symbol(c) + WORD_END, text, n, "</w>", 4);
-    }
-    return st;
-}
-
-static ken_status add_merge(builder *b, uint32_t rank, const char *line, size_t n)
-{
-    const char *space = memchr(line, ' ', n);
-    uint32_t left, right;
-    if (!space)
-        return kn_fail(KEN_E_FORMAT, "merge %u: no space between its parts", rank);
-    const size_t na = (size_t)(space - line), nc = n - na - 1;
-    if (!find_symbol(b, line, na, &left) || !find_symbol(b, space + 1, nc, &right))
-        return kn_fail(KEN_E_FORMAT, "merge %u (%.*s): a part that no merge before makes", rank, (int)n, line);
-    const uint32_t mask = b->h->slots - 1;
-    uint32_t i = pair_hash(left, right) & mask;
-    while (b->pairs[i].id) {
-        if (b->pairs[i].left == left && b->pairs[i].right == right)
-            return kn_fail(KEN_E_FORMAT, "merge %u appears twice", rank);
-        i = (i + 1) & mask;
-    }
-    b->pairs[i] = (kn_bpe_slot){ left, right, SYMBOLS + rank };
-    return name_symbol(b, SYMBOLS + rank, line, na, space + 1, nc);
-}
-
-static size_t line_length(const char *p, const char *end)
-{
-    const char *nl = memchr(p, '\n', (size_t)(end - p));
-    return nl ? (size_t)(nl - p) : (size_t)(end - p);
-}
-
-/* OpenAI's file has more lines than it uses: the first is a title, and 48,894 merges follow. */
-static uint32_t count_merges(const char *text, size_t n)
-{
-    enum { OPENAI = 49152 - 256 - 2 };
-    const char *end = text + n;
-    uint32_t lines = 0;
-    for (const char *p = text; p < end; p += line_length(p, end) + 1)
-        lines += line_length(p, end) > 0;
-    lines -= lines > 0; /* the title */
-    return lines < OPENAI ? lines : OPENAI;
-}
-
-static ken_status read_merges(builder *b, const char *text, size_t n, uint32_t count)
-{
-    const char *end = text + n, *p = text + line_length(text, end) + 1;
-    ken_status st = name_alphabet(b);
-    for (uint32_t r = 0; !st && r < count && p < end;) {
-        size_t len = line_length(p, end);
-        const size_t step = len + 1;
-        len -= len && p[len - 1] == '\r';
-        if (len)
-            st = add_merge(b, r++, p, len);
-        p += step;
-    }
-    return st;
-}
-
-ken_status kn_bpe_build(unsigned char **out, size_t *len, const char *text, size_t n)
-{
-    const uint32_t merges = count_merges(text, n), vocab = SYMBOLS + merges + 2;
-    uint32_t slots = 1024;
-    while (slots < vocab + vocab / 3)
-        slots *= 2;
-    *len = sizeof(kn_block_header) + slots * sizeof(kn_bpe_slot);
-    unsigned char *block = kn_zalloc(*len, 1);
-    builder b = { .h = (void *)block, .pairs = (void *)(block ? block + sizeof(kn_block_header) : NULL) };
-    b.room = 4096 + 40 * (size_t)vocab + 2 * n;
-    b.by_name = kn_zalloc(slots, sizeof *b.by_name);
-    b.at = kn_zalloc(vocab, sizeof *b.at);
-    b.len = kn_zalloc(vocab, sizeof *b.len);
-    b.names = kn_alloc(b.room, 1);
-    ken_status st = block && b.by_name && b.at && b.len && b.names ? KEN_OK : KEN_E_NOMEM;
-    if (!st) {
-        *b.h = (kn_block_header){ .magic = { 'K', 'T', 'O', 'K' }, .version = KN_BLOCK_VERSION, .kind = 1, .vocab = vocab,
-                                  .slots = slots, .special = { vocab - 2, vocab - 1 } };
-        st = merges ? read_merges(&b, text, n, merges) : kn_fail(KEN_E_FORMAT, "no merges");
-    }
-    kn_free(b.by_name);
-    kn_free(b.at);
-    kn_free(b.len);
-    kn_free(b.names);
-    if (st)
-        kn_free(block);
-    else
-        *out = block;
-    return st ? kn_fail_in(st, "clip-bpe vocabulary") : KEN_OK;
 }

@@ -12,19 +12,21 @@
 typedef struct kn_tokenizer kn_tokenizer; /* immutable once open */
 
 /* From a publisher's vocabulary file to a block; kinds:
- *   "clip-bpe"       bpe_simple_vocab_16e6.txt (plain or gzip), or merges.txt of Hugging Face
+ *   "clip-bpe"       OpenAI's bpe_simple_vocab_16e6.txt, or Hugging Face's merges.txt
  *   "bert-wordpiece" vocab.txt, one token a line
- * *out is yours (kn_free).  KEN_E_FORMAT names the line. */
+ * The file may be packed by gzip.  *out is yours (kn_free).  KEN_E_FORMAT names the line. */
 KEN_CALL ken_status kn_tokenizer_build(unsigned char **out, size_t *len, const char *kind,
                                        const void *source, size_t source_len);
 
-/* block stays the caller's and must outlive the tokenizer. */
+/* block stays the caller's and must outlive the tokenizer; it may lie at any address.
+ * KEN_E_UNSUPPORTED for another kind, KEN_E_VERSION, KEN_E_FORMAT. */
 KEN_CALL ken_status kn_tokenizer_open(kn_tokenizer **out, const char *kind, const void *block,
                                       size_t len);
 void kn_tokenizer_close(kn_tokenizer *t);
 
 /* Start, tokens, end; at most `context` of them, cut as the publisher does (the last one kept is
- * the end).  ids holds context.  Text that is not UTF-8 is read with U+FFFD for each bad byte. */
+ * the end).  ids holds context, which is 2 or more.  Text that is not UTF-8 is read with U+FFFD for
+ * each bad byte.  KEN_E_LIMIT for text beyond a million bytes, or made to take for ever. */
 KEN_CALL ken_status kn_tokenize(const kn_tokenizer *t, const char *text, size_t context,
                                 int32_t *ids, size_t *n);
 int32_t kn_tokenizer_end(const kn_tokenizer *t); /* id of end-of-text or [SEP] */

@@ -1,5 +1,5 @@
 /* tokenizer.c - opening a block, and what both kinds share. */
-#include "text/vocab.h"
+#include "text/block.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -7,77 +7,64 @@
 
 #include <string.h>
 
-enum { BPE = 1, WORDPIECE = 2, MAX_VOCAB = 1 << 22, MAX_SOURCE = 1 << 28 };
+enum { MAX_SOURCE = 1 << 26, MAX_TEXT = 1000000 };
 
-uint32_t kn_piece_hash(const void *bytes, size_t n, uint32_t seed)
+static ken_status kind_of(uint32_t *out, const char *kind)
 {
-    const unsigned char *p = bytes;
-    uint32_t h = 2166136261u ^ seed;
-    while (n--)
-        h = (h ^ *p++) * 16777619u;
-    return (h ^ h >> 15) * 0x9e3779b1u;
+    *out = !strcmp(kind, "clip-bpe")         ? KN_CLIP_BPE
+           : !strcmp(kind, "bert-wordpiece") ? KN_BERT_WORDPIECE
+                                             : 0;
+    return *out ? KEN_OK
+                : kn_fail(KEN_E_UNSUPPORTED, "no tokenizer '%s': clip-bpe, bert-wordpiece", kind);
 }
 
-ken_status kn_tokenizer_build(unsigned char **out, size_t *len, const char *kind, const void *source, size_t source_len)
+size_t kn_line(const char **p, const char *end, int lone)
 {
-    const unsigned char *bytes = source;
-    unsigned char *text = NULL;
-    size_t n = source_len;
-    ken_status st = KEN_OK;
-    if (n > 2 && bytes[0] == 0x1f && bytes[1] == 0x8b) {
-        st = kn_gunzip(&text, &n, source, source_len, MAX_SOURCE);
-        if (st)
-            return st;
-        bytes = text;
+    const char *s = *p, *e = s;
+    while (e < end && *e != '\n' && !(*e == '\r' && (lone || e + 1 == end || e[1] == '\n')))
+        e++;
+    *p = e + (e < end);
+    if (e + 1 < end && e[0] == '\r' && e[1] == '\n')
+        *p = e + 2;
+    return (size_t)(e - s);
+}
+
+ken_status kn_tokenizer_build(unsigned char **out, size_t *len, const char *kind,
+                              const void *source, size_t source_len)
+{
+    unsigned char *unpacked = NULL;
+    const char *text = source;
+    uint32_t k;
+    *out = NULL;
+    *len = 0;
+    ken_status st = kind_of(&k, kind);
+    if (!st && source_len > 2 && !memcmp(source, "\x1f\x8b", 2)) {
+        st = kn_gunzip(&unpacked, &source_len, source, source_len, MAX_SOURCE);
+        text = (const char *)unpacked;
     }
-    if (!strcmp(kind, "clip-bpe"))
-        st = kn_bpe_build(out, len, (const char *)bytes, n);
-    else if (!strcmp(kind, "bert-wordpiece"))
-        st = kn_wordpiece_build(out, len, (const char *)bytes, n);
-    else
-        st = kn_fail(KEN_E_UNSUPPORTED, "no tokenizer '%s': clip-bpe, bert-wordpiece", kind);
-    kn_free(text);
+    if (!st && source_len > MAX_SOURCE)
+        st = kn_fail(KEN_E_LIMIT, "vocabulary of %zu bytes", source_len);
+    if (!st)
+        st = k == KN_CLIP_BPE ? kn_bpe_build(out, len, text, source_len)
+                              : kn_wordpiece_build(out, len, text, source_len);
+    kn_free(unpacked);
     return st;
-}
-
-static ken_status check_header(const kn_block_header *h, size_t len, uint32_t kind)
-{
-    const size_t slot = kind == BPE ? sizeof(kn_bpe_slot) : sizeof(kn_piece_slot);
-    if (len < sizeof *h || memcmp(h->magic, "KTOK", 4))
-        return kn_fail(KEN_E_FORMAT, "tokenizer: not a block of ours");
-    if (h->version != KN_BLOCK_VERSION)
-        return kn_fail(KEN_E_VERSION, "tokenizer: version %u, this ken reads %d", h->version, KN_BLOCK_VERSION);
-    if (h->kind != kind)
-        return kn_fail(KEN_E_FORMAT, "tokenizer: of another kind");
-    if (!h->slots || h->slots & (h->slots - 1) || h->slots > MAX_VOCAB * 4u || h->vocab > MAX_VOCAB)
-        return kn_fail(KEN_E_FORMAT, "tokenizer: %u slots, %u tokens", h->slots, h->vocab);
-    if ((uint64_t)sizeof *h + (uint64_t)h->slots * slot + h->pool != len)
-        return kn_fail(KEN_E_FORMAT, "tokenizer: %zu bytes do not fit its table", len);
-    for (int i = 0; i < 4; i++)
-        if (h->special[i] >= h->vocab)
-            return kn_fail(KEN_E_FORMAT, "tokenizer: special token %d is outside the vocabulary", i);
-    return KEN_OK;
 }
 
 ken_status kn_tokenizer_open(kn_tokenizer **out, const char *kind, const void *block, size_t len)
 {
-    const uint32_t k = !strcmp(kind, "clip-bpe") ? BPE : !strcmp(kind, "bert-wordpiece") ? WORDPIECE : 0;
-    if (!k)
-        return kn_fail(KEN_E_UNSUPPORTED, "no tokenizer '%s'", kind);
-    if ((uintptr_t)block % 4)
-        return kn_fail(KEN_E_FORMAT, "tokenizer: the block is not aligned");
-    ken_status st = check_header(block, len, k);
+    kn_tokenizer t;
+    uint32_t k;
+    *out = NULL;
+    ken_status st = kind_of(&k, kind);
+    if (!st)
+        st = kn_block_read(&t, k, block, len);
     if (st)
         return st;
-    kn_tokenizer *t = kn_zalloc(1, sizeof *t);
-    if (!t)
+    *out = kn_alloc(1, sizeof(t));
+    if (!*out)
         return KEN_E_NOMEM;
-    t->h = block;
-    const unsigned char *table = (const unsigned char *)block + sizeof *t->h;
-    t->pairs = k == BPE ? (const void *)table : NULL;
-    t->pieces = k == WORDPIECE ? (const void *)table : NULL;
-    t->pool = table + t->h->slots * (k == BPE ? sizeof *t->pairs : sizeof *t->pieces);
-    *out = t;
+    **out = t;
     return KEN_OK;
 }
 
@@ -86,30 +73,35 @@ void kn_tokenizer_close(kn_tokenizer *t)
     kn_free(t);
 }
 
-ken_status kn_tokenize(const kn_tokenizer *t, const char *text, size_t context, int32_t *ids, size_t *n)
+ken_status kn_tokenize(const kn_tokenizer *t, const char *text, size_t context, int32_t *ids,
+                       size_t *n)
 {
     kn_points p = { 0 };
+    size_t len = strlen(text), bad;
+    *n = 0;
     if (context < 2)
         return kn_fail(KEN_E_INVALID, "a context of %zu tokens", context);
-    ids[0] = (int32_t)t->h->special[0];
-    kn_ids out = { ids, 1, context - 1 }; /* the last place is the end's */
-    ken_status st = kn_points_decode(&p, text);
+    if (len > MAX_TEXT)
+        return kn_fail(KEN_E_LIMIT, "text of %zu bytes: at most %d", len, MAX_TEXT);
+    kn_ids out = { ids, 0, context - 1 }; /* the last place is the end's */
+    kn_ids_add(&out, t->start);
+    ken_status st = kn_points_decode(&p, text, len, &bad);
     if (!st)
-        st = t->h->kind == BPE ? kn_bpe_encode(t, &p, &out) : kn_wordpiece_encode(t, &p, &out);
+        st = t->kind == KN_CLIP_BPE ? kn_bpe_encode(t, &p, &out) : kn_wordpiece_encode(t, &p, &out);
     kn_points_release(&p);
     if (st)
         return st;
-    ids[out.len] = (int32_t)t->h->special[1];
+    ids[out.len] = (int32_t)t->end;
     *n = out.len + 1;
     return KEN_OK;
 }
 
 int32_t kn_tokenizer_end(const kn_tokenizer *t)
 {
-    return (int32_t)t->h->special[1];
+    return (int32_t)t->end;
 }
 
 uint32_t kn_tokenizer_vocab(const kn_tokenizer *t)
 {
-    return t->h->vocab;
+    return t->vocab;
 }

@@ -1,8 +1,8 @@
 /*
  * unicode.h - text as code points, and what Unicode 14 says of them.
  *
- * Tables are generated (tables.py); normalisation is utf8proc's, which is stable for every character
- * assigned in the pinned version.
+ * The tables are generated (tables.py).  Normalisation uses utf8proc's data, which agree with the
+ * pinned version on every character assigned in it (stability policy).
  */
 #ifndef TEXT_UNICODE_H
 #define TEXT_UNICODE_H
@@ -16,35 +16,42 @@ typedef struct kn_points {
 } kn_points;
 
 void kn_points_release(kn_points *p);
+/* Room for n in all; what is there stays. */
+KEN_CALL ken_status kn_points_reserve(kn_points *p, size_t n);
 KEN_CALL ken_status kn_points_add(kn_points *p, uint32_t c);
-/* Reads UTF-8; each byte that belongs to no character becomes U+FFFD. */
-KEN_CALL ken_status kn_points_decode(kn_points *p, const char *text);
+KEN_CALL ken_status kn_points_append(kn_points *to, const uint32_t *from, size_t n);
+
+/* Reads n bytes of UTF-8 behind what is there; each byte that belongs to no character becomes
+ * U+FFFD.  The number of those. */
+KEN_CALL ken_status kn_points_decode(kn_points *p, const char *text, size_t n, size_t *bad);
 /* Bytes of c, 1 .. 4. */
 size_t kn_utf8_put(uint32_t c, unsigned char out[4]);
 
 enum {
-    KN_LETTER = 1 << 0,      /* L* */
-    KN_NUMBER = 1 << 1,      /* N* */
-    KN_MARK = 1 << 2,        /* Mn */
-    KN_PUNCTUATION = 1 << 3, /* P* */
-    KN_SEPARATOR = 1 << 4,   /* Zs */
-    KN_CONTROL = 1 << 5,     /* Cc, Cf */
-    KN_SPACE = 1 << 6,       /* Python's str.isspace */
-    KN_CASED = 1 << 7,
-    KN_IGNORABLE = 1 << 8    /* by the rule of the final sigma */
+    KN_LETTER = 1 << 0,    /* L* */
+    KN_NUMBER = 1 << 1,    /* N* */
+    KN_DIGIT = 1 << 2,     /* Nd */
+    KN_SPACE = 1 << 3,     /* Python's str.isspace */
+    KN_CASED = 1 << 4,     /* these two: by the rule of the final sigma */
+    KN_IGNORABLE = 1 << 5, /*   set only where the character isn't cased */
+    KN_MARK = 1 << 6,      /* Mn */
+    KN_PUNCT = 1 << 7,     /* P*, and all of ASCII that is neither letter, digit, space nor control */
+    KN_FORMAT = 1 << 8,    /* Cc and Cf but tab, line feed and carriage return; U+FFFD */
+    KN_BLANK = 1 << 9,     /* Zs, tab, line feed, carriage return */
+    KN_FIX = 1 << 10,      /* ftfy replaces or removes it */
+    KN_LOWER = 1 << 11,    /* has another lower case */
+    KN_NFC = 1 << 12,      /* text without any of these is in NFC */
+    KN_NFD = 1 << 13       /* and without any of these in NFD */
 };
-unsigned kn_class(uint32_t c);
+unsigned kn_flags(uint32_t c);
+
+/* What ftfy's steps on single characters make of c, up to three; 0: nothing (it is removed). */
+size_t kn_fixed(uint32_t c, uint32_t out[3]);
 
 /* In place: Python's str.lower, with U+0130 as two characters and the final sigma. */
 KEN_CALL ken_status kn_points_lower(kn_points *p);
-typedef enum kn_form { KN_NFC, KN_NFD, KN_NFKC } kn_form;
-KEN_CALL ken_status kn_points_normalize(kn_points *p, kn_form form);
 
-/* HTML entities.  name has n bytes, without '&', with its ';' if it has one.  text gets up to three
- * code points, 0 behind the last; 0 if there is no such name.  any: also names in capitals. */
-int kn_entity(const char *name, size_t n, uint32_t text[3], int any);
-/* Python's html.unescape of a number: up to one code point, 0 for nothing. */
-uint32_t kn_entity_number(uint64_t n);
-uint32_t kn_windows1252(uint32_t c); /* 0x80 .. 0x9f */
+typedef enum kn_form { KN_FORM_C, KN_FORM_D } kn_form;
+KEN_CALL ken_status kn_points_normalize(kn_points *p, kn_form form);
 
 #endif
