@@ -34,22 +34,31 @@ static inline void store_lanes(void *p, kn_type type, size_t i, size_t n, __m256
     }
 }
 
-/* Inlined once for each activation. */
+/* Rows of n columns, n <= 8. */
+__attribute__((always_inline)) static inline void
+finish_lanes(const kn_gemm *g, size_t row, size_t rows, size_t column, size_t n, const float *sum,
+             size_t stride, kn_act act)
+{
+    const __m256 bias = g->bias ? load_lanes(g->bias, KN_F32, column, n) : _mm256_setzero_ps();
+    size_t at = row * g->ldc + column, from = row * g->ldr + column;
+    for (size_t r = 0; r < rows; r++, at += g->ldc, from += g->ldr) {
+        __m256 x = _mm256_add_ps(_mm256_load_ps(sum + r * stride), bias);
+        if (g->residual)
+            x = _mm256_add_ps(x, load_lanes(g->residual, g->residual_type, from, n));
+        store_lanes(g->c, g->c_type, at, n, v_activation(x, act));
+    }
+}
+
+/* Inlined once for each activation, and once for whole vectors. */
 __attribute__((always_inline)) static inline void
 finish_as(const kn_gemm *g, size_t row, size_t rows, size_t column, size_t columns,
           const float *sum, size_t stride, kn_act act)
 {
-    for (size_t r = 0; r < rows; r++, sum += stride)
-        for (size_t j = 0; j < columns; j += 8) {
-            const size_t n = columns - j < 8 ? columns - j : 8, at = column + j;
-            __m256 x = _mm256_load_ps(sum + j);
-            if (g->bias)
-                x = _mm256_add_ps(x, load_lanes(g->bias, KN_F32, at, n));
-            if (g->residual)
-                x = _mm256_add_ps(x, load_lanes(g->residual, g->residual_type,
-                                                (row + r) * g->ldr + at, n));
-            store_lanes(g->c, g->c_type, (row + r) * g->ldc + at, n, v_activation(x, act));
-        }
+    size_t j = 0;
+    for (; j + 8 <= columns; j += 8)
+        finish_lanes(g, row, rows, column + j, 8, sum + j, stride, act);
+    if (j < columns)
+        finish_lanes(g, row, rows, column + j, columns - j, sum + j, stride, act);
 }
 
 static void finish(const kn_gemm *g, size_t row, size_t rows, size_t column, size_t columns,
