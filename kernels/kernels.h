@@ -2,7 +2,7 @@
  * kernels.h - the inner loops, one function pointer each.
  *
  * A kernel is a pure function of its arguments: it does not allocate, lock,
- * print, fail or start threads.  kernels/c/ holds the reference of every one;
+ * print, fail or start threads; it may take 256 KB of stack.  kernels/c/ holds the reference of every one;
  * a folder named after an instruction set holds faster ones under the same
  * file name.
  *

@@ -10,16 +10,15 @@
  * blocks so that a micro-kernel finds what it needs at fixed distances, whatever the row stride
  * (a power of two would send a tile's rows to one set of the cache). */
 #include "kernels/product.h"
+#include "kernels/window.h"
 
 #include <stdalign.h>
-#include <string.h>
 
 enum {
     A_BYTES = 192 << 10,    /* packed rows of a chunk */
     SUM_FLOATS = 14 << 10,  /* partial sums of a chunk */
     CHUNK_TILES = 4,        /* tiles of rows in a chunk */
-    CUT_TILES = 4,          /* the same where k is cut */
-    GATHER = 512            /* columns gathered at a time where channels don't fill blocks */
+    CUT_TILES = 4           /* the same where k is cut */
 };
 
 typedef struct job {
@@ -44,11 +43,6 @@ static size_t pieces(size_t n, size_t unit)
     return (n + unit - 1) / unit;
 }
 
-static size_t a_size(const kn_gemm *g)
-{
-    return g->math == KN_MATH_BF16 ? 2 : 4;
-}
-
 /* First row of tile t within the chunk.  Tiles differ by one unit at most. */
 static size_t tile_row(const job *j, size_t t)
 {
@@ -61,85 +55,6 @@ static size_t tile_room(const job *j, size_t t)
     return (j->units * (t + 1) / j->tiles - j->units * t / j->tiles) * j->core->row_unit;
 }
 
-/* ---- rows of a convolution ---------------------------------------------- */
-
-/* Where the kernel's corner lies for one output pixel. */
-typedef struct corner {
-    size_t image;
-    int64_t y, x;
-} corner;
-
-static corner corner_of(const kn_conv *c, size_t m)
-{
-    const size_t image = m / ((size_t)c->oh * c->ow), at = m % ((size_t)c->oh * c->ow);
-    return (corner){ image, (int64_t)(at / c->ow * c->stride) - c->pad,
-                     (int64_t)(at % c->ow * c->stride) - c->pad };
-}
-
-/* The columns from k on that lie one behind the other in the input (*from), or that are all zero
- * (NULL): how many, at most `most`. */
-static size_t run(const kn_conv *c, corner at, size_t k, size_t most, const char **from)
-{
-    const uint32_t tap = (uint32_t)k / c->cin, channel = (uint32_t)k % c->cin;
-    const uint32_t y = tap / c->kw, x = tap % c->kw;
-    const int64_t iy = at.y + (int64_t)y * c->dilation, ix = at.x + (int64_t)x * c->dilation;
-    const int joined = c->dilation == 1 && c->g.lda == c->cin; /* taps of a row are neighbours */
-    int64_t taps = 1;
-    *from = NULL;
-    if (iy < 0 || iy >= c->h)
-        taps = c->kw - x;
-    else if (ix >= 0 && ix < c->w) {
-        const size_t pixel = (at.image * c->h + (size_t)iy) * c->w + (size_t)ix;
-        *from = (const char *)c->g.a + (pixel * c->g.lda + channel) * a_size(&c->g);
-        if (joined)
-            taps = c->w - ix < c->kw - x ? c->w - ix : c->kw - x;
-    }
-    return least((size_t)taps * c->cin - channel, most);
-}
-
-/* Channels fill whole blocks: runs go straight into them. */
-static void pack_runs(const job *j, corner at, size_t k, size_t n, unsigned char *to, size_t stride)
-{
-    const char *from;
-    for (size_t i = 0, got; i < n; i += got) {
-        got = run(j->conv, at, k + i, n - i, &from);
-        j->core->pack(from, got, to + i / j->core->k_step * stride, stride);
-    }
-}
-
-/* Any number of channels: gather a stretch of columns first. */
-static void pack_gathered(const job *j, corner at, size_t k, size_t n, unsigned char *to,
-                          size_t stride)
-{
-    const size_t size = a_size(j->g);
-    char row[GATHER * 4];
-    const char *from;
-    for (size_t i = 0; i < n; i += GATHER) {
-        const size_t len = least(GATHER, n - i);
-        for (size_t d = 0, got; d < len; d += got) {
-            got = run(j->conv, at, k + i + d, len - d, &from);
-            if (from)
-                memcpy(row + d * size, from, got * size);
-            else
-                memset(row + d * size, 0, got * size);
-        }
-        j->core->pack(row, len, to + i / j->core->k_step * stride, stride);
-    }
-}
-
-/* ---- a chunk ---------------------------------------------------------------- */
-
-static void pack_row(const job *j, size_t row, size_t k, size_t n, unsigned char *to, size_t stride)
-{
-    const kn_gemm *g = j->g;
-    if (!j->conv)
-        j->core->pack((const char *)g->a + (row * g->lda + k) * a_size(g), n, to, stride);
-    else if (j->conv->cin % j->core->k_step == 0)
-        pack_runs(j, corner_of(j->conv, row), k, n, to, stride);
-    else
-        pack_gathered(j, corner_of(j->conv, row), k, n, to, stride);
-}
-
 /* Packed blocks of a tile begin behind those of the tiles before it. */
 static size_t packed_at(const job *j, size_t tile)
 {
@@ -147,15 +62,31 @@ static size_t packed_at(const job *j, size_t tile)
     return room * j->core->row_bytes * pieces(j->k_chunk, j->core->k_step);
 }
 
+/* Columns k .. k+n-1 of the rows of a tile. */
+static void pack_tile(const job *j, size_t t, size_t k, size_t n)
+{
+    const kn_gemm *g = j->g;
+    const size_t first = j->row0 + tile_row(j, t), end = j->row0 + tile_row(j, t + 1);
+    const size_t stride = tile_room(j, t) * j->core->row_bytes;
+    const size_t size = g->math == KN_MATH_BF16 ? 2 : 4;
+    unsigned char *to = j->a + packed_at(j, t);
+    if (!j->conv) {
+        const char *from = (const char *)g->a + (first * g->lda + k) * size;
+        for (size_t r = first; r < end; r++, to += j->core->row_bytes, from += g->lda * size)
+            j->core->pack(from, n, to, stride);
+        return;
+    }
+    kn_window at = kn_window_at(j->conv, first);
+    for (size_t r = first; r < end; r++, to += j->core->row_bytes) {
+        kn_window_pack(j->core, j->conv, &at, k, n, to, stride);
+        kn_window_next(j->conv, &at);
+    }
+}
+
 static void pack_chunk(const job *j, size_t k, size_t n)
 {
-    for (size_t t = 0; t < j->tiles; t++) {
-        const size_t first = tile_row(j, t), rows = tile_row(j, t + 1) - first;
-        const size_t stride = tile_room(j, t) * j->core->row_bytes;
-        unsigned char *to = j->a + packed_at(j, t);
-        for (size_t r = 0; r < rows; r++)
-            pack_row(j, j->row0 + first + r, k, n, to + r * j->core->row_bytes, stride);
-    }
+    for (size_t t = 0; t < j->tiles; t++)
+        pack_tile(j, t, k, n);
 }
 
 /* Panels from column n on.  Where the matrix has fewer, the last one stands in for the rest. */

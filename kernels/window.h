@@ -1,0 +1,22 @@
+/* window.h - what a convolution's kernel sees at one output pixel, as a row of a matrix product. */
+#ifndef KERNELS_WINDOW_H
+#define KERNELS_WINDOW_H
+
+#include "kernels/product.h"
+
+/* The output pixel, and where the window's corner lies in the input. */
+typedef struct kn_window {
+    size_t image;
+    uint32_t oy, ox;
+    int64_t y, x;
+} kn_window;
+
+/* At output pixel m; and at the one behind it. */
+kn_window kn_window_at(const kn_conv *c, size_t m);
+void kn_window_next(const kn_conv *c, kn_window *at);
+
+/* Columns k .. k+n-1 of the row, k a multiple of the core's k_step, as kn_core.pack packs them. */
+void kn_window_pack(const kn_core *core, const kn_conv *c, const kn_window *at, size_t k, size_t n,
+                    void *to, size_t stride);
+
+#endif
