@@ -285,13 +285,18 @@ typedef struct ken_options {
     int read_only;            /* 1: never write, never wait for a writer */
     double wait;              /* seconds to wait for another writer; 0 = 30, < 0 = not at all */
     ken_decode_options decode;
+    const char *vectors;      /* a new collection's: "f32" (default), "f16": half the size, cosines
+                                 to about 1e-4 */
 } ken_options;
-#define KEN_OPTIONS_INIT \
-    { sizeof(ken_options), NULL, NULL, KEN_MODEL_OPTIONS_INIT, 0, 0, 0, KEN_DECODE_OPTIONS_INIT }
+#define KEN_OPTIONS_INIT                                                                    \
+    { sizeof(ken_options), NULL, NULL, KEN_MODEL_OPTIONS_INIT, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, \
+      NULL }
 
-/* dir is the collection's own folder (".ken").  The model is opened at its first use, not here.
- * KEN_E_NOTFOUND if it is missing and not to be created, KEN_E_BUSY names the holder,
- * KEN_E_VERSION, KEN_E_MODEL if another model than the collection's is asked for. */
+/* dir is the collection's own folder (".ken").  The model of a new collection is opened here, later
+ * at its first use.  Locks for writing are taken by the calls that write, and by this one only to
+ * create: then KEN_E_BUSY names the holder.  KEN_E_NOTFOUND if it is missing and not to be created,
+ * KEN_E_VERSION, KEN_E_MODEL.  If another model than the collection's is asked for, the calls that
+ * need a model give KEN_E_MODEL, all but ken_scan with `reembed`. */
 KEN_CALL ken_status ken_open(ken **out, const char *dir, const ken_options *opts);
 KEN_API void ken_close(ken *k); /* waits for running calls */
 /* The collection's model, opened now if it was not yet; belongs to k. */
@@ -300,7 +305,8 @@ KEN_CALL ken_status ken_get_model(ken *k, const ken_model **out);
 typedef struct ken_scan_options {
     uint32_t size;
     int reembed;           /* encode everything again, with a new model if one is named */
-    int prune;             /* delete what has vanished */
+    int prune;             /* delete what has vanished anywhere in the collection, not only
+                              under the paths; what is on an unmounted disk stays */
     int objects_from_dirs; /* an item's object is the name of its folder */
     ken_progress_fn progress;
     /* Called for each input that failed or was skipped, with ken_last_error()'s text. */
@@ -316,7 +322,8 @@ typedef struct ken_scan_report {
 } ken_scan_report;
 
 /* Bring the collection up to date with files and folders: new, changed, renamed and vanished ones.
- * A file that cannot be read is counted and told, never fatal.  KEN_E_CANCELED leaves *report
+ * A vanished file's item is deleted if the nearest folder above that still exists can be read and
+ * is on the same mount, else hidden.  A file that cannot be read is counted and told, never fatal.  KEN_E_CANCELED leaves *report
  * filled: what was finished is kept, and the next call goes on from there. */
 KEN_CALL ken_status ken_scan(ken *k, const char *const *paths, size_t n,
                              const ken_scan_options *opts, ken_scan_report *report);
@@ -389,7 +396,7 @@ typedef int (*ken_record_fn)(const ken_record *r, void *cookie);
 KEN_CALL ken_status ken_each(ken *k, ken_record_fn fn, void *cookie);
 
 typedef struct ken_stats {
-    uint64_t items, hidden, objects, vectors, bytes;
+    uint64_t items, hidden, objects, vectors, bytes; /* items: those that are not hidden */
     uint64_t indexed, dead, pending; /* of the search index */
     int stale;
     uint32_t dim;

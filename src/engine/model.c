@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/parallel.h"
+#include "engine/model.h"
 #include "engine/model_find.h"
 #include "kernels/kernels.h"
 #include "nn/net.h"
@@ -246,6 +247,20 @@ ken_status ken_model_embed(const ken_model *m, const ken_image *const *imgs, siz
     if (!m || (n && (!imgs || !vectors)))
         return kn_fail(KEN_E_INVALID, "ken_model_embed: a NULL argument");
     ken_status st = run_pictures(m, imgs, n, vectors);
+    if (!st)
+        normalize(m, n, vectors);
+    return st;
+}
+
+const kn_prep *kn_model_prep(const ken_model *m)
+{
+    return kn_net_prep(m->net);
+}
+
+ken_status kn_model_embed_pixels(const ken_model *m, const uint8_t *pixels, size_t n,
+                                 float *vectors)
+{
+    ken_status st = kn_net_images(m->net, pixels, n, vectors);
     if (!st)
         normalize(m, n, vectors);
     return st;

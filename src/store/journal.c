@@ -85,7 +85,7 @@ ken_status kn_journal_drop(kn_buf *b, uint64_t id)
     return add_numbers(b, OP_DROP, &id, 1);
 }
 
-ken_status kn_journal_put_segment(kn_buf *b, const kn_segment_row *row)
+ken_status kn_journal_put_segment(kn_buf *b, const kn_segment_record *row)
 {
     const uint64_t numbers[] = { row->number, row->rows, row->pending != 0 };
     return add_numbers(b, OP_SEGMENT, numbers, 3);
@@ -313,7 +313,7 @@ static ken_status replay_numbers(kn_memory *m, reader *r, int op, uint64_t *gene
     if (r->bad)
         return bad_op();
     if (op == OP_SEGMENT) {
-        const kn_segment_row row = { (uint32_t)n[0], (uint32_t)n[1], n[2] != 0 };
+        const kn_segment_record row = { (uint32_t)n[0], (uint32_t)n[1], n[2] != 0 };
         return kn_memory_put_segment(m, &row);
     }
     if (op == OP_DEAD)

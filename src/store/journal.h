@@ -19,7 +19,7 @@ enum { KN_JOURNAL_HEADER = 16, KN_FRAME_HEADER = 16, KN_JOURNAL_VERSION = 1 };
 /* ---- operations, appended to a payload ---- */
 KEN_CALL ken_status kn_journal_put(kn_buf *b, const kn_item *item);
 KEN_CALL ken_status kn_journal_drop(kn_buf *b, uint64_t id);
-KEN_CALL ken_status kn_journal_put_segment(kn_buf *b, const kn_segment_row *row);
+KEN_CALL ken_status kn_journal_put_segment(kn_buf *b, const kn_segment_record *row);
 KEN_CALL ken_status kn_journal_drop_segment(kn_buf *b, uint32_t number);
 KEN_CALL ken_status kn_journal_put_dead(kn_buf *b, uint32_t segment, uint32_t slot);
 KEN_CALL ken_status kn_journal_put_reject(kn_buf *b, const kn_reject *r);

@@ -182,7 +182,7 @@ static int dump_item(const kn_item *item, void *cookie)
     return (d->st = kn_journal_put(d->b, item)) != KEN_OK;
 }
 
-static int dump_segment(const kn_segment_row *row, void *cookie)
+static int dump_segment(const kn_segment_record *row, void *cookie)
 {
     dump *d = cookie;
     return (d->st = kn_journal_put_segment(d->b, row)) != KEN_OK;
@@ -382,7 +382,7 @@ static ken_status store_drop(kn_store *s, uint64_t id)
     return spoil(f, kn_journal_drop(&f->frame, id));
 }
 
-static ken_status store_put_segment(kn_store *s, const kn_segment_row *row)
+static ken_status store_put_segment(kn_store *s, const kn_segment_record *row)
 {
     file_store *f = of(s);
     ken_status st = kn_memory_put_segment(f->m, row);

@@ -27,7 +27,7 @@ struct kn_memory {
     kn_item *items; /* ascending ids */
     size_t len, cap;
     table by_path, by_hash, by_inode;
-    kn_segment_row *segments;
+    kn_segment_record *segments;
     size_t segments_len, segments_cap;
     uint64_t *dead; /* segment << 32 | slot */
     size_t dead_len, dead_cap;
@@ -327,7 +327,7 @@ ken_status kn_memory_items(kn_memory *m, const kn_select *which, kn_item_fn fn, 
 
 /* ---- segments and dead slots ---- */
 
-ken_status kn_memory_put_segment(kn_memory *m, const kn_segment_row *row)
+ken_status kn_memory_put_segment(kn_memory *m, const kn_segment_record *row)
 {
     size_t i = 0;
     while (i < m->segments_len && m->segments[i].number < row->number)
@@ -336,7 +336,7 @@ ken_status kn_memory_put_segment(kn_memory *m, const kn_segment_row *row)
         m->segments[i] = *row;
         return KEN_OK;
     }
-    kn_segment_row *all = kn_room(m->segments, m->segments_len, &m->segments_cap, sizeof *all);
+    kn_segment_record *all = kn_room(m->segments, m->segments_len, &m->segments_cap, sizeof *all);
     if (!all)
         return KEN_E_NOMEM;
     m->segments = all;

@@ -13,7 +13,7 @@ void kn_memory_free(kn_memory *m);
  * replay into a new one. */
 KEN_CALL ken_status kn_memory_put(kn_memory *m, const kn_item *item);
 void kn_memory_drop(kn_memory *m, uint64_t id);
-KEN_CALL ken_status kn_memory_put_segment(kn_memory *m, const kn_segment_row *row);
+KEN_CALL ken_status kn_memory_put_segment(kn_memory *m, const kn_segment_record *row);
 void kn_memory_drop_segment(kn_memory *m, uint32_t number);
 KEN_CALL ken_status kn_memory_put_dead(kn_memory *m, uint32_t segment, uint32_t slot);
 KEN_CALL ken_status kn_memory_put_reject(kn_memory *m, const kn_reject *r);

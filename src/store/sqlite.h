@@ -64,7 +64,7 @@ ken_status kn_sqlite_text(kn_store *store, const char *key, char **out);
 ken_status kn_sqlite_counts(kn_store *store, kn_counts *out);
 ken_status kn_sqlite_put(kn_store *store, const kn_item *item);
 ken_status kn_sqlite_drop(kn_store *store, uint64_t id);
-ken_status kn_sqlite_put_segment(kn_store *store, const kn_segment_row *row);
+ken_status kn_sqlite_put_segment(kn_store *store, const kn_segment_record *row);
 ken_status kn_sqlite_drop_segment(kn_store *store, uint32_t number);
 ken_status kn_sqlite_put_dead(kn_store *store, uint32_t segment, uint32_t slot);
 ken_status kn_sqlite_put_reject(kn_store *store, const kn_reject *r);

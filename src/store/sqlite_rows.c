@@ -132,7 +132,7 @@ ken_status kn_sqlite_segments(kn_store *store, kn_segment_fn fn, void *cookie)
     int rc = SQLITE_OK, stop = 0;
     sqlite3_stmt *q = kn_sqlite_get(kn_sqlite_of(store), KN_SQL_SEGMENTS, &rc);
     while (!stop && (rc = kn_sqlite_step(q, rc)) == SQLITE_ROW) {
-        const kn_segment_row row = { (uint32_t)number_at(q, 0), (uint32_t)number_at(q, 1),
+        const kn_segment_record row = { (uint32_t)number_at(q, 0), (uint32_t)number_at(q, 1),
                                      sqlite3_column_int(q, 2) };
         stop = fn(&row, cookie);
     }
@@ -228,7 +228,7 @@ ken_status kn_sqlite_drop(kn_store *store, uint64_t id)
     return run_with(store, KN_SQL_DROP_ITEM, 1, id, 0);
 }
 
-ken_status kn_sqlite_put_segment(kn_store *store, const kn_segment_row *row)
+ken_status kn_sqlite_put_segment(kn_store *store, const kn_segment_record *row)
 {
     int rc = SQLITE_OK;
     sqlite3_stmt *q = kn_sqlite_get(kn_sqlite_of(store), KN_SQL_PUT_SEGMENT, &rc);

@@ -50,12 +50,12 @@ typedef struct kn_select {
 typedef int (*kn_item_fn)(const kn_item *item, void *cookie);
 
 /* A vector segment (segment.h) as far as it is committed. */
-typedef struct kn_segment_row {
+typedef struct kn_segment_record {
     uint32_t number;
     uint32_t rows;
     int pending; /* 1: filled by a re-embedding that has not finished; items do not refer to it */
-} kn_segment_row;
-typedef int (*kn_segment_fn)(const kn_segment_row *row, void *cookie);
+} kn_segment_record;
+typedef int (*kn_segment_fn)(const kn_segment_record *row, void *cookie);
 typedef int (*kn_slot_fn)(uint32_t segment, uint32_t slot, void *cookie);
 
 /* A file that gave no item, so that it is not read again before it changes. */
@@ -108,7 +108,7 @@ typedef struct kn_store_verbs {
     ken_status (*put)(kn_store *s, const kn_item *item); /* new, or in the place of the same id;
                                                             KEN_E_EXISTS: the path is another's */
     ken_status (*drop)(kn_store *s, uint64_t id);        /* an unknown one is KEN_OK */
-    ken_status (*put_segment)(kn_store *s, const kn_segment_row *row);
+    ken_status (*put_segment)(kn_store *s, const kn_segment_record *row);
     ken_status (*drop_segment)(kn_store *s, uint32_t number); /* and what is dead in it */
     ken_status (*put_dead)(kn_store *s, uint32_t segment, uint32_t slot);
     ken_status (*put_reject)(kn_store *s, const kn_reject *r);

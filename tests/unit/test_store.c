@@ -158,7 +158,7 @@ static int note_dead(uint32_t segment, uint32_t slot, void *cookie)
     return 0;
 }
 
-static int note_segment(const kn_segment_row *row, void *cookie)
+static int note_segment(const kn_segment_record *row, void *cookie)
 {
     char *text = cookie;
     sprintf(text + strlen(text), "%u=%u%s ", row->number, row->rows, row->pending ? "?" : "");
@@ -176,8 +176,8 @@ START_TEST(slots_that_an_item_leaves_are_dead)
     kn_item item = item_of(2, "/2");
     item.slot = 40;
     OK(s->v->begin(s, 1));
-    OK(s->v->put_segment(s, &(kn_segment_row){ 2, 9, 1 }));
-    OK(s->v->put_segment(s, &(kn_segment_row){ 1, 41, 0 }));
+    OK(s->v->put_segment(s, &(kn_segment_record){ 2, 9, 1 }));
+    OK(s->v->put_segment(s, &(kn_segment_record){ 1, 41, 0 }));
     OK(kn_store_put(s, &item));
     OK(kn_store_put(s, &item));
     OK(kn_store_drop(s, 1));

@@ -1,0 +1,14 @@
+/* model.h - what the rest of the engine needs of a model beyond ken.h. */
+#ifndef ENGINE_MODEL_H
+#define ENGINE_MODEL_H
+
+#include "image/image.h"
+#include "ken.h"
+
+/* How pictures are fitted; NULL without an image network. */
+const kn_prep *kn_model_prep(const ken_model *m);
+/* ken_model_embed of n pictures that are fitted already, (n, crop[0], crop[1], 3). */
+KEN_CALL ken_status kn_model_embed_pixels(const ken_model *m, const uint8_t *pixels, size_t n,
+                                          float *vectors);
+
+#endif

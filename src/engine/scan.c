@@ -1,0 +1,164 @@
+/* scan.c - ken_scan: the order of its parts, and what they share. */
+#include "engine/scan.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/parallel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void kn_scan_problem(const kn_scan *s, const char *path, const char *why, int skipped)
+{
+    if (skipped)
+        s->r->skipped++;
+    else
+        s->r->failed++;
+    if (s->o->problem)
+        s->o->problem(path, why, skipped, s->o->cookie);
+}
+
+ken_status kn_scan_see(kn_scan *s, uint64_t id)
+{
+    const size_t word = (size_t)(id / 64);
+    if (word >= s->seen_words) {
+        const size_t words = (word + 1) * 2;
+        uint64_t *seen = kn_grow(s->seen, words, sizeof *seen);
+        if (!seen)
+            return KEN_E_NOMEM;
+        memset(seen + s->seen_words, 0, (words - s->seen_words) * sizeof *seen);
+        s->seen = seen;
+        s->seen_words = words;
+    }
+    s->seen[word] |= UINT64_C(1) << id % 64;
+    return KEN_OK;
+}
+
+int kn_scan_saw(const kn_scan *s, uint64_t id)
+{
+    return id / 64 < s->seen_words && (s->seen[id / 64] >> id % 64 & 1);
+}
+
+int kn_file_is_gone(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+int kn_folder_name(char *out, size_t size, const char *path)
+{
+    const char *end = strrchr(path, '/'), *start = end;
+    while (start && start > path && start[-1] != '/')
+        start--;
+    const size_t n = start ? (size_t)(end - start) : 0;
+    if (!n || n >= size)
+        return 0;
+    memcpy(out, start, n);
+    out[n] = 0;
+    return 1;
+}
+
+/* ---- the call ---- */
+
+/* What an older or smaller build could not read, this one may: skipped files are tried again when
+ * the features have changed. */
+static ken_status compare_features(kn_scan *s)
+{
+    char *text = NULL;
+    pthread_mutex_lock(&s->k->lock);
+    ken_status st = s->k->store->v->text(s->k->store, KN_KEY_FEATURES, &text);
+    pthread_mutex_unlock(&s->k->lock);
+    s->retry_skipped = !text || strcmp(text, ken_features());
+    kn_free(text);
+    return st;
+}
+
+static ken_status note_features(kn_scan *s)
+{
+    if (!s->retry_skipped)
+        return KEN_OK;
+    ken_status st = kn_writer_open(&s->w);
+    if (st)
+        return st;
+    st = s->k->store->v->set_text(s->k->store, KN_KEY_FEATURES, ken_features());
+    return kn_writer_close(&s->w, st);
+}
+
+static ken_status use_model(kn_scan *s)
+{
+    ken_status st = s->o->reembed ? kn_collection_new_model(s->k, &s->model)
+                                  : kn_collection_model(s->k, &s->model);
+    if (st)
+        return st;
+    s->info = s->k->encoder->info(s->model);
+    s->prep = s->k->encoder->prep(s->model);
+    s->w.model = s->model;
+    return s->prep ? KEN_OK : kn_fail(KEN_E_MODEL, "model %s has no image network", s->info->name);
+}
+
+static ken_status run(kn_scan *s, const char *const *paths, size_t n)
+{
+    ken_status st = use_model(s);
+    if (!st)
+        st = compare_features(s);
+    if (!st)
+        st = s->o->reembed ? kn_scan_reembed(s) : kn_scan_abandon(s);
+    if (!st)
+        st = kn_scan_walk(s, paths, n);
+    if (!st)
+        st = kn_scan_files(s);
+    if (!st)
+        st = kn_scan_vanished(s);
+    if (!st)
+        st = kn_scan_compact(s);
+    return st ? st : note_features(s);
+}
+
+static void release(kn_scan *s)
+{
+    for (size_t i = 0; i < s->files_n; i++)
+        kn_free(s->files[i].path);
+    for (size_t i = 0; i < s->roots_n; i++)
+        kn_free(s->roots[i]);
+    kn_free(s->files);
+    kn_free(s->roots);
+    kn_free(s->seen);
+}
+
+static ken_status scan(ken *k, const char *const *paths, size_t n, const ken_scan_options *o,
+                       ken_scan_report *report)
+{
+    const double start = kn_clock();
+    ken_scan_report r = { 0 };
+    kn_scan s = { .k = k, .o = o, .r = &r };
+    s.threads = k->models.threads ? k->models.threads : kn_processors();
+    ken_status st = kn_writer_begin(&s.w, k);
+    if (!st)
+        st = run(&s, paths, n);
+    kn_writer_end(&s.w);
+    r.seconds = kn_clock() - start;
+    r.images_per_second = r.seconds > 0 ? (double)s.encoded / r.seconds : 0;
+    if (!st || st == KEN_E_CANCELED)
+        *report = r;
+    release(&s);
+    return st;
+}
+
+ken_status ken_scan(ken *k, const char *const *paths, size_t n, const ken_scan_options *opts,
+                    ken_scan_report *report)
+{
+    static const ken_scan_options defaults = KEN_SCAN_OPTIONS_INIT;
+    const ken_scan_options *o = opts ? opts : &defaults;
+    ken_status st = kn_enter(k);
+    if (st)
+        return st;
+    if (o->size != sizeof *o)
+        st = kn_fail(KEN_E_INVALID, "ken_scan_options: size is not set");
+    else if ((n && !paths) || !report)
+        st = kn_fail(KEN_E_INVALID, "ken_scan: no paths, or no place for the report");
+    else
+        st = scan(k, paths, n, o, report);
+    kn_leave(k);
+    return st;
+}

@@ -1,0 +1,216 @@
+/*
+ * search.c - a query of several terms against every visible vector.
+ *
+ * Each term becomes a unit vector; the query is their weighted sum, brought to length 1, so that
+ * the inner product with an item's vector is the cosine.
+ */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "engine/collection.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+enum { DEFAULT_K = 10, MAX_TERMS = 1024, ROWS_A_THREAD = 8192 };
+
+typedef struct query {
+    ken *k;
+    const ken_model *model;
+    const ken_term *terms;
+    size_t n, dim;
+    float *sum;     /* (dim) */
+    float *vectors; /* (n, dim) of texts, or of pictures */
+    int has_text;
+} query;
+
+/* ---- terms ---- */
+
+static ken_status check_terms(const ken_term *terms, size_t n)
+{
+    if (!n || n > MAX_TERMS)
+        return kn_fail(KEN_E_INVALID, "a query of %zu terms", n);
+    for (size_t i = 0; i < n; i++) {
+        const ken_term *t = &terms[i];
+        const int kinds = (t->text != NULL) + (t->image != NULL) + (t->vector != NULL)
+                          + (t->is_id != 0);
+        if (kinds != 1)
+            return kn_fail(KEN_E_INVALID, "term %zu is %s", i + 1,
+                           kinds ? "more than one thing" : "empty");
+        if (!isfinite(t->weight) || t->weight == 0)
+            return kn_fail(KEN_E_INVALID, "term %zu has the weight %g", i + 1, (double)t->weight);
+    }
+    return KEN_OK;
+}
+
+static void add(query *q, const float *unit, float weight)
+{
+    for (size_t i = 0; i < q->dim; i++)
+        q->sum[i] += weight * unit[i];
+}
+
+/* All texts in one call: their towers share one reading of the weights. */
+static ken_status add_texts(query *q)
+{
+    size_t n = 0;
+    const char **texts = kn_alloc(q->n, sizeof *texts);
+    if (!texts)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < q->n; i++)
+        if (q->terms[i].text)
+            texts[n++] = q->terms[i].text;
+    ken_status st = n ? q->k->encoder->texts(q->model, texts, n, q->vectors) : KEN_OK;
+    n = 0;
+    for (size_t i = 0; !st && i < q->n; i++)
+        if (q->terms[i].text)
+            add(q, q->vectors + n++ * q->dim, q->terms[i].weight);
+    q->has_text = n > 0;
+    kn_free(texts);
+    return st;
+}
+
+static ken_status add_images(query *q)
+{
+    size_t n = 0;
+    const ken_image **images = kn_alloc(q->n, sizeof *images);
+    if (!images)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < q->n; i++)
+        if (q->terms[i].image)
+            images[n++] = q->terms[i].image;
+    ken_status st = n ? q->k->encoder->images(q->model, images, n, q->vectors) : KEN_OK;
+    n = 0;
+    for (size_t i = 0; !st && i < q->n; i++)
+        if (q->terms[i].image)
+            add(q, q->vectors + n++ * q->dim, q->terms[i].weight);
+    kn_free(images);
+    return st;
+}
+
+static ken_status add_rest(query *q)
+{
+    ken_status st = KEN_OK;
+    for (size_t i = 0; !st && i < q->n; i++) {
+        const ken_term *t = &q->terms[i];
+        if (t->is_id)
+            st = kn_collection_vector(q->k, t->id, (uint32_t)q->dim, q->vectors);
+        else if (t->vector)
+            memcpy(q->vectors, t->vector, q->dim * sizeof *t->vector);
+        else
+            continue;
+        if (!st && !(kn_kernels_get()->l2_normalize(q->vectors, q->dim) > 0))
+            st = kn_fail(KEN_E_INVALID, "term %zu is a vector without a direction", i + 1);
+        if (!st)
+            add(q, q->vectors, t->weight);
+    }
+    return st;
+}
+
+static ken_status make_query(query *q)
+{
+    q->sum = kn_zalloc(q->dim, sizeof *q->sum);
+    q->vectors = kn_alloc_aligned(q->n * q->dim, sizeof *q->vectors);
+    ken_status st = q->sum && q->vectors ? add_texts(q) : KEN_E_NOMEM;
+    if (!st)
+        st = add_images(q);
+    if (!st)
+        st = add_rest(q);
+    if (!st && !(kn_kernels_get()->l2_normalize(q->sum, q->dim) > 1e-6f))
+        st = kn_fail(KEN_E_INVALID, "the terms take each other away");
+    return st;
+}
+
+/* ---- hits ---- */
+
+static ken_status scan_view(const query *q, const kn_view *v, const ken_search_options *o,
+                            kn_near *near, size_t k, size_t *found)
+{
+    const uint32_t most = q->k->models.threads ? q->k->models.threads : kn_processors();
+    const size_t share = v->rows / ROWS_A_THREAD + 1;
+    const kn_flat f = { .runs = o->hidden ? v->all : v->visible,
+                        .n = v->runs_n,
+                        .dim = q->dim,
+                        .metric = KN_METRIC_DOT,
+                        .threads = share < most ? (uint32_t)share : most };
+    if (v->n && (v->dim != q->dim
+                 || strcmp(v->segments[0].info.fingerprint,
+                           q->k->encoder->info(q->model)->fingerprint) != 0))
+        return kn_fail(KEN_E_MODEL, "the collection has another model by now: open it again");
+    return kn_flat_search(&f, q->sum, 1, k, near, found);
+}
+
+static size_t keep_hits(const query *q, const ken_search_options *o, const kn_near *near, size_t n,
+                        ken_hit *hits)
+{
+    const char *kinds = q->has_text ? "text-image" : "image-image";
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const float score = q->k->encoder->score(q->model, kinds, near[i].raw);
+        if (score < o->min_score || (o->has_min_raw && near[i].raw < o->min_raw))
+            continue;
+        hits[kept++] = (ken_hit){ near[i].id, score, near[i].raw };
+    }
+    return kept;
+}
+
+static ken_status find(const query *q, const ken_search_options *o, ken_hit *hits, size_t *found)
+{
+    kn_view *v = NULL;
+    size_t n = 0;
+    const size_t k = o->k ? o->k : DEFAULT_K;
+    kn_near *near = kn_alloc(k, sizeof *near);
+    ken_status st = near ? kn_view_get(q->k, &v) : KEN_E_NOMEM;
+    if (!st)
+        st = scan_view(q, v, o, near, k, &n);
+    if (!st)
+        *found = keep_hits(q, o, near, n, hits);
+    if (v)
+        kn_view_release(q->k, v);
+    kn_free(near);
+    return st;
+}
+
+static ken_status search(ken *k, const ken_term *terms, size_t n, const ken_search_options *o,
+                         ken_hit *hits, size_t *found, ken_search_times *times)
+{
+    const double start = kn_clock();
+    double encoded = start;
+    query q = { .k = k, .terms = terms, .n = n };
+    ken_status st = check_terms(terms, n);
+    if (!st)
+        st = kn_collection_model(k, &q.model);
+    if (!st) {
+        q.dim = k->encoder->info(q.model)->dim;
+        st = make_query(&q);
+        encoded = kn_clock();
+    }
+    if (!st)
+        st = find(&q, o, hits, found);
+    kn_free(q.sum);
+    kn_free(q.vectors);
+    if (!st && times) {
+        const double end = kn_clock();
+        *times = (ken_search_times){ encoded - start, end - encoded, end - start };
+    }
+    return st;
+}
+
+ken_status ken_search(ken *k, const ken_term *terms, size_t n, const ken_search_options *opts,
+                      ken_hit *hits, size_t *found, ken_search_times *times)
+{
+    static const ken_search_options defaults = KEN_SEARCH_OPTIONS_INIT;
+    const ken_search_options *o = opts ? opts : &defaults;
+    ken_status st = kn_enter(k);
+    if (st)
+        return st;
+    if (o->size != sizeof *o)
+        st = kn_fail(KEN_E_INVALID, "ken_search_options: size is not set");
+    else if (!terms || !hits || !found)
+        st = kn_fail(KEN_E_INVALID, "ken_search: no terms, or no place for hits");
+    else
+        st = search(k, terms, n, o, hits, found, times);
+    kn_leave(k);
+    return st;
+}

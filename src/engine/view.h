@@ -1,0 +1,35 @@
+/*
+ * view.h - what a search sees: the segments mapped, and which of their slots count.
+ *
+ * A view is one state of the collection.  It is made anew when the store's generation has changed,
+ * and lives until its last user lets go.
+ */
+#ifndef ENGINE_VIEW_H
+#define ENGINE_VIEW_H
+
+#include "index/flat.h"
+#include "store/segment.h"
+
+typedef struct kn_view {
+    uint64_t generation;
+    unsigned users; /* guarded by the collection's lock */
+    uint32_t dim;   /* 0: no segment yet */
+    size_t n, rows;
+    kn_segment *segments;  /* (n) by number */
+    uint64_t **dead;       /* (n) bitmaps or NULL */
+    uint64_t **gone;       /* (n) dead or hidden; may be the same pointer as dead[i] */
+    kn_run *visible, *all; /* (runs_n) that leave out gone, and dead, slots */
+    size_t runs_n;
+} kn_view;
+
+/* The present view, with one user more; let go with kn_view_release.  Takes `lock`. */
+KEN_CALL ken_status kn_view_get(ken *k, kn_view **out);
+/* The same while the caller holds `lock`, outside of a transaction. */
+KEN_CALL ken_status kn_view_get_locked(ken *k, kn_view **out);
+void kn_view_release(ken *k, kn_view *v); /* takes `lock` */
+void kn_view_release_locked(kn_view *v);
+
+/* The vector at a slot as dim floats; KEN_E_CORRUPT if it is not there. */
+KEN_CALL ken_status kn_view_vector(const kn_view *v, uint32_t segment, uint32_t slot, float *out);
+
+#endif
