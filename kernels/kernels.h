@@ -2,9 +2,9 @@
  * kernels.h - the inner loops, one function pointer each.
  *
  * A kernel is a pure function of its arguments: it does not allocate, lock,
- * print, fail or start threads; it may take 256 KB of stack.  kernels/c/ holds the reference of every one;
- * a folder named after an instruction set holds faster ones under the same
- * file name.
+ * print, fail or start threads; it may take 256 KB of stack.  kernels/c/ holds
+ * the reference of every one; a folder named after an instruction set holds
+ * faster ones under the same file name.
  *
  * Unless a kernel says otherwise: any n including 0, any alignment, inputs may
  * alias each other but not the output, no read past the last element.

@@ -149,9 +149,9 @@ TILES(PAIRED)
 
 /* ---- cores --------------------------------------------------------------------- */
 
-#define CORE(type, packer, most, ahead)                                                                  \
+#define CORE(type, packer, most, ahead)                                                            \
     {                                                                                              \
-        .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .ahead_rows = ahead,          \
+        .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .ahead_rows = ahead,        \
         .multiply = multiply_##type, .panels = panels_of, .pack = packer, .finish = finish         \
     }
 /* bf16 weights need registers while they become f32: a row less. */

@@ -124,7 +124,7 @@ INLINE void multiply(const kn_tile *t, stored type, const size_t rows, const siz
 #define TILE(type, rows, panels)                                                                   \
     static void multiply_##type##_##rows(const kn_tile *t)                                         \
     {                                                                                              \
-        multiply(t, type, rows, panels);                                                      \
+        multiply(t, type, rows, panels);                                                           \
     }
 #define TILES(type)                                                                                \
     TILE(type, 1, 8)                                                                               \
@@ -156,9 +156,9 @@ TILES(PAIRED)
 
 /* ---- cores --------------------------------------------------------------------- */
 
-#define CORE(type, packer, most, ahead)                                                                        \
+#define CORE(type, packer, most, ahead)                                                            \
     {                                                                                              \
-        .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .ahead_rows = ahead,                             \
+        .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .ahead_rows = ahead,        \
         .multiply = multiply_##type, .panels = panels_of, .pack = packer, .finish = finish         \
     }
 /* 16-bit weights need registers while they become f32: a row less. */
