@@ -18,7 +18,8 @@ enum {
     A_BYTES = 192 << 10,    /* packed rows of a chunk */
     SUM_FLOATS = 14 << 10,  /* partial sums of a chunk */
     CHUNK_TILES = 4,        /* tiles of rows in a chunk */
-    CUT_TILES = 4           /* the same where k is cut */
+    CUT_TILES = 4,          /* the same where k is cut */
+    AHEAD_FEW = 8 << 10     /* bytes of a panel fetched ahead where rows are few */
 };
 
 typedef struct job {
@@ -102,14 +103,16 @@ static void set_panels(const job *j, kn_tile *tile, size_t column, size_t k)
     }
 }
 
-/* While one column of tiles is multiplied, the next one's panels come into L2.  Only where there is
- * more to multiply than to read, else the hardware's prefetcher has the bandwidth to itself. */
+/* While one column of tiles is multiplied, the next one's panels come into L2; only the beginning
+ * of each where there is more to read than to multiply: the hardware's prefetcher follows a panel
+ * well once it knows it, and wants the bandwidth for itself. */
 static void set_ahead(const job *j, kn_tile *tile, size_t column)
 {
     const kn_gemm *g = j->g;
-    if (j->rows < j->core->ahead_rows || column + j->tile_columns >= g->n)
+    if (column + j->tile_columns >= g->n)
         return;
     tile->ahead = kn_panel_bytes(j->tile_columns, g->k, g->w_type);
+    tile->ahead_bytes = j->rows < j->core->ahead_rows ? AHEAD_FEW : SIZE_MAX;
     tile->ahead_by = j->tiles;
 }
 

@@ -27,9 +27,9 @@ typedef struct kn_tile {
     size_t panels;      /* how many of w are to be multiplied */
     const void *w[KN_TILE_PANELS];    /* panels, at their first row */
     const void *w_lo[KN_TILE_PANELS]; /* the same of the lo parts, if there are any */
-    /* Panels that come next lie ahead bytes behind these; 0: don't care.  Of each run of a panel's
-     * cache lines, those from ahead_at on, every ahead_by-th, are to be fetched. */
-    size_t ahead, ahead_at, ahead_by;
+    /* Panels that come next lie ahead bytes behind these.  Of the cache lines in their first
+     * ahead_bytes, those from ahead_at on, every ahead_by-th, are to be fetched. */
+    size_t ahead, ahead_bytes, ahead_at, ahead_by;
     float *sum;         /* (rows, panels * 16), at a multiple of 64 */
     int fresh;          /* the sums start at 0 instead of what sum holds */
 } kn_tile;

@@ -36,7 +36,7 @@ static const char *weights_lo(const kn_tile *t, size_t p, size_t block)
 /* What is fetched ahead while a block is multiplied. */
 static void fetch_ahead(const kn_tile *t, product_kind kind, size_t block)
 {
-    if (t->ahead == 0)
+    if (block * PANEL_TILE >= t->ahead_bytes)
         return;
     for (size_t at = t->ahead_at * 64; at < PANEL_TILE; at += t->ahead_by * 64)
         for (size_t p = 0; p < t->panels; p++) {

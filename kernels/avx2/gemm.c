@@ -92,7 +92,7 @@ INLINE void step(__m256 *sum, const float *a, const kn_tile *t, size_t k, size_t
 INLINE void fetch_ahead(const kn_tile *t, stored type, size_t k, const size_t panels)
 {
     const size_t row = KN_PANEL * (type == F32 ? 4 : 2);
-    if (t->ahead == 0)
+    if (k * row >= t->ahead_bytes)
         return;
     for (size_t at = t->ahead_at * 64; at < BLOCK * row; at += t->ahead_by * 64)
         KN_UNROLL

@@ -82,7 +82,7 @@ INLINE void multiply_pair(__m512 *sum, const uint32_t *a, const kn_tile *t, size
 /* What is fetched ahead while the block of pairs at k is multiplied. */
 INLINE void fetch_ahead(const kn_tile *t, product_kind kind, size_t k, const size_t panels)
 {
-    if (t->ahead == 0)
+    if (k * 64 >= t->ahead_bytes)
         return;
     for (size_t at = t->ahead_at; at < PAIRS; at += t->ahead_by)
         KN_UNROLL

@@ -115,11 +115,17 @@ static void turn_weights(const pools *p, kn_gemm *g, size_t i)
     g->w_lo = g->math == KN_MATH_BF16X3 ? (const char *)g->w + bytes : NULL;
 }
 
+/* What the next layer wants to read. */
+static kn_type c_type(size_t math)
+{
+    return maths[math].math == KN_MATH_BF16 ? KN_BF16 : KN_F32;
+}
+
 static void bench_shape(ck *t, const pools *p, size_t shape, size_t math)
 {
     kn_gemm g = { .math = maths[math].math, .w_type = maths[math].w, .m = shapes[shape].m,
                   .n = shapes[shape].n, .k = shapes[shape].k, .a = p->a, .c = p->c,
-                  .bias = p->bias, .act = KN_ACT_RELU };
+                  .bias = p->bias, .act = KN_ACT_RELU, .c_type = c_type(math) };
     lap own = { 0 }, blas = { 0 }, top = { 0 };
     sgemm *peer = math == 0 ? openblas() : NULL;
     double peak = 0;
@@ -152,7 +158,8 @@ static void bench_one_conv(ck *t, const pools *p, size_t shape, size_t math)
     c.g = (kn_gemm){ .math = maths[math].math, .w_type = maths[math].w,
                      .m = (size_t)8 * out * out, .n = convs[shape].cout,
                      .k = (size_t)k * k * c.cin, .a = p->a, .c = p->c, .lda = c.cin,
-                     .ldc = convs[shape].cout, .bias = p->bias, .act = KN_ACT_RELU };
+                     .ldc = convs[shape].cout, .bias = p->bias, .act = KN_ACT_RELU,
+                     .c_type = c_type(math) };
     lap own = { 0 }, top = { 0 };
     double peak = 0;
     const double end = ck_now() + seconds;
