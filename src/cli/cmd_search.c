@@ -207,33 +207,32 @@ static int check_numbers(void)
     return 0;
 }
 
-static int search_args(ken *db, const cli_args *a, const ken_decode_options *d)
+static int parse_args(cli_query *q, const cli_args *a, const ken_decode_options *d)
 {
-    cli_query q;
     const char **terms = cli_mem_new(a->n, sizeof *terms);
     for (size_t i = 0; i < a->n; i++)
         terms[i] = a->operands[i].text;
-    int code = cli_query_parse(&q, terms, a->n, d);
+    int code = cli_query_parse(q, terms, a->n, d);
     cli_mem_free(terms);
-    if (!code)
-        code = search(db, &q, 0);
-    cli_query_free(&q);
     return code;
 }
 
 static int run(const cli_args *a)
 {
     ken *db = NULL;
+    cli_query q = { 0 };
     ken_decode_options d;
     const char *batch = cli_opt(OPT_BATCH_FILE);
     if (!a->n == !batch)
         return cli_misuse(batch ? "--batch FILE holds the queries; give no other" : "no query");
     int code = check_numbers();
     code = code ? code : cli_decode_options(&d);
+    if (!code && !batch)
+        code = parse_args(&q, a, &d); /* what is wrong with the query comes before the rest */
     code = code ? code : cli_open_collection(&db, TO_READ);
-    if (code)
-        return code;
-    code = batch ? search_batch(db, batch, &d) : search_args(db, a, &d);
+    if (!code)
+        code = batch ? search_batch(db, batch, &d) : search(db, &q, 0);
+    cli_query_free(&q);
     ken_close(db);
     return code;
 }
