@@ -8,7 +8,7 @@
 
 #include "engine/scan.h"
 
-enum { KN_BATCH = 64 /* <= KN_BLOCK: kn_writer_vectors takes it at once */, KN_WHY = 200 };
+enum { KN_BATCH = 64 /* <= KN_BLOCK: kn_edit_vectors takes it at once */, KN_WHY = 200 };
 
 typedef struct kn_task {
     const char *path;    /* borrowed */

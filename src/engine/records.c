@@ -243,9 +243,9 @@ ken_status ken_vector(ken *k, uint64_t id, float *vector)
 
 /* ---- removing ---- */
 
-static ken_status remove_all(kn_writer *w, const uint64_t *ids, size_t n)
+static ken_status remove_all(kn_edit *w, const uint64_t *ids, size_t n)
 {
-    ken_status st = kn_writer_open(w);
+    ken_status st = kn_edit_open(w);
     if (st)
         return st;
     for (size_t i = 0; !st && i < n; i++) {
@@ -257,19 +257,19 @@ static ken_status remove_all(kn_writer *w, const uint64_t *ids, size_t n)
         if (!st)
             st = kn_store_drop(w->k->store, ids[i]);
     }
-    return kn_writer_close(w, st);
+    return kn_edit_close(w, st);
 }
 
 ken_status ken_remove(ken *k, const uint64_t *ids, size_t n)
 {
-    kn_writer w = { 0 };
+    kn_edit w = { 0 };
     ken_status st = kn_enter(k);
     if (st)
         return st;
-    st = ids || !n ? kn_writer_begin(&w, k) : kn_fail(KEN_E_INVALID, "no ids");
+    st = ids || !n ? kn_edit_begin(&w, k) : kn_fail(KEN_E_INVALID, "no ids");
     if (!st && n)
         st = remove_all(&w, ids, n);
-    kn_writer_end(&w);
+    kn_edit_end(&w);
     kn_leave(k);
     return st;
 }
@@ -307,23 +307,23 @@ static ken_status describe_one(kn_store *s, const ken_note *note, size_t *done)
 
 ken_status ken_describe(ken *k, const ken_note *notes, size_t n, size_t *done)
 {
-    kn_writer w = { 0 };
+    kn_edit w = { 0 };
     size_t have = 0;
     ken_status st = kn_enter(k);
     if (st)
         return st;
-    st = (notes || !n) && done ? kn_writer_begin(&w, k)
+    st = (notes || !n) && done ? kn_edit_begin(&w, k)
                                : kn_fail(KEN_E_INVALID, "no notes, or no place for the count");
     if (!st)
-        st = kn_writer_open(&w);
+        st = kn_edit_open(&w);
     if (!st) {
         for (size_t i = 0; !st && i < n; i++)
             st = describe_one(k->store, &notes[i], &have);
-        st = kn_writer_close(&w, st);
+        st = kn_edit_close(&w, st);
     }
     if (!st)
         *done = have;
-    kn_writer_end(&w);
+    kn_edit_end(&w);
     kn_leave(k);
     return st;
 }

@@ -78,11 +78,11 @@ static ken_status note_features(kn_scan *s)
 {
     if (!s->retry_skipped)
         return KEN_OK;
-    ken_status st = kn_writer_open(&s->w);
+    ken_status st = kn_edit_open(&s->w);
     if (st)
         return st;
     st = s->k->store->v->set_text(s->k->store, KN_KEY_FEATURES, ken_features());
-    return kn_writer_close(&s->w, st);
+    return kn_edit_close(&s->w, st);
 }
 
 static ken_status use_model(kn_scan *s)
@@ -133,10 +133,10 @@ static ken_status scan(ken *k, const char *const *paths, size_t n, const ken_sca
     ken_scan_report r = { 0 };
     kn_scan s = { .k = k, .o = o, .r = &r };
     s.threads = k->models.threads ? k->models.threads : kn_processors();
-    ken_status st = kn_writer_begin(&s.w, k);
+    ken_status st = kn_edit_begin(&s.w, k);
     if (!st)
         st = run(&s, paths, n);
-    kn_writer_end(&s.w);
+    kn_edit_end(&s.w);
     r.seconds = kn_clock() - start;
     r.images_per_second = r.seconds > 0 ? (double)s.encoded / r.seconds : 0;
     if (!st || st == KEN_E_CANCELED)

@@ -28,7 +28,7 @@ typedef struct kn_scan {
     ken *k;
     const ken_scan_options *o;
     ken_scan_report *r;
-    kn_writer w;
+    kn_edit w;
     const ken_model *model;
     const ken_model_info *info;
     const kn_prep *prep;

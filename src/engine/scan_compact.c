@@ -90,7 +90,7 @@ static ken_status copy_block(kn_scan *s, const kn_segment *seg, live *list, size
             memcpy(rows + i * dim, row, seg->row_bytes);
         ids[i] = list[i].id;
     }
-    ken_status st = kn_writer_vectors(&s->w, ids, rows, n, places);
+    ken_status st = kn_edit_vectors(&s->w, ids, rows, n, places);
     for (size_t i = 0; !st && i < n; i++)
         list[i].place = places[i];
     return st;
@@ -115,7 +115,7 @@ static ken_status copy_rows(kn_scan *s, const tired *t, collector *c)
 static ken_status move_items(kn_scan *s, const tired *t, const collector *c)
 {
     kn_store *store = s->k->store;
-    ken_status st = kn_writer_open(&s->w);
+    ken_status st = kn_edit_open(&s->w);
     if (st)
         return st;
     for (size_t i = 0; !st && i < c->n; i++) {
@@ -130,7 +130,7 @@ static ken_status move_items(kn_scan *s, const tired *t, const collector *c)
     }
     if (!st)
         st = store->v->drop_segment(store, t->number);
-    return kn_writer_close(&s->w, st);
+    return kn_edit_close(&s->w, st);
 }
 
 static ken_status compact_one(kn_scan *s, const tired *t)
@@ -171,7 +171,7 @@ ken_status kn_scan_compact(kn_scan *s)
         st = compact_one(s, t);
         if (st == KEN_E_CORRUPT) { /* for ken_check to tell; nothing is worse than before */
             kn_log(KEN_LOG_WARN, "segment %u is not compacted: %s", t->number, ken_last_error());
-            kn_writer_forget(&s->w);
+            kn_edit_forget(&s->w);
             st = KEN_OK;
         }
     }

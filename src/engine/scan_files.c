@@ -79,7 +79,7 @@ static ken_status touch(kn_scan *s, const kn_file *f, uint64_t id, kn_item *item
 static ken_status touch_some(kn_scan *s, const kn_file *const *files, size_t n)
 {
     tally t = { 0 };
-    ken_status st = kn_writer_open(&s->w);
+    ken_status st = kn_edit_open(&s->w);
     if (st)
         return st;
     for (size_t i = 0; !st && i < n; i++) {
@@ -87,7 +87,7 @@ static ken_status touch_some(kn_scan *s, const kn_file *const *files, size_t n)
         st = touch(s, files[i], files[i]->id, &item, &t);
         kn_item_release(&item);
     }
-    st = kn_writer_close(&s->w, st);
+    st = kn_edit_close(&s->w, st);
     if (!st)
         add_tally(s, &t);
     return st;
@@ -214,7 +214,7 @@ static ken_status append_vectors(kn_scan *s, kn_batch *b, plan *plans)
             plans[i].id = s->w.next_id++;
         ids[b->tasks[i].vector] = plans[i].id;
     }
-    ken_status st = kn_writer_vectors(&s->w, ids, b->vectors, b->vectors_n, places);
+    ken_status st = kn_edit_vectors(&s->w, ids, b->vectors, b->vectors_n, places);
     for (size_t i = 0; !st && i < b->n; i++)
         if (b->tasks[i].vector >= 0)
             plans[i].place = places[b->tasks[i].vector];
@@ -274,7 +274,7 @@ static ken_status put_picture(kn_scan *s, const kn_task *t, const plan *p, tally
 static ken_status commit(kn_scan *s, kn_batch *b, const plan *plans)
 {
     tally y = { 0 };
-    ken_status st = kn_writer_open(&s->w);
+    ken_status st = kn_edit_open(&s->w);
     if (st)
         return st;
     for (size_t i = 0; !st && i < b->n; i++) {
@@ -287,7 +287,7 @@ static ken_status commit(kn_scan *s, kn_batch *b, const plan *plans)
             st = put_picture(s, &b->tasks[i], &plans[i], &y);
         kn_item_release(&item);
     }
-    st = kn_writer_close(&s->w, st);
+    st = kn_edit_close(&s->w, st);
     if (!st)
         add_tally(s, &y);
     return st;

@@ -69,13 +69,13 @@ static int is_done(const fresh *f, uint64_t id)
 
 static ken_status drop_segments(kn_scan *s, const segments *g, int pending)
 {
-    ken_status st = kn_writer_open(&s->w);
+    ken_status st = kn_edit_open(&s->w);
     if (st)
         return st;
     for (size_t i = 0; !st && i < g->n; i++)
         if (g->list[i].pending == pending)
             st = s->k->store->v->drop_segment(s->k->store, g->list[i].number);
-    st = kn_writer_close(&s->w, st);
+    st = kn_edit_close(&s->w, st);
     for (size_t i = 0; !st && i < g->n; i++)
         if (g->list[i].pending == pending)
             st = kn_segment_unlink(s->k->dir, g->list[i].number);
@@ -169,11 +169,11 @@ static ken_status encode_batch(kn_scan *s, kn_batch *b, const todos *t, fresh *f
         if (b->tasks[i].vector >= 0)
             ids[b->tasks[i].vector] = t->list[i].id;
     if (!st)
-        st = kn_writer_vectors(&s->w, ids, b->vectors, b->vectors_n, places);
+        st = kn_edit_vectors(&s->w, ids, b->vectors, b->vectors_n, places);
     if (!st && b->vectors_n) {
-        st = kn_writer_open(&s->w);
+        st = kn_edit_open(&s->w);
         if (!st)
-            st = kn_writer_close(&s->w, KEN_OK);
+            st = kn_edit_close(&s->w, KEN_OK);
     }
     for (size_t i = 0; !st && i < b->vectors_n; i++)
         st = note_place(f, ids[i], places[i]);
@@ -288,14 +288,14 @@ static ken_status switch_over(kn_scan *s, fresh *f)
     segments g = { 0 };
     const uint64_t updated = s->r->updated;
     ken_status st = read_segments(k, &g);
-    kn_writer_forget(&s->w);
+    kn_edit_forget(&s->w);
     if (!st)
-        st = kn_writer_open(&s->w);
+        st = kn_edit_open(&s->w);
     if (!st) {
         st = move_all(s, &g, f);
         if (!st)
             st = kn_collection_remember(k, s->model, k->asked ? k->asked : s->info->name);
-        st = kn_writer_close(&s->w, st);
+        st = kn_edit_close(&s->w, st);
     }
     if (st)
         s->r->updated = updated;

@@ -85,12 +85,12 @@ static ken_status forget_one(kn_scan *s, gone *g, uint64_t *removed)
 static ken_status forget(kn_scan *s, gone *list, size_t n)
 {
     uint64_t removed = 0;
-    ken_status st = kn_writer_open(&s->w);
+    ken_status st = kn_edit_open(&s->w);
     if (st)
         return st;
     for (size_t i = 0; !st && i < n; i++)
         st = forget_one(s, &list[i], &removed);
-    st = kn_writer_close(&s->w, st);
+    st = kn_edit_close(&s->w, st);
     if (!st)
         s->r->removed += removed;
     return st;

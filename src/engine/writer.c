@@ -56,9 +56,9 @@ static ken_status sweep(ken *k)
     return st;
 }
 
-ken_status kn_writer_begin(kn_writer *w, ken *k)
+ken_status kn_edit_begin(kn_edit *w, ken *k)
 {
-    *w = (kn_writer){ .lock = { -1 } };
+    *w = (kn_edit){ .lock = { -1 } };
     if (k->read_only)
         return kn_fail(KEN_E_INVALID, "%s is open for reading only", k->dir);
     pthread_mutex_lock(&k->writing);
@@ -76,18 +76,18 @@ ken_status kn_writer_begin(kn_writer *w, ken *k)
     w->next_id += !w->next_id;
     w->next_segment += !w->next_segment;
     if (st)
-        kn_writer_end(w);
+        kn_edit_end(w);
     return st;
 }
 
-void kn_writer_end(kn_writer *w)
+void kn_edit_end(kn_edit *w)
 {
     if (!w->k)
         return;
     kn_segment_writer_close(w->seg);
     kn_lock_release(&w->lock);
     pthread_mutex_unlock(&w->k->writing);
-    *w = (kn_writer){ .lock = { -1 } };
+    *w = (kn_edit){ .lock = { -1 } };
 }
 
 /* ---- vectors ---- */
@@ -112,7 +112,7 @@ static int fits(const kn_segment_writer *seg, const ken *k, const ken_model_info
            && !strcmp(have->fingerprint, info->fingerprint);
 }
 
-static ken_status new_segment(kn_writer *w, const ken_model_info *info)
+static ken_status new_segment(kn_edit *w, const ken_model_info *info)
 {
     kn_segment_info seg = { .number = (uint32_t)w->next_segment,
                             .dim = info->dim,
@@ -126,7 +126,7 @@ static ken_status new_segment(kn_writer *w, const ken_model_info *info)
 }
 
 /* The last segment, if it is of this model and has room, else a new one. */
-static ken_status need_segment(kn_writer *w)
+static ken_status need_segment(kn_edit *w)
 {
     ken *k = w->k;
     const ken_model_info *info = k->encoder->info(w->model);
@@ -153,7 +153,7 @@ static ken_status need_segment(kn_writer *w)
     return st || w->seg ? st : new_segment(w, info);
 }
 
-ken_status kn_writer_vectors(kn_writer *w, const uint64_t *ids, const float *vectors, size_t n,
+ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
                              kn_place *places)
 {
     uint16_t *halves = NULL;
@@ -176,7 +176,7 @@ ken_status kn_writer_vectors(kn_writer *w, const uint64_t *ids, const float *vec
     return st;
 }
 
-void kn_writer_forget(kn_writer *w)
+void kn_edit_forget(kn_edit *w)
 {
     kn_segment_writer_close(w->seg);
     w->seg = NULL;
@@ -184,7 +184,7 @@ void kn_writer_forget(kn_writer *w)
 
 /* ---- transactions ---- */
 
-ken_status kn_writer_open(kn_writer *w)
+ken_status kn_edit_open(kn_edit *w)
 {
     kn_store *s = w->k->store;
     ken_status st = KEN_OK;
@@ -198,7 +198,7 @@ ken_status kn_writer_open(kn_writer *w)
     return st;
 }
 
-static ken_status put_counts(kn_writer *w)
+static ken_status put_counts(kn_edit *w)
 {
     kn_store *s = w->k->store;
     ken_status st = kn_store_set_number(s, KN_KEY_NEXT_ID, w->next_id);
@@ -212,7 +212,7 @@ static ken_status put_counts(kn_writer *w)
     return st;
 }
 
-ken_status kn_writer_close(kn_writer *w, ken_status st)
+ken_status kn_edit_close(kn_edit *w, ken_status st)
 {
     kn_store *s = w->k->store;
     if (!st)
@@ -224,6 +224,6 @@ ken_status kn_writer_close(kn_writer *w, ken_status st)
     if (!st && w->seg)
         w->committed = kn_segment_writer_rows(w->seg);
     if (st)
-        kn_writer_forget(w);
+        kn_edit_forget(w);
     return st;
 }
