@@ -1,9 +1,10 @@
 /*
- * inflate.c - DEFLATE, read bit by bit with canonical Huffman codes.
+ * inflate.c - deflate backwards (RFC 1951) and gzip's wrapping (RFC 1952).
  *
- * Codes are decoded by counting (RFC 1951, 3.2.2): a code of length n is first[n] + its index among
- * those of that length.  That is slow beside a table of prefixes, and short; what it reads here are
- * a vocabulary and small arrays.
+ * Codes are canonical, so a Huffman code is two arrays: how many codes there are of each length and
+ * the symbols in order.  Codes of up to FAST bits are looked up at once; longer ones are walked one
+ * bit at a time.  Past the end of the input zero bits are read, and counted: a stream that needed
+ * them is cut off.
  */
 #include "base/inflate.h"
 
@@ -13,263 +14,321 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { MAX_BITS = 15, LITERALS = 288, DISTANCES = 30, END = 256, WINDOW = 32768 };
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        ken_status status = (call);                                                                \
+        if (status)                                                                                \
+            return status;                                                                         \
+    } while (0)
+
+enum { LONGEST = 15, FAST = 9, LITERALS = 288, DISTANCES = 32, END_OF_BLOCK = 256 };
+
+typedef struct code {
+    uint16_t fast[1 << FAST]; /* symbol << 4 | length; 0: longer, or no code */
+    uint16_t count[LONGEST + 1];
+    uint16_t symbol[LITERALS];
+} code;
 
 typedef struct stream {
     const unsigned char *in, *end;
-    uint32_t bits, have; /* bits not yet used, lowest first */
-    unsigned char *out;
+    uint64_t bits;
+    unsigned have, missing; /* bits in `bits`; of these, made up past the end */
+    unsigned char *out;     /* (cap + 1) */
     size_t len, cap, max;
+    code literal, distance;
 } stream;
 
-typedef struct code {
-    uint16_t count[MAX_BITS + 1];
-    uint16_t symbol[LITERALS]; /* by length, then value */
-} code;
-
-static ken_status need(stream *s, uint32_t n, uint32_t *value)
+/* At least 48 bits in s->bits: a length, a distance and their extra bits together. */
+static void refill(stream *s)
 {
-    while (s->have < n) {
-        if (s->in == s->end)
-            return kn_fail(KEN_E_FORMAT, "deflate: the data ends too early");
-        s->bits |= (uint32_t)*s->in++ << s->have;
+    while (s->have <= 56) {
+        if (s->in < s->end)
+            s->bits |= (uint64_t)*s->in++ << s->have;
+        else
+            s->missing += 8;
         s->have += 8;
     }
-    *value = s->bits & ((1u << n) - 1);
+}
+
+static unsigned take(stream *s, unsigned n)
+{
+    unsigned v = (unsigned)(s->bits & ((1u << n) - 1));
     s->bits >>= n;
     s->have -= n;
-    return KEN_OK;
+    return v;
 }
 
-static ken_status put(stream *s, unsigned char c)
+static int cut_off(const stream *s)
 {
-    if (s->len == s->max)
-        return kn_fail(KEN_E_LIMIT, "deflate: more than %zu bytes", s->max);
-    if (s->len + 1 >= s->cap) {
-        size_t cap = s->cap ? s->cap * 2 : 4096;
-        unsigned char *out = kn_grow(s->out, cap, 1);
-        if (!out)
-            return KEN_E_NOMEM;
-        s->out = out;
-        s->cap = cap;
-    }
-    s->out[s->len++] = c;
-    return KEN_OK;
+    return s->missing > s->have;
 }
 
-/* lengths (n), 0 for symbols without a code.  Over-full codes are refused; an incomplete one only
- * fails if the data uses what it lacks. */
-static ken_status make_code(code *c, const uint8_t *lengths, unsigned n)
+static ken_status too_short(void)
 {
-    uint16_t at[MAX_BITS + 2] = { 0 };
+    return kn_fail(KEN_E_FORMAT, "compressed data is cut off");
+}
+
+static unsigned reversed(unsigned v, unsigned n)
+{
+    unsigned r = 0;
+    for (; n; n--, v >>= 1)
+        r = r << 1 | (v & 1);
+    return r;
+}
+
+/* From the length of each symbol's code.  A code that is not complete is allowed only with a
+ * single code in it (one distance) or none. */
+static ken_status code_from_lengths(code *h, const unsigned char *lengths, unsigned n)
+{
+    uint16_t offset[LONGEST + 2] = { 0 };
+    unsigned next = 0;
     int left = 1;
-    memset(c->count, 0, sizeof c->count);
+    memset(h, 0, sizeof(*h));
     for (unsigned i = 0; i < n; i++)
-        c->count[lengths[i]]++;
-    c->count[0] = 0;
-    for (unsigned b = 1; b <= MAX_BITS; b++) {
-        left = left * 2 - c->count[b];
+        h->count[lengths[i]]++;
+    h->count[0] = 0;
+    for (unsigned l = 1; l <= LONGEST; l++) {
+        left = 2 * left - h->count[l];
         if (left < 0)
-            return kn_fail(KEN_E_FORMAT, "deflate: a code is over-full");
-        at[b + 1] = (uint16_t)(at[b] + c->count[b]);
+            return kn_fail(KEN_E_FORMAT, "compressed data has an impossible Huffman code");
+        offset[l + 1] = (uint16_t)(offset[l] + h->count[l]);
     }
+    if (left > 0 && offset[LONGEST + 1] > 1)
+        return kn_fail(KEN_E_FORMAT, "compressed data has an incomplete Huffman code");
     for (unsigned i = 0; i < n; i++)
         if (lengths[i])
-            c->symbol[at[lengths[i]]++] = (uint16_t)i;
+            h->symbol[offset[lengths[i]]++] = (uint16_t)i;
+    for (unsigned l = 1, at = 0; l <= FAST; l++, next <<= 1)
+        for (unsigned k = 0; k < h->count[l]; k++, at++, next++)
+            for (unsigned f = reversed(next, l); f < 1u << FAST; f += 1u << l)
+                h->fast[f] = (uint16_t)(h->symbol[at] << 4 | l);
     return KEN_OK;
 }
 
-static ken_status decode(stream *s, const code *c, uint32_t *symbol)
+/* The next symbol, -1: no such code.  Needs LONGEST bits. */
+static int decode(stream *s, const code *h)
 {
-    uint32_t bit;
+    unsigned f = h->fast[s->bits & ((1u << FAST) - 1)];
+    if (f) {
+        take(s, f & 15);
+        return (int)(f >> 4);
+    }
     int value = 0, first = 0, index = 0;
-    for (unsigned b = 1; b <= MAX_BITS; b++) {
-        ken_status st = need(s, 1, &bit);
-        if (st)
-            return st;
-        value |= (int)bit;
-        const int count = c->count[b];
-        if (value - count < first) {
-            *symbol = c->symbol[index + (value - first)];
-            return KEN_OK;
+    for (unsigned l = 1; l <= LONGEST; l++) {
+        value |= (int)(s->bits >> (l - 1) & 1);
+        int count = h->count[l];
+        if (value - first < count) {
+            take(s, l);
+            return h->symbol[index + value - first];
         }
         index += count;
-        first = (first + count) * 2;
-        value *= 2;
+        first = (first + count) << 1;
+        value <<= 1;
     }
-    return kn_fail(KEN_E_FORMAT, "deflate: no such code");
+    return -1;
 }
 
-static ken_status copy_back(stream *s, uint32_t length, uint32_t distance)
+static ken_status make_room(stream *s, size_t n)
 {
-    if (distance > s->len || distance > WINDOW)
-        return kn_fail(KEN_E_FORMAT, "deflate: a distance of %u at byte %zu", distance, s->len);
-    ken_status st = KEN_OK;
-    while (!st && length--)
-        st = put(s, s->out[s->len - distance]);
-    return st;
+    if (s->cap - s->len >= n)
+        return KEN_OK;
+    if (n > s->max - s->len)
+        return kn_fail(KEN_E_LIMIT, "compressed data holds more than %zu bytes", s->max);
+    size_t cap = s->cap < s->max / 2 ? 2 * s->cap + 256 : s->max;
+    if (cap - s->len < n)
+        cap = s->len + n;
+    if (cap > s->max)
+        cap = s->max;
+    unsigned char *p = kn_grow(s->out, cap + 1, 1);
+    if (!p)
+        return KEN_E_NOMEM;
+    s->out = p;
+    s->cap = cap;
+    return KEN_OK;
 }
 
-static ken_status length_and_distance(stream *s, uint32_t symbol, const code *distances)
+static ken_status stored_block(stream *s)
 {
-    static const uint16_t length_base[29] = { 3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
-                                              31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258 };
-    static const uint8_t length_bits[29] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
+    take(s, s->have & 7);
+    refill(s);
+    unsigned n = take(s, 16), check = take(s, 16);
+    if (cut_off(s))
+        return too_short();
+    if (n != (check ^ 0xffff))
+        return kn_fail(KEN_E_FORMAT, "compressed data has a broken block length");
+    TRY(make_room(s, n));
+    for (; n && s->have; n--)
+        s->out[s->len++] = (unsigned char)take(s, 8);
+    if (cut_off(s) || n > (size_t)(s->end - s->in))
+        return too_short();
+    memcpy(s->out + s->len, s->in, n);
+    s->len += n;
+    s->in += n;
+    return KEN_OK;
+}
+
+/* RFC 1951, 3.2.5 */
+static ken_status copy_match(stream *s, unsigned symbol)
+{
+    static const uint16_t base[29] = { 3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
+                                       31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258 };
+    static const unsigned char extra[29] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
                                              2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0 };
-    uint32_t more, d, far;
-    if (symbol > 285)
-        return kn_fail(KEN_E_FORMAT, "deflate: length symbol %u", symbol);
-    ken_status st = need(s, length_bits[symbol - 257], &more);
-    if (!st)
-        st = decode(s, distances, &d);
-    if (!st && d >= DISTANCES)
-        st = kn_fail(KEN_E_FORMAT, "deflate: distance symbol %u", d);
-    if (st)
-        return st;
-    const uint32_t bits = d < 4 ? 0 : d / 2 - 1, base = d < 4 ? d + 1 : ((2 + d % 2) << bits) + 1;
-    st = need(s, bits, &far);
-    return st ? st : copy_back(s, length_base[symbol - 257] + more, base + far);
+    static const uint16_t far[30] = { 1,   2,   3,   4,   5,   7,    9,    13,   17,   25,
+                                      33,  49,  65,  97,  129, 193,  257,  385,  513,  769,  1025,
+                                      1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577 };
+    unsigned i = symbol - END_OF_BLOCK - 1;
+    if (i >= 29)
+        return kn_fail(KEN_E_FORMAT, "compressed data has an unknown length");
+    size_t n = base[i] + take(s, extra[i]);
+    int d = decode(s, &s->distance);
+    if (d < 0 || d >= 30)
+        return kn_fail(KEN_E_FORMAT, "compressed data has an unknown distance");
+    size_t back = far[d] + take(s, d < 2 ? 0 : (unsigned)d / 2 - 1);
+    if (back > s->len)
+        return kn_fail(KEN_E_FORMAT, "compressed data refers to before its start");
+    TRY(make_room(s, n));
+    unsigned char *to = s->out + s->len;
+    for (size_t k = 0; k < n; k++) /* may overlap: that is how runs are made */
+        to[k] = to[k - back];
+    s->len += n;
+    return KEN_OK;
 }
 
-static ken_status block(stream *s, const code *literals, const code *distances)
+static ken_status coded_block(stream *s)
 {
     for (;;) {
-        uint32_t symbol;
-        ken_status st = decode(s, literals, &symbol);
-        if (!st && symbol == END)
-            return KEN_OK;
-        if (!st)
-            st = symbol < END ? put(s, (unsigned char)symbol) : length_and_distance(s, symbol, distances);
-        if (st)
-            return st;
-    }
-}
-
-static ken_status stored(stream *s)
-{
-    uint32_t n, complement;
-    s->bits = s->have = 0; /* to the next byte */
-    ken_status st = need(s, 16, &n);
-    if (!st)
-        st = need(s, 16, &complement);
-    if (!st && (n ^ complement) != 0xffff)
-        st = kn_fail(KEN_E_FORMAT, "deflate: a stored block's length is broken");
-    for (uint32_t c; !st && n--;) {
-        st = need(s, 8, &c);
-        if (!st)
-            st = put(s, (unsigned char)c);
-    }
-    return st;
-}
-
-static ken_status fixed(stream *s)
-{
-    uint8_t lengths[LITERALS];
-    code literals, distances;
-    memset(lengths, 8, 144);
-    memset(lengths + 144, 9, 112);
-    memset(lengths + 256, 7, 24);
-    memset(lengths + 280, 8, 8);
-    ken_status st = make_code(&literals, lengths, LITERALS);
-    memset(lengths, 5, DISTANCES);
-    if (!st)
-        st = make_code(&distances, lengths, DISTANCES);
-    return st ? st : block(s, &literals, &distances);
-}
-
-/* Code lengths, themselves coded: 16 repeats the last, 17 and 18 are runs of zeros. */
-static ken_status read_lengths(stream *s, const code *c, uint8_t *lengths, uint32_t n)
-{
-    for (uint32_t i = 0; i < n;) {
-        static const uint8_t bits[] = { 2, 3, 7 }, base[] = { 3, 3, 11 };
-        uint32_t symbol, more = 0;
-        ken_status st = decode(s, c, &symbol);
-        if (st)
-            return st;
-        if (symbol < 16) {
-            lengths[i++] = (uint8_t)symbol;
-            continue;
+        refill(s);
+        int symbol = decode(s, &s->literal);
+        if (symbol < 0)
+            return kn_fail(KEN_E_FORMAT, "compressed data has an unknown code");
+        if (symbol == END_OF_BLOCK)
+            return cut_off(s) ? too_short() : KEN_OK;
+        if (symbol > END_OF_BLOCK) {
+            TRY(copy_match(s, (unsigned)symbol));
+        } else {
+            TRY(make_room(s, 1));
+            s->out[s->len++] = (unsigned char)symbol;
         }
-        st = need(s, bits[symbol - 16], &more);
-        const uint32_t times = base[symbol - 16] + more;
-        if (!st && ((symbol == 16 && !i) || times > n - i))
-            st = kn_fail(KEN_E_FORMAT, "deflate: a run of lengths does not fit");
-        if (st)
-            return st;
-        memset(lengths + i, symbol == 16 ? lengths[i - 1] : 0, times);
+        if (cut_off(s))
+            return too_short();
+    }
+}
+
+static ken_status fixed_codes(stream *s)
+{
+    unsigned char l[LITERALS];
+    memset(l, 8, 144);
+    memset(l + 144, 9, 112);
+    memset(l + 256, 7, 24);
+    memset(l + 280, 8, 8);
+    TRY(code_from_lengths(&s->literal, l, LITERALS));
+    memset(l, 5, DISTANCES);
+    return code_from_lengths(&s->distance, l, DISTANCES);
+}
+
+/* RFC 1951, 3.2.7: the lengths of both codes, themselves coded. */
+static ken_status read_lengths(stream *s, unsigned char *lengths, unsigned n)
+{
+    for (unsigned i = 0; i < n;) {
+        refill(s);
+        int symbol = decode(s, &s->distance);
+        unsigned char value = 0;
+        unsigned times = 1;
+        if (symbol < 0)
+            return kn_fail(KEN_E_FORMAT, "compressed data has an unknown code");
+        if (symbol < 16) {
+            value = (unsigned char)symbol;
+        } else if (symbol == 16) {
+            if (!i)
+                return kn_fail(KEN_E_FORMAT, "compressed data repeats a length before the first");
+            value = lengths[i - 1];
+            times = 3 + take(s, 2);
+        } else {
+            times = symbol == 17 ? 3 + take(s, 3) : 11 + take(s, 7);
+        }
+        if (times > n - i)
+            return kn_fail(KEN_E_FORMAT, "compressed data has too many lengths");
+        memset(lengths + i, value, times);
         i += times;
     }
-    return KEN_OK;
+    return cut_off(s) ? too_short() : KEN_OK;
 }
 
-static ken_status dynamic(stream *s)
+static ken_status dynamic_codes(stream *s)
 {
-    static const uint8_t order[19] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15 };
-    uint8_t lengths[LITERALS + 32] = { 0 };
-    uint32_t nl, nd, nc, v;
-    code c, literals, distances;
-    ken_status st = need(s, 5, &nl);
-    if (!st)
-        st = need(s, 5, &nd);
-    if (!st)
-        st = need(s, 4, &nc);
-    if (!st && (nl + 257 > 286 || nd + 1 > DISTANCES))
-        st = kn_fail(KEN_E_FORMAT, "deflate: too many symbols");
-    for (uint32_t i = 0; !st && i < nc + 4; i++) {
-        st = need(s, 3, &v);
-        lengths[order[i]] = (uint8_t)v;
+    static const unsigned char order[19] = { 16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                             11, 4,  12, 3, 13, 2, 14, 1, 15 };
+    unsigned char lengths[LITERALS + DISTANCES] = { 0 };
+    unsigned literals = 257 + take(s, 5), distances = 1 + take(s, 5), n = 4 + take(s, 4);
+    if (literals > 286 || distances > 30)
+        return kn_fail(KEN_E_FORMAT, "compressed data has too many codes");
+    for (unsigned i = 0; i < n; i++) {
+        refill(s);
+        lengths[order[i]] = (unsigned char)take(s, 3);
     }
-    if (!st)
-        st = make_code(&c, lengths, 19);
-    memset(lengths, 0, sizeof lengths);
-    if (!st)
-        st = read_lengths(s, &c, lengths, nl + 257 + nd + 1);
-    if (!st)
-        st = make_code(&literals, lengths, nl + 257);
-    if (!st)
-        st = make_code(&distances, lengths + nl + 257, nd + 1);
-    return st ? st : block(s, &literals, &distances);
+    TRY(code_from_lengths(&s->distance, lengths, 19));
+    memset(lengths, 0, 19);
+    TRY(read_lengths(s, lengths, literals + distances));
+    if (!lengths[END_OF_BLOCK])
+        return kn_fail(KEN_E_FORMAT, "compressed data has a block without an end");
+    TRY(code_from_lengths(&s->literal, lengths, literals));
+    return code_from_lengths(&s->distance, lengths + literals, distances);
 }
 
-static ken_status run(stream *s)
+static ken_status block(stream *s, unsigned kind)
 {
-    for (uint32_t last = 0, kind; !last;) {
-        ken_status st = need(s, 1, &last);
-        if (!st)
-            st = need(s, 2, &kind);
-        if (!st)
-            st = kind == 0 ? stored(s) : kind == 1 ? fixed(s) : kind == 2 ? dynamic(s)
-                                                              : kn_fail(KEN_E_FORMAT, "deflate: block of kind 3");
-        if (st)
-            return st;
+    if (kind == 0)
+        return stored_block(s);
+    if (kind == 3)
+        return kn_fail(KEN_E_FORMAT, "compressed data has an unknown kind of block");
+    TRY(kind == 1 ? fixed_codes(s) : dynamic_codes(s));
+    return coded_block(s);
+}
+
+/* The whole stream; *used: bytes of input that it took. */
+static ken_status inflate_all(stream *s, size_t *used, const unsigned char *in, size_t n)
+{
+    ken_status st = KEN_OK;
+    s->in = in;
+    s->end = in + n;
+    for (unsigned last = 0; !st && !last;) {
+        refill(s);
+        last = take(s, 1);
+        unsigned kind = take(s, 2);
+        st = cut_off(s) ? too_short() : block(s, kind);
     }
-    return KEN_OK;
+    *used = (size_t)(s->in - in) - (s->have - s->missing) / 8;
+    return st ? st : make_room(s, 0);
 }
 
-/* *used: bytes of input up to the end of the stream. */
-static ken_status inflate(unsigned char **out, size_t *len, const unsigned char *in, size_t n, size_t max, size_t *used)
+static ken_status inflate_from(unsigned char **out, size_t *len, size_t *used,
+                               const unsigned char *in, size_t n, size_t max)
 {
-    stream s = { .in = in, .end = in + n, .max = max };
-    ken_status st = run(&s);
-    if (!st && !s.out)
-        s.out = kn_alloc(1, 1);
-    if (!st && !s.out)
+    stream *s = kn_zalloc(1, sizeof(*s));
+    if (!s)
+        return KEN_E_NOMEM;
+    s->max = max < PTRDIFF_MAX ? max : PTRDIFF_MAX - 1;
+    ken_status st = inflate_all(s, used, in, n);
+    if (!st && !s->out && !(s->out = kn_alloc(1, 1)))
         st = KEN_E_NOMEM;
     if (st) {
-        kn_free(s.out);
-        return st;
+        kn_free(s->out);
+    } else {
+        s->out[s->len] = 0;
+        *out = s->out;
+        *len = s->len;
     }
-    s.out[s.len] = 0;
-    *out = s.out;
-    *len = s.len;
-    *used = (size_t)(s.in - in) - s.have / 8;
-    return KEN_OK;
+    kn_free(s);
+    return st;
 }
 
 ken_status kn_inflate(unsigned char **out, size_t *len, const void *in, size_t n, size_t max)
 {
     size_t used;
-    return inflate(out, len, in, n, max, &used);
+    *out = NULL;
+    *len = 0;
+    return inflate_from(out, len, &used, in, n, max);
 }
 
 /* ---- gzip ---- */
@@ -326,14 +385,17 @@ ken_status kn_gunzip(unsigned char **out, size_t *len, const void *in, size_t n,
     const unsigned char *p = in;
     unsigned char *text;
     size_t bytes, used;
+    *out = NULL;
+    *len = 0;
     const size_t at = gzip_header(p, n);
     if (!at)
         return kn_fail(KEN_E_FORMAT, "gzip: the header is broken");
-    ken_status st = inflate(&text, &bytes, p + at, n - at, max, &used);
+    ken_status st = inflate_from(&text, &bytes, &used, p + at, n - at, max);
     if (st)
         return st;
     const unsigned char *tail = p + at + used;
-    if (n - at - used < 8 || little32(tail) != kn_crc32(text, bytes) || little32(tail + 4) != (uint32_t)bytes) {
+    if (n - at - used < 8 || little32(tail) != kn_crc32(text, bytes) ||
+        little32(tail + 4) != (uint32_t)bytes) {
         kn_free(text);
         return kn_fail(KEN_E_FORMAT, "gzip: the checksum is wrong");
     }
