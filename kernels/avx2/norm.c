@@ -1,0 +1,11 @@
+/* norm.c - normalisations of one row, 8 floats at a time. */
+#include "kernels/avx2/vec.h"
+#include "kernels/lanes/norm.h"
+#include "kernels/levels.h"
+
+void kn_norm_avx2(kn_kernels *k)
+{
+    k->layernorm = layernorm;
+    k->softmax = softmax;
+    k->l2_normalize = l2_normalize;
+}

@@ -1,0 +1,11 @@
+/* pool.c - pooling, 8 channels at a time. */
+#include "kernels/avx2/vec.h"
+#include "kernels/lanes/pool.h"
+#include "kernels/levels.h"
+
+void kn_pool_avx2(kn_kernels *k)
+{
+    k->maxpool = maxpool;
+    k->avgpool = avgpool;
+    k->meanpool = meanpool;
+}
