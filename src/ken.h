@@ -145,6 +145,9 @@ KEN_CALL ken_status ken_image_decode(ken_image **out, const void *bytes, size_t 
                                      const ken_decode_options *opts);
 KEN_CALL ken_status ken_image_load(ken_image **out, const char *path,
                                    const ken_decode_options *opts);
+/* Whether a file of this name is worth opening when a folder is walked, as ken_scan() judges it: by
+ * its ending, so that notes and videos beside the pictures are no failures. */
+KEN_API int ken_image_named(const char *path);
 /* Copy of rows of 3-byte pixels, stride bytes apart. */
 KEN_CALL ken_status ken_image_from_rgb(ken_image **out, const uint8_t *pixels, uint32_t width,
                                        uint32_t height, size_t stride);

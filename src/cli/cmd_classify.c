@@ -184,7 +184,7 @@ static int say_chunk(classify *c, size_t from, size_t to)
         if (in->found && in->status == KEN_E_UNSUPPORTED)
             continue;
         if (in->status) {
-            cli_error("%s: %s", in->name, in->why);
+            cli_tell(in->name, in->why);
             c->failed++;
             continue;
         }

@@ -133,7 +133,7 @@ static void tell_failure(embed *e, const cli_input *in)
         e->passed_over++;
         return;
     }
-    cli_error("%s: %s", in->name, in->why);
+    cli_tell(in->name, in->why);
     e->failed++;
 }
 

@@ -63,10 +63,8 @@ static int gather(names *p, const cli_args *a)
 static void tell_problem(const char *path, const char *why, int skipped, void *cookie)
 {
     (void)cookie;
-    if (!skipped)
-        cli_error("%s: %s", path, why);
-    else if (cli_opt_on(OPT_VERBOSE))
-        cli_note("%s: skipped: %s", path, why);
+    if (!skipped || cli_opt_on(OPT_VERBOSE))
+        cli_tell(path, why);
 }
 
 static void say_json(const ken_scan_report *r)

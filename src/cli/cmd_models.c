@@ -62,7 +62,7 @@ static int one(const char *path, const ken_model_info *info, void *cookie)
 {
     listing *l = cookie;
     if (!info) {
-        cli_error("%s: %s", path, ken_last_error());
+        cli_tell(path, ken_last_error());
         l->broken++;
         return 0;
     }

@@ -24,7 +24,7 @@ static int remove_all(ken *db, const cli_args *a)
         if (!st)
             st = ken_get(db, ids[n], &r);
         if (st)
-            cli_error("%s: %s", a->operands[i].text, ken_last_error());
+            cli_tell(a->operands[i].text, ken_last_error());
         else
             n++;
         ken_record_free(r);

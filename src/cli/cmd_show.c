@@ -67,7 +67,7 @@ static int show_all(ken *db, const cli_args *a)
         if (!st)
             st = ken_get(db, id, &r);
         if (st) {
-            cli_error("%s: %s", a->operands[i].text, ken_last_error());
+            cli_tell(a->operands[i].text, ken_last_error());
             continue;
         }
         if (all)

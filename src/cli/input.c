@@ -53,7 +53,7 @@ static void walk(cli_inputs *in, const char *dir, size_t root_len, int depth)
         char *path = cli_path_in(dir, list[i]->d_name);
         if (lstat(path, &link) == 0 && S_ISDIR(link.st_mode)) {
             walk(in, path, root_len, depth + 1);
-        } else if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
+        } else if (ken_image_named(path) && stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
             cli_input *one = add(in, path);
             one->found = 1;
             one->root_len = root_len;

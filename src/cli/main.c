@@ -9,15 +9,15 @@
 #include <string.h>
 
 const cli_cmd *const cli_commands[CMD_COUNT] = {
-    [CMD_INDEX] = &cli_cmd_index,           [CMD_SEARCH] = &cli_cmd_search,
-    [CMD_SHOW] = &cli_cmd_show,             [CMD_RM] = &cli_cmd_rm,
-    [CMD_STATS] = &cli_cmd_stats,           [CMD_CHECK] = &cli_cmd_check,
-    [CMD_EMBED] = &cli_cmd_embed,           [CMD_COMPARE] = &cli_cmd_compare,
-    [CMD_CLASSIFY] = &cli_cmd_classify,     [CMD_PREPROCESS] = &cli_cmd_preprocess,
-    [CMD_TOKENS] = &cli_cmd_tokens,         [CMD_MODELS] = &cli_cmd_models,
-    [CMD_EVAL] = &cli_cmd_eval,             [CMD_BENCH] = &cli_cmd_bench,
-    [CMD_CONFIG] = &cli_cmd_config,         [CMD_DOCTOR] = &cli_cmd_doctor,
-    [CMD_HELP] = &cli_cmd_help,             [CMD_VERSION] = &cli_cmd_version,
+    [CMD_INDEX] = &cli_cmd_index,       [CMD_SEARCH] = &cli_cmd_search,
+    [CMD_SHOW] = &cli_cmd_show,         [CMD_RM] = &cli_cmd_rm,
+    [CMD_STATS] = &cli_cmd_stats,       [CMD_CHECK] = &cli_cmd_check,
+    [CMD_EMBED] = &cli_cmd_embed,       [CMD_COMPARE] = &cli_cmd_compare,
+    [CMD_CLASSIFY] = &cli_cmd_classify, [CMD_PREPROCESS] = &cli_cmd_preprocess,
+    [CMD_TOKENS] = &cli_cmd_tokens,     [CMD_MODELS] = &cli_cmd_models,
+    [CMD_EVAL] = &cli_cmd_eval,         [CMD_BENCH] = &cli_cmd_bench,
+    [CMD_CONFIG] = &cli_cmd_config,     [CMD_DOCTOR] = &cli_cmd_doctor,
+    [CMD_HELP] = &cli_cmd_help,         [CMD_VERSION] = &cli_cmd_version,
 };
 
 cli_cmd_id cli_cmd_find(const char *name)
@@ -54,7 +54,7 @@ static int misspelt(const char *word, cli_cmd_id meant)
 {
     cli_say_command(NULL);
     return cli_misuse("no command %s; did you mean `ken %s`?  `ken search %s` looks for the word",
-                     word, cli_commands[meant]->name, word);
+                      word, cli_commands[meant]->name, word);
 }
 
 static int run(const cli_args *a)

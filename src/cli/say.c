@@ -54,8 +54,8 @@ static const char *way_out(ken_status st, cli_subject about)
     if (about == ABOUT_COLLECTION && st == KEN_E_NOTFOUND)
         return "`ken index FOLDER` makes a collection; --db DIR names another";
     if (about == ABOUT_COLLECTION && st == KEN_E_MODEL)
-        return "`ken index --re-embed --model NAME` encodes the collection anew; "
-               "--db DIR keeps a second one";
+        return "`ken models` lists what is here; `ken index --re-embed --model NAME` encodes "
+               "the collection with another one";
     if (about == ABOUT_COLLECTION && st == KEN_E_BUSY)
         return "wait longer with --wait SECONDS";
     if (about == ABOUT_COLLECTION && st == KEN_E_CORRUPT)
@@ -67,16 +67,21 @@ static const char *way_out(ken_status st, cli_subject about)
     return NULL;
 }
 
-int cli_complain(ken_status st, cli_subject about, const char *what)
+void cli_tell(const char *what, const char *why)
 {
-    const char *way = way_out(st, about), *why = ken_last_error();
     cli_progress_hide();
-    if (st == KEN_E_CANCELED)
-        return CLI_EXIT_INTERRUPTED;
-    if (!what || strstr(why, what)) /* the library has named it already */
+    if (!what || strstr(why, what))
         fprintf(stderr, "ken: %s\n", why);
     else
         fprintf(stderr, "ken: %s: %s\n", what, why);
+}
+
+int cli_complain(ken_status st, cli_subject about, const char *what)
+{
+    const char *way = way_out(st, about);
+    if (st == KEN_E_CANCELED)
+        return CLI_EXIT_INTERRUPTED;
+    cli_tell(what, ken_last_error());
     if (way)
         fprintf(stderr, "     %s\n", way);
     return cli_exit_of(st, about);

@@ -23,6 +23,9 @@ int cli_exit_of(ken_status st, cli_subject about);
 /* "ken: what: why", why being ken_last_error(), and the way out on a second line where there is
  * one.  Returns the exit status. */
 int cli_complain(ken_status st, cli_subject about, const char *what);
+/* "ken: what: why", or "ken: why" where why names it already: an input that failed, while the
+ * work goes on. */
+void cli_tell(const char *what, const char *why);
 /* "ken: …" and how to get help.  Returns CLI_EXIT_WRONG. */
 int cli_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* "ken: …".  Returns CLI_EXIT_WRONG. */

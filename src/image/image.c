@@ -160,6 +160,11 @@ int kn_image_name(const char *path)
     return 0;
 }
 
+int ken_image_named(const char *path)
+{
+    return path && kn_image_name(path);
+}
+
 /* ---- decoding ---- */
 
 ken_status kn_check_size(const kn_source *s, uint64_t width, uint64_t height)

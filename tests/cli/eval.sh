@@ -33,7 +33,7 @@ is 2 "an empty gallery"
 
 # The right answers among 296 by PyTorch on the same weights: tests/golden/eval_reference.py
 th=$data/cifar-resnet/resnet56-4bfd9763.th
-if [ -f "$th" ] && [ -f "$data/grocery/val.txt" ]; then
+if [ -x "$convert" ] && [ -f "$th" ] && [ -f "$data/grocery/val.txt" ]; then
     for part in train val; do
         sed 's/^\([^,]*\), \([0-9]*\), .*/\1,\2/' "$data/grocery/$part.txt" > $part.csv
     done
