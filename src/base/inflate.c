@@ -21,7 +21,7 @@
             return status;                                                                         \
     } while (0)
 
-enum { LONGEST = 15, FAST = 9, LITERALS = 288, DISTANCES = 32, END_OF_BLOCK = 256 };
+enum { LONGEST = 15, FAST = 10, LITERALS = 288, DISTANCES = 32, END_OF_BLOCK = 256 };
 
 typedef struct code {
     uint16_t fast[1 << FAST]; /* symbol << 4 | length; 0: longer, or no code */
@@ -38,10 +38,23 @@ typedef struct stream {
     code literal, distance;
 } stream;
 
-/* At least 48 bits in s->bits: a length, a distance and their extra bits together. */
+static uint32_t little32(const unsigned char *p)
+{
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+/* At least 56 bits in s->bits: a length, a distance and their extra bits are 48. */
 static void refill(stream *s)
 {
-    while (s->have <= 56) {
+    if (s->end - s->in >= 8) { /* whole bytes, as many as fit; those that do not are read again */
+        const unsigned char *p = s->in;
+        uint64_t low = little32(p), high = little32(p + 4);
+        s->bits |= (low | high << 32) << s->have;
+        s->in += (63 - s->have) / 8;
+        s->have |= 56;
+        return;
+    }
+    while (s->have < 56) {
         if (s->in < s->end)
             s->bits |= (uint64_t)*s->in++ << s->have;
         else
@@ -52,7 +65,7 @@ static void refill(stream *s)
 
 static unsigned take(stream *s, unsigned n)
 {
-    unsigned v = (unsigned)(s->bits & ((1u << n) - 1));
+    unsigned v = (unsigned)s->bits & ((1u << n) - 1);
     s->bits >>= n;
     s->have -= n;
     return v;
@@ -161,6 +174,8 @@ static ken_status stored_block(stream *s)
         s->out[s->len++] = (unsigned char)take(s, 8);
     if (cut_off(s) || n > (size_t)(s->end - s->in))
         return too_short();
+    if (!s->have)
+        s->bits = 0; /* what refill read ahead is among the bytes that are copied here */
     memcpy(s->out + s->len, s->in, n);
     s->len += n;
     s->in += n;
@@ -189,8 +204,11 @@ static ken_status copy_match(stream *s, unsigned symbol)
         return kn_fail(KEN_E_FORMAT, "compressed data refers to before its start");
     TRY(make_room(s, n));
     unsigned char *to = s->out + s->len;
-    for (size_t k = 0; k < n; k++) /* may overlap: that is how runs are made */
-        to[k] = to[k - back];
+    if (back >= n)
+        memcpy(to, to - back, n);
+    else
+        for (size_t k = 0; k < n; k++) /* overlapping: that is how runs are made */
+            to[k] = to[k - back];
     s->len += n;
     return KEN_OK;
 }
@@ -354,11 +372,6 @@ uint32_t kn_crc32(const void *bytes, size_t n)
     while (n--)
         c = table[(c ^ *p++) & 255] ^ c >> 8;
     return ~c;
-}
-
-static uint32_t little32(const unsigned char *p)
-{
-    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 }
 
 /* Bytes of the header, 0 if it is broken. */
