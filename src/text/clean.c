@@ -17,7 +17,7 @@ enum { ESCAPE = 0x1b };
 
 /* A caption costs a few hundred of these; a text of nested entities ("&amp;amp;…") needs a step over
  * all of it for each level. */
-enum { MOST_WORK = 1 << 26 };
+enum { MOST_WORK = 1 << 25 };
 
 typedef struct fixer {
     kn_points now, next; /* the line before and after a round */
