@@ -2,11 +2,12 @@
  * weights.c - reader of safetensors files.
  *
  *   0      u64 N          length of the header, at most 100,000,000
- *   8      N bytes JSON   { name: {"dtype","shape","data_offsets":[begin,end]}, "__metadata__": {string: string} }
+ *   8      N bytes JSON   { NAME: {"dtype","shape","data_offsets":[begin,end]} …,
+ *                         "__metadata__": {string: string} }
  *   8+N    data           offsets count from here; no holes, no overlap, nothing behind
  *
- * Rules as in the reference reader (safetensors/src/tensor.rs): sizes agree with shapes, offsets are
- * contiguous, names are unique.  The file is untrusted, and everything is checked here, once.
+ * Rules as in the reference reader (safetensors/src/tensor.rs): sizes agree with shapes, offsets
+ * are contiguous, names are unique.  The file is untrusted, and everything is checked here, once.
  */
 #include "nn/weights.h"
 
@@ -30,10 +31,10 @@ struct kn_weights {
     int mapped;
     const unsigned char *data;
     size_t data_len;
-    cJSON *header;        /* names and metadata point into it */
-    const cJSON *meta;    /* an object, or NULL */
+    cJSON *header;     /* names and metadata point into it */
+    const cJSON *meta; /* an object, or NULL */
     size_t len;
-    kn_tensor *tensors;   /* (len), by their place in the file */
+    kn_tensor *tensors;        /* (len), by their place in the file */
     const kn_tensor **by_name; /* (len) */
 };
 
@@ -41,9 +42,10 @@ static const struct {
     const char *name;
     size_t bytes;
 } dtypes[] = {
-    [KN_DT_BOOL] = { "BOOL", 1 }, [KN_DT_U8] = { "U8", 1 },   [KN_DT_I8] = { "I8", 1 },     [KN_DT_I16] = { "I16", 2 },
-    [KN_DT_U16] = { "U16", 2 },   [KN_DT_F16] = { "F16", 2 }, [KN_DT_BF16] = { "BF16", 2 }, [KN_DT_I32] = { "I32", 4 },
-    [KN_DT_U32] = { "U32", 4 },   [KN_DT_F32] = { "F32", 4 }, [KN_DT_F64] = { "F64", 8 },   [KN_DT_I64] = { "I64", 8 },
+    [KN_DT_BOOL] = { "BOOL", 1 }, [KN_DT_U8] = { "U8", 1 },       [KN_DT_I8] = { "I8", 1 },
+    [KN_DT_I16] = { "I16", 2 },   [KN_DT_U16] = { "U16", 2 },     [KN_DT_F16] = { "F16", 2 },
+    [KN_DT_BF16] = { "BF16", 2 }, [KN_DT_I32] = { "I32", 4 },     [KN_DT_U32] = { "U32", 4 },
+    [KN_DT_F32] = { "F32", 4 },   [KN_DT_F64] = { "F64", 8 },     [KN_DT_I64] = { "I64", 8 },
     [KN_DT_U64] = { "U64", 8 },   [KN_DT_OTHER] = { "other", 0 },
 };
 
@@ -73,7 +75,8 @@ static int is_utf8(const unsigned char *p, size_t n)
         for (size_t j = 1; j < k; j++)
             if ((p[i + j] & 0xc0) != 0x80)
                 return 0;
-        if ((p[i] == 0xe0 && p[i + 1] < 0xa0) || (p[i] == 0xed && p[i + 1] > 0x9f) || /* overlong, surrogate */
+        if ((p[i] == 0xe0 && p[i + 1] < 0xa0) ||
+            (p[i] == 0xed && p[i + 1] > 0x9f) || /* overlong, surrogate */
             (p[i] == 0xf0 && p[i + 1] < 0x90) || (p[i] == 0xf4 && p[i + 1] > 0x8f))
             return 0;
     }
@@ -109,7 +112,8 @@ static ken_status parse_header(kn_weights *w, const unsigned char *bytes, size_t
         return kn_fail(KEN_E_FORMAT, "%zu bytes are too few for a safetensors file", len);
     memcpy(&n, bytes, sizeof n);
     if (n > MAX_HEADER)
-        return kn_fail(KEN_E_FORMAT, "a header of %llu bytes: at most %d", (unsigned long long)n, MAX_HEADER);
+        return kn_fail(KEN_E_FORMAT, "a header of %llu bytes: at most %d", (unsigned long long)n,
+                       MAX_HEADER);
     if (n > len - PREFIX)
         return kn_fail(KEN_E_FORMAT, "the header ends outside the file");
     const char *text = (const char *)bytes + PREFIX;
@@ -190,8 +194,8 @@ static ken_status read_entry(const kn_weights *w, const cJSON *j, kn_tensor *t)
     if (begin > end || end > w->data_len)
         return kn_fail(KEN_E_FORMAT, "data outside the file");
     if (t->dtype != KN_DT_OTHER && end - begin != bytes)
-        return kn_fail(KEN_E_FORMAT, "%llu bytes of data, the shape says %llu", (unsigned long long)(end - begin),
-                       (unsigned long long)bytes);
+        return kn_fail(KEN_E_FORMAT, "%llu bytes of data, the shape says %llu",
+                       (unsigned long long)(end - begin), (unsigned long long)bytes);
     t->data = w->data + begin;
     t->bytes = end - begin;
     return KEN_OK;
@@ -216,11 +220,13 @@ static ken_status check_contiguous(const kn_weights *w)
     const unsigned char *at = w->data;
     for (size_t i = 0; i < w->len; i++) {
         if (w->tensors[i].data != at)
-            return kn_fail(KEN_E_FORMAT, "tensor %s: data does not begin where the one before ends", w->tensors[i].name);
+            return kn_fail(KEN_E_FORMAT, "tensor %s: data does not begin where the one before ends",
+                           w->tensors[i].name);
         at += w->tensors[i].bytes;
     }
     if (at != w->data + w->data_len)
-        return kn_fail(KEN_E_FORMAT, "%zu bytes behind the last tensor", (size_t)(w->data + w->data_len - at));
+        return kn_fail(KEN_E_FORMAT, "%zu bytes behind the last tensor",
+                       (size_t)(w->data + w->data_len - at));
     return KEN_OK;
 }
 

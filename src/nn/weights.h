@@ -24,8 +24,8 @@ typedef struct kn_tensor {
     kn_dtype dtype;
     uint32_t rank;
     uint64_t shape[KN_MAX_RANK];
-    const void *data; /* in the mapping; any alignment in a foreign file; in ours 64, or its element's size if `bytes` is no
-                         multiple of 64 */
+    const void *data; /* in the mapping; any alignment in a foreign file; in ours 64, or its
+                         element's size if `bytes` is no multiple of 64 */
     size_t bytes;
 } kn_tensor;
 

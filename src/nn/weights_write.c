@@ -2,9 +2,9 @@
  * weights_write.c - writer of safetensors files.
  *
  * Nothing may lie between tensors, so alignment comes from the order: first those whose sizes are
- * multiples of 64, then the rest by the size of their elements.  The header is padded with spaces so
- * that the data begins at a multiple of 64.  The output is reserved on disk, then mapped: a full disk
- * is an error before the first byte, not a signal in the middle.
+ * multiples of 64, then the rest by the size of their elements.  The header is padded with spaces
+ * so that the data begins at a multiple of 64.  The output is reserved on disk, then mapped: a
+ * full disk is an error before the first byte, not a signal in the middle.
  */
 #include "nn/weights.h"
 
@@ -85,7 +85,8 @@ ken_status kn_writer_meta(kn_writer *w, const char *key, const char *value)
     return KEN_OK;
 }
 
-ken_status kn_writer_declare(kn_writer *w, const char *name, kn_dtype dtype, uint32_t rank, const uint64_t *shape)
+ken_status kn_writer_declare(kn_writer *w, const char *name, kn_dtype dtype, uint32_t rank,
+                             const uint64_t *shape)
 {
     entry e = { .t = { .dtype = dtype, .rank = rank } };
     uint64_t bytes = kn_dtype_bytes(dtype);

@@ -91,8 +91,8 @@ static ken_status check_range(const emitter *e, uint64_t row, const float *x)
             return kn_fail(KEN_E_FORMAT, "%s: row %llu: not a finite number", e->item->name,
                            (unsigned long long)row);
         if (narrow && fabsf(x[j]) > MAX_F16)
-            return kn_fail(KEN_E_LIMIT, "%s: row %llu: %g is beyond f16, take bf16 or f32", e->item->name,
-                           (unsigned long long)row, (double)x[j]);
+            return kn_fail(KEN_E_LIMIT, "%s: row %llu: %g is beyond f16, take bf16 or f32",
+                           e->item->name, (unsigned long long)row, (double)x[j]);
     }
     return KEN_OK;
 }
@@ -236,7 +236,9 @@ static ken_status put_meta(const cv_plan *p, kn_writer *w)
         { "preprocess", prep },
         { "text", text },
         { "tokenizer", p->tokenizer },
-        { "dtype", o->type == KN_F32 ? "f32" : o->type == KN_F16 ? "f16" : "bf16" },
+        { "dtype", o->type == KN_F32   ? "f32"
+                   : o->type == KN_F16 ? "f16"
+                                       : "bf16" },
         { "layout", o->trainable ? "rows" : "panel16" },
         { "folded", o->trainable ? "0" : "1" },
         { "labels", p->labels },
@@ -281,7 +283,8 @@ ken_status cv_emit(const cv_plan *p, cv_set *set, const char *path, cv_emitted *
         size_t bytes = 0;
         (void)kn_writer_data(e.w, p->items[i].name, &bytes);
         out->bytes += bytes;
-        st = ken_interrupted() ? kn_fail(KEN_E_CANCELED, "interrupted") : emit_item(&e, &p->items[i]);
+        st = ken_interrupted() ? kn_fail(KEN_E_CANCELED, "interrupted")
+                               : emit_item(&e, &p->items[i]);
     }
     if (!st) {
         st = kn_writer_commit(e.w);

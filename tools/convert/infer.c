@@ -1,9 +1,10 @@
 /*
  * infer.c - a network's configuration from the names and shapes of its tensors.
  *
- * The rules are the publishers' own (openai/CLIP clip/model.py, build_model): depth from the numbers in
- * names, widths from shapes, heads of 64.  Where a head is not 64 wide (LAION's H, g and bigG) a
- * configuration file says so, or the pair of width and depth, which names one published network.
+ * The rules are the publishers' own (openai/CLIP clip/model.py, build_model): depth from the
+ * numbers in names, widths from shapes, heads of 64.  Where a head is not 64 wide (LAION's H, g
+ * and bigG) a configuration file says so, or the pair of width and depth, which names one
+ * published network.
  */
 #include "tools/convert/plan.h"
 
@@ -39,8 +40,8 @@ static ken_status square_and_one(const cv_slot *pos, uint32_t *side)
     *side = pos->n <= 1 << 20 ? (uint32_t)sqrt((double)pos->n) : 0;
     if (*side && (uint64_t)*side * *side + 1 == pos->n)
         return KEN_OK;
-    return kn_fail(KEN_E_FORMAT, "tensor %s: %llu positions are not a square and one", pos->part[0].t->name,
-                   (unsigned long long)pos->n);
+    return kn_fail(KEN_E_FORMAT, "tensor %s: %llu positions are not a square and one",
+                   pos->part[0].t->name, (unsigned long long)pos->n);
 }
 
 /* ---- transformers ---- */
@@ -89,9 +90,10 @@ static ken_status find_act(cv_plan *p, const cv_side *side, const char *tower, k
         return KEN_OK;
     }
     if (!p->openai && !p->names.bert)
-        return kn_fail(KEN_E_UNSUPPORTED,
-                       "QuickGELU or GELU? The checkpoint does not say, and no configuration is beside it: "
-                       "give --activation quickgelu (OpenAI's, some others) or gelu (most of LAION's)");
+        return kn_fail(
+            KEN_E_UNSUPPORTED,
+            "QuickGELU or GELU? The checkpoint does not say, and no configuration is beside it: "
+            "give --activation quickgelu (OpenAI's, some others) or gelu (most of LAION's)");
     *act = KN_ACT_QUICKGELU;
     p->act_from = p->openai ? "OpenAI's archive" : "Chinese-CLIP's code";
     return KEN_OK;
@@ -100,12 +102,15 @@ static ken_status find_act(cv_plan *p, const cv_side *side, const char *tower, k
 ken_status cv_infer_vit(cv_plan *p, const cv_side *side)
 {
     kn_vit_config *c = &p->config.vit;
-    const cv_slot *patch = cv_names_find(&p->names, "v.patch.w"), *fc = cv_names_find(&p->names, "v.0.fc1.w");
-    const cv_slot *pos = cv_names_find(&p->names, "v.pos"), *proj = cv_names_find(&p->names, "v.proj.w");
+    const cv_slot *patch = cv_names_find(&p->names, "v.patch.w"),
+                  *fc = cv_names_find(&p->names, "v.0.fc1.w");
+    const cv_slot *pos = cv_names_find(&p->names, "v.pos"),
+                  *proj = cv_names_find(&p->names, "v.proj.w");
     if (!patch || !fc || !pos)
         return missing(!patch ? "v.patch.w" : !fc ? "v.0.fc1.w" : "v.pos");
     const uint64_t *shape = patch->part[0].shape; /* (width, patch, patch, 3) */
-    if (shape[3] != 3 || shape[1] != shape[2] || !fits32(shape[1]) || !fits32(patch->n) || !fits32(fc->n))
+    if (shape[3] != 3 || shape[1] != shape[2] || !fits32(shape[1]) || !fits32(patch->n) ||
+        !fits32(fc->n))
         return kn_fail(KEN_E_FORMAT, "tensor %s: not the patches of pictures of three channels",
                        patch->part[0].t->name);
     ken_status st = square_and_one(pos, &p->grid[0]);
@@ -115,7 +120,8 @@ ken_status cv_infer_vit(cv_plan *p, const cv_side *side)
     c->patch = (uint32_t)shape[1];
     c->grid[0] = c->grid[1] = p->opts->size ? p->opts->size / c->patch : p->grid[0];
     if (p->opts->size % c->patch)
-        return kn_fail(KEN_E_INVALID, "--size %u is no multiple of the patch, %u", p->opts->size, c->patch);
+        return kn_fail(KEN_E_INVALID, "--size %u is no multiple of the patch, %u", p->opts->size,
+                       c->patch);
     c->ln_pre = cv_names_has(&p->names, "v.ln_pre.w");
     c->trunk.width = (uint32_t)patch->n;
     c->trunk.layers = count_layers(p, "v.", ".ln1.w");
@@ -133,7 +139,8 @@ static ken_status infer_bert(const cv_side *side, kn_text_config *c)
 {
     const cJSON *act = cv_side_get(side->hf, "text_config.hidden_act");
     if (cJSON_IsString(act) && strcmp(act->valuestring, "gelu") != 0)
-        return kn_fail(KEN_E_UNSUPPORTED, "config.json: text activation \"%.40s\"", act->valuestring);
+        return kn_fail(KEN_E_UNSUPPORTED, "config.json: text activation \"%.40s\"",
+                       act->valuestring);
     c->bert = 1;
     c->trunk.act = KN_ACT_GELU;
     c->trunk.eps = epsilon(side, "text_config.layer_norm_eps", 1e-12F);
@@ -145,17 +152,24 @@ static ken_status infer_bert(const cv_side *side, kn_text_config *c)
 ken_status cv_infer_text(cv_plan *p, const cv_side *side)
 {
     kn_text_config *c = &p->config.text;
-    const cv_slot *tok = cv_names_find(&p->names, "t.tok"), *pos = cv_names_find(&p->names, "t.pos");
-    const cv_slot *fc = cv_names_find(&p->names, "t.0.fc1.w"), *proj = cv_names_find(&p->names, "t.proj.w");
+    const cv_slot *tok = cv_names_find(&p->names, "t.tok"),
+                  *pos = cv_names_find(&p->names, "t.pos");
+    const cv_slot *fc = cv_names_find(&p->names, "t.0.fc1.w"),
+                  *proj = cv_names_find(&p->names, "t.proj.w");
     if (!pos || !fc || !proj)
         return missing(!pos ? "t.pos" : !fc ? "t.0.fc1.w" : "t.proj.w");
     if (!fits32(tok->k) || !fits32(tok->n) || !fits32(pos->n) || !fits32(fc->n) || !fits32(proj->n))
         return kn_fail(KEN_E_FORMAT, "tensor %s: not a table of words", tok->part[0].t->name);
     p->config.has_text = 1;
-    *c = (kn_text_config){ .trunk = { .width = (uint32_t)tok->k, .layers = count_layers(p, "t.", ".ln1.w"),
-                                      .heads = (uint32_t)tok->k / 64, .mlp = (uint32_t)fc->n, .eps = 1e-5F },
-                           .context = (uint32_t)pos->n, .positions = (uint32_t)pos->n,
-                           .vocab = (uint32_t)tok->n, .dim = (uint32_t)proj->n };
+    *c = (kn_text_config){ .trunk = { .width = (uint32_t)tok->k,
+                                      .layers = count_layers(p, "t.", ".ln1.w"),
+                                      .heads = (uint32_t)tok->k / 64,
+                                      .mlp = (uint32_t)fc->n,
+                                      .eps = 1e-5F },
+                           .context = (uint32_t)pos->n,
+                           .positions = (uint32_t)pos->n,
+                           .vocab = (uint32_t)tok->n,
+                           .dim = (uint32_t)proj->n };
     if (!c->trunk.heads)
         c->trunk.heads = 1;
     c->trunk.heads = cv_side_whole(side->open_clip, "model_cfg.text_cfg.heads", c->trunk.heads);
@@ -172,7 +186,8 @@ ken_status cv_infer_text(cv_plan *p, const cv_side *side)
 
 static ken_status infer_pool(cv_plan *p, kn_resnet_config *c)
 {
-    const cv_slot *pos = cv_names_find(&p->names, "v.pool.pos"), *o = cv_names_find(&p->names, "v.pool.o.w");
+    const cv_slot *pos = cv_names_find(&p->names, "v.pool.pos"),
+                  *o = cv_names_find(&p->names, "v.pool.o.w");
     if (!pos || !o)
         return missing("v.pool.pos");
     uint32_t grid = 0;
@@ -193,15 +208,19 @@ static ken_status infer_pool(cv_plan *p, kn_resnet_config *c)
 ken_status cv_infer_resnet(cv_plan *p)
 {
     kn_resnet_config *c = &p->config.resnet;
-    const cv_slot *stem = cv_names_find(&p->names, "v.stem.0.w"), *first = cv_names_find(&p->names, "v.1.0.conv1.w");
+    const cv_slot *stem = cv_names_find(&p->names, "v.stem.0.w"),
+                  *first = cv_names_find(&p->names, "v.1.0.conv1.w");
     if (!stem || !first)
         return missing(!stem ? "v.stem.0.w" : "v.1.0.conv1.w");
     const uint64_t side = stem->part[0].shape[1];
     if (stem->part[0].shape[3] != 3 || (side != 3 && side != 7) || !fits32(first->n))
-        return kn_fail(KEN_E_UNSUPPORTED, "tensor %s: not the first layer of a ResNet that is known",
+        return kn_fail(KEN_E_UNSUPPORTED,
+                       "tensor %s: not the first layer of a ResNet that is known",
                        stem->part[0].t->name);
     p->config.image = KN_NET_RESNET;
-    c->stem = side == 7 ? KN_STEM_IMAGENET : cv_names_has(&p->names, "v.stem.1.w") ? KN_STEM_CLIP : KN_STEM_CIFAR;
+    c->stem = side == 7                               ? KN_STEM_IMAGENET
+              : cv_names_has(&p->names, "v.stem.1.w") ? KN_STEM_CLIP
+                                                      : KN_STEM_CIFAR;
     c->bottleneck = cv_names_has(&p->names, "v.1.0.conv3.w");
     c->width = (uint32_t)first->n;
     for (c->stages = 0; c->stages < KN_MAX_STAGES; c->stages++) {

@@ -29,12 +29,16 @@ typedef struct args {
 static const char help[] =
     "usage: ken-convert IN… -o OUT.safetensors [options]\n"
     "\n"
-    "Makes a ken model of a publisher's checkpoint.  IN is a file (safetensors, torch zip or legacy\n"
-    "pickle, TorchScript, npz), an *.index.json with its shards beside it, or a folder as model hubs have\n"
-    "them; config.json, open_clip_config.json, preprocessor_config.json and the tokenizer's file beside it\n"
+    "Makes a ken model of a publisher's checkpoint.  IN is a file (safetensors, torch zip or "
+    "legacy\n"
+    "pickle, TorchScript, npz), an *.index.json with its shards beside it, or a folder as model "
+    "hubs have\n"
+    "them; config.json, open_clip_config.json, preprocessor_config.json and the tokenizer's file "
+    "beside it\n"
     "are read.  Nothing in a checkpoint is ever executed.\n"
     "\n"
-    "networks: torchvision ResNets, CIFAR ResNets, CLIP by OpenAI, open_clip and Hugging Face (ViT and\n"
+    "networks: torchvision ResNets, CIFAR ResNets, CLIP by OpenAI, open_clip and Hugging Face (ViT "
+    "and\n"
     "ModifiedResNet), Chinese-CLIP by OFA and Hugging Face\n"
     "\n"
     "  -o, --output FILE      the model file\n"
@@ -42,7 +46,8 @@ static const char help[] =
     "      --arch NAME        settles what names and shapes leave open (ken models lists names)\n"
     "      --activation ACT   quickgelu or gelu, where no configuration says which\n"
     "      --tokenizer FILE   bpe_simple_vocab_16e6.txt.gz, merges.txt or vocab.txt\n"
-    "      --size N           side of the pictures; positions are interpolated as the publisher does\n"
+    "      --size N           side of the pictures; positions are interpolated as the publisher "
+    "does\n"
     "      --labels FILE      keep the trained head of a ResNet; a name of a class a line\n"
     "      --trainable        fold nothing: for ken train\n"
     "      --licence TEXT     noted in the file, as are\n"
@@ -77,7 +82,20 @@ static int misuse(const char *what, const char *value)
 
 /* ---- arguments ---- */
 
-enum { DTYPE = 256, ARCH, ACTIVATION, TOKENIZER, SIZE, LABELS, TRAINABLE, LICENCE, SOURCE, NAME, JSON, VERSION };
+enum {
+    DTYPE = 256,
+    ARCH,
+    ACTIVATION,
+    TOKENIZER,
+    SIZE,
+    LABELS,
+    TRAINABLE,
+    LICENCE,
+    SOURCE,
+    NAME,
+    JSON,
+    VERSION
+};
 
 static const struct option longs[] = {
     { "output", required_argument, NULL, 'o' },
@@ -102,8 +120,10 @@ static const struct option longs[] = {
 static int set_dtype(cv_options *o, const char *s)
 {
     if (!strcmp(s, "int8"))
-        return misuse("--dtype int8 is not built in: no network here computes with int8 weights; f32, f16 or "
-                      "bf16", NULL);
+        return misuse(
+            "--dtype int8 is not built in: no network here computes with int8 weights; f32, f16 or "
+            "bf16",
+            NULL);
     if (strcmp(s, "f32") != 0 && strcmp(s, "f16") != 0 && strcmp(s, "bf16") != 0)
         return misuse("--dtype is f32, f16 or bf16, not", s);
     o->type = s[0] == 'b' ? KN_BF16 : s[1] == '1' ? KN_F16 : KN_F32;
@@ -133,22 +153,51 @@ static int set_size(cv_options *o, const char *s)
 static int set_option(args *a, int c)
 {
     switch (c) {
-    case 'o': a->out = optarg; return DONE;
-    case 'q': a->quiet = 1; return DONE;
-    case DTYPE: return set_dtype(&a->o, optarg);
-    case ARCH: a->o.arch = optarg; return DONE;
-    case ACTIVATION: return set_act(&a->o, optarg);
-    case TOKENIZER: a->o.tokenizer = optarg; return DONE;
-    case SIZE: return set_size(&a->o, optarg);
-    case LABELS: a->o.labels = optarg; return DONE;
-    case TRAINABLE: a->o.trainable = 1; return DONE;
-    case LICENCE: a->o.licence = optarg; return DONE;
-    case SOURCE: a->o.source = optarg; return DONE;
-    case NAME: a->o.name = optarg; return DONE;
-    case JSON: a->json = 1; return DONE;
-    case 'h': fputs(help, stdout); return -1;
-    case VERSION: printf("ken-convert %s\n", ken_version()); return -1;
-    default: fputs("Try 'ken-convert --help'.\n", stderr); return WRONG_USE;
+    case 'o':
+        a->out = optarg;
+        return DONE;
+    case 'q':
+        a->quiet = 1;
+        return DONE;
+    case DTYPE:
+        return set_dtype(&a->o, optarg);
+    case ARCH:
+        a->o.arch = optarg;
+        return DONE;
+    case ACTIVATION:
+        return set_act(&a->o, optarg);
+    case TOKENIZER:
+        a->o.tokenizer = optarg;
+        return DONE;
+    case SIZE:
+        return set_size(&a->o, optarg);
+    case LABELS:
+        a->o.labels = optarg;
+        return DONE;
+    case TRAINABLE:
+        a->o.trainable = 1;
+        return DONE;
+    case LICENCE:
+        a->o.licence = optarg;
+        return DONE;
+    case SOURCE:
+        a->o.source = optarg;
+        return DONE;
+    case NAME:
+        a->o.name = optarg;
+        return DONE;
+    case JSON:
+        a->json = 1;
+        return DONE;
+    case 'h':
+        fputs(help, stdout);
+        return -1;
+    case VERSION:
+        printf("ken-convert %s\n", ken_version());
+        return -1;
+    default:
+        fputs("Try 'ken-convert --help'.\n", stderr);
+        return WRONG_USE;
     }
 }
 
@@ -184,7 +233,8 @@ static int report(const args *a, const cv_plan *p, uint64_t bytes)
 {
     ken_status st = KEN_OK;
     if (p->config.has_text && !p->tokenizer_from && !a->quiet)
-        fputs("ken-convert: no tokenizer beside the checkpoint: the model will refuse texts; --tokenizer FILE\n",
+        fputs("ken-convert: no tokenizer beside the checkpoint: the model will refuse texts; "
+              "--tokenizer FILE\n",
               stderr);
     if (a->json)
         st = cv_report_json(p, a->out, bytes);

@@ -90,7 +90,8 @@ static ken_status make_view(const cv_tensor *t, cv_role role, cv_view *out)
         return kn_fail(KEN_E_UNSUPPORTED, "tensor %s: %s", t->name, t->problem);
     if (t->rank != rank) {
         cv_describe(t, shape, sizeof shape);
-        return kn_fail(KEN_E_FORMAT, "tensor %s: %s where %u axes are wanted", t->name, shape, rank);
+        return kn_fail(KEN_E_FORMAT, "tensor %s: %s where %u axes are wanted", t->name, shape,
+                       rank);
     }
     if (role == CV_TRANSPOSED)
         *out = cv_view_permuted(&v, swapped);
@@ -150,8 +151,8 @@ static void tell_family(cv_names *m, const cv_set *s, const cv_rule *tables[MAX_
         tables[n++] = hf_bert ? cv_rules_hf_bert : cv_rules_hf_text;
     } else if (set_has(s, "visual.conv1.weight") || bert || set_has(s, "token_embedding.weight")) {
         m->family = CV_OPENAI;
-        tables[n++] = set_has(s, "visual.layer1.0.conv1.weight") ? cv_rules_modified_resnet
-                                                                 : cv_rules_vit;
+        tables[n++] =
+            set_has(s, "visual.layer1.0.conv1.weight") ? cv_rules_modified_resnet : cv_rules_vit;
         tables[n++] = bert ? cv_rules_bert : cv_rules_clip_text;
     } else if (set_has(s, "conv1.weight") && set_has(s, "layer1.0.conv1.weight")) {
         m->family = CV_RESNET;
@@ -229,7 +230,8 @@ static ken_status join_parts(cv_names *m)
         for (size_t j = i; !whole && j < next; j++) {
             const cv_slot *p = &m->slots[j];
             if (!p->parts || seen & 1U << p->parts || cv_view_cols(&p->part[0]) != s.k)
-                return kn_fail(KEN_E_FORMAT, "%s: its parts do not go together", p->part[0].t->name);
+                return kn_fail(KEN_E_FORMAT, "%s: its parts do not go together",
+                               p->part[0].t->name);
             seen |= 1U << p->parts;
             s.part[p->parts - 1] = p->part[0];
         }

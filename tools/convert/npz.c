@@ -19,9 +19,9 @@ static const struct {
     const char *descr;
     kn_dtype dtype;
 } descrs[] = {
-    { "<f4", KN_DT_F32 }, { "<f2", KN_DT_F16 }, { "<f8", KN_DT_F64 }, { "<i8", KN_DT_I64 },
-    { "<i4", KN_DT_I32 }, { "<i2", KN_DT_I16 }, { "|i1", KN_DT_I8 },  { "|u1", KN_DT_U8 },
-    { "<u2", KN_DT_U16 }, { "<u4", KN_DT_U32 }, { "<u8", KN_DT_U64 }, { "|b1", KN_DT_BOOL },
+    { "<f4", KN_DT_F32 },  { "<f2", KN_DT_F16 }, { "<f8", KN_DT_F64 }, { "<i8", KN_DT_I64 },
+    { "<i4", KN_DT_I32 },  { "<i2", KN_DT_I16 }, { "|i1", KN_DT_I8 },  { "|u1", KN_DT_U8 },
+    { "<u2", KN_DT_U16 },  { "<u4", KN_DT_U32 }, { "<u8", KN_DT_U64 }, { "|b1", KN_DT_BOOL },
     { "|V2", KN_DT_BF16 }, /* what ml_dtypes' bfloat16 is to numpy */
 };
 

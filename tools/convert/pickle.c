@@ -1,9 +1,9 @@
 /*
  * pickle.c - the pickle machine, without anything that it could run.
  *
- * Opcodes: Python's pickletools.  The machine has a stack, marks on it, and a memo.  Each opcode is a
- * function in one table; none recurses, whatever the nesting.  All that a pickle can make grow is
- * bounded: nodes, entries pushed, and memo places (no more than the pickle has bytes).
+ * Opcodes: Python's pickletools.  The machine has a stack, marks on it, and a memo.  Each opcode
+ * is a function in one table; none recurses, whatever the nesting.  All that a pickle can make
+ * grow is bounded: nodes, entries pushed, and memo places (no more than the pickle has bytes).
  */
 #include "tools/convert/pickle_machine.h"
 
@@ -219,7 +219,8 @@ static ken_status put_in(machine *m, size_t first, size_t mark, size_t even)
     ken_status st = items_of(m, m->stack[first - mark - 1], &to);
     if (!st && even && m->p->nodes[to].kind != CV_DICT)
         st = cv_pickle_bad(m, "keys for a list");
-    if (!st && !even && m->p->nodes[to].kind == CV_DICT) { /* a list within an object: not looked at */
+    if (!st && !even &&
+        m->p->nodes[to].kind == CV_DICT) { /* a list within an object: not looked at */
         m->depth = first - mark;
         return KEN_OK;
     }
@@ -232,7 +233,7 @@ static ken_status put_in(machine *m, size_t first, size_t mark, size_t even)
 static ken_status op_append(machine *m)
 {
     return m->depth < 2 || m->stack[m->depth - 1] == MARK ? cv_pickle_bad(m, "items for nothing")
-                                                           : put_in(m, m->depth - 1, 0, 0);
+                                                          : put_in(m, m->depth - 1, 0, 0);
 }
 
 static ken_status op_setitem(machine *m)
@@ -277,7 +278,8 @@ static ken_status op_pop_mark(machine *m)
 
 static ken_status op_dup(machine *m)
 {
-    return top(m) ? cv_pickle_push(m, m->stack[m->depth - 1]) : cv_pickle_bad(m, "the stack is empty");
+    return top(m) ? cv_pickle_push(m, m->stack[m->depth - 1])
+                  : cv_pickle_bad(m, "the stack is empty");
 }
 
 static ken_status memo_put(machine *m, uint64_t place)
@@ -374,9 +376,9 @@ static ken_status push_global(machine *m, const char *module, size_t module_len,
 {
     if (module_len > CV_PICKLE_LINE || name_len > CV_PICKLE_LINE)
         return cv_pickle_bad(m, "a name too long");
-    return cv_pickle_push_new(m, (cv_node){ .kind = CV_GLOBAL,
-                                  .u.global = { module, name, (uint32_t)module_len,
-                                                (uint32_t)name_len } });
+    return cv_pickle_push_new(
+        m, (cv_node){ .kind = CV_GLOBAL,
+                      .u.global = { module, name, (uint32_t)module_len, (uint32_t)name_len } });
 }
 
 static ken_status op_global(machine *m)
@@ -405,7 +407,8 @@ static ken_status op_stack_global(machine *m)
 
 static ken_status push_object(machine *m, uint32_t fn, uint32_t args)
 {
-    return cv_pickle_push_new(m, (cv_node){ .kind = CV_OBJECT, .u.object = { .fn = fn, .args = args } });
+    return cv_pickle_push_new(
+        m, (cv_node){ .kind = CV_OBJECT, .u.object = { .fn = fn, .args = args } });
 }
 
 /* REDUCE and NEWOBJ alike: fn args -> fn(args), which is noted and never made. */
@@ -492,20 +495,20 @@ static ken_status op_frame(machine *m)
 }
 
 static const op_fn ops[256] = {
-    ['('] = op_mark,       ['0'] = op_pop,         ['1'] = op_pop_mark,   ['2'] = op_dup,
-    ['F'] = cv_op_float,      ['G'] = cv_op_binfloat,    ['I'] = cv_op_int,        ['J'] = cv_op_binint,
-    ['K'] = cv_op_binint1,    ['L'] = cv_op_int,         ['M'] = cv_op_binint2,    ['N'] = cv_op_none,
-    ['P'] = op_persid,     ['Q'] = op_binpersid,   ['R'] = op_reduce,     ['S'] = cv_op_string,
-    ['T'] = cv_op_text4,      ['U'] = cv_op_text1,       ['V'] = cv_op_unicode,    ['X'] = cv_op_text4,
-    ['B'] = cv_op_text4,      ['C'] = cv_op_text1,       ['a'] = op_append,     ['b'] = op_build,
-    ['c'] = op_global,     ['d'] = op_dict,        ['e'] = op_appends,    ['g'] = op_get,
-    ['h'] = op_binget,     ['i'] = op_inst,        ['j'] = op_long_binget, ['l'] = op_list,
-    ['o'] = op_obj,        ['p'] = op_put,         ['q'] = op_binput,     ['r'] = op_long_binput,
-    ['s'] = op_setitem,    ['t'] = op_tuple,       ['u'] = op_setitems,   ['}'] = op_empty_dict,
-    [']'] = op_empty_list, [')'] = op_empty_tuple, [0x80] = op_proto,     [0x81] = op_reduce,
-    [0x85] = op_tuple1,    [0x86] = op_tuple2,     [0x87] = op_tuple3,    [0x88] = cv_op_true,
-    [0x89] = cv_op_false,     [0x8a] = cv_op_long1,      [0x8b] = cv_op_long4,     [0x8c] = cv_op_text1,
-    [0x8d] = cv_op_text8,     [0x8e] = cv_op_text8,      [0x8f] = op_empty_list, [0x90] = op_appends,
+    ['('] = op_mark,       ['0'] = op_pop,         ['1'] = op_pop_mark,      ['2'] = op_dup,
+    ['F'] = cv_op_float,   ['G'] = cv_op_binfloat, ['I'] = cv_op_int,        ['J'] = cv_op_binint,
+    ['K'] = cv_op_binint1, ['L'] = cv_op_int,      ['M'] = cv_op_binint2,    ['N'] = cv_op_none,
+    ['P'] = op_persid,     ['Q'] = op_binpersid,   ['R'] = op_reduce,        ['S'] = cv_op_string,
+    ['T'] = cv_op_text4,   ['U'] = cv_op_text1,    ['V'] = cv_op_unicode,    ['X'] = cv_op_text4,
+    ['B'] = cv_op_text4,   ['C'] = cv_op_text1,    ['a'] = op_append,        ['b'] = op_build,
+    ['c'] = op_global,     ['d'] = op_dict,        ['e'] = op_appends,       ['g'] = op_get,
+    ['h'] = op_binget,     ['i'] = op_inst,        ['j'] = op_long_binget,   ['l'] = op_list,
+    ['o'] = op_obj,        ['p'] = op_put,         ['q'] = op_binput,        ['r'] = op_long_binput,
+    ['s'] = op_setitem,    ['t'] = op_tuple,       ['u'] = op_setitems,      ['}'] = op_empty_dict,
+    [']'] = op_empty_list, [')'] = op_empty_tuple, [0x80] = op_proto,        [0x81] = op_reduce,
+    [0x85] = op_tuple1,    [0x86] = op_tuple2,     [0x87] = op_tuple3,       [0x88] = cv_op_true,
+    [0x89] = cv_op_false,  [0x8a] = cv_op_long1,   [0x8b] = cv_op_long4,     [0x8c] = cv_op_text1,
+    [0x8d] = cv_op_text8,  [0x8e] = cv_op_text8,   [0x8f] = op_empty_list,   [0x90] = op_appends,
     [0x91] = op_list,      [0x92] = op_newobj_ex,  [0x93] = op_stack_global, [0x94] = op_memoize,
     [0x95] = op_frame,     [0x96] = cv_op_text8,
 };

@@ -12,8 +12,8 @@
 
 typedef enum cv_kind {
     CV_NONE,
-    CV_BOOL,   /* i */
-    CV_INT,    /* i */
+    CV_BOOL, /* i */
+    CV_INT,  /* i */
     CV_FLOAT,
     CV_LONG,   /* an integer beyond 64 bits; its value is not kept */
     CV_TEXT,   /* text: a string or bytes */

@@ -47,21 +47,21 @@ static ken_status need(cv_plan *p, cv_slot **out, uint64_t n, uint64_t k, const 
     const int vector = s->role == CV_VECTOR;
     if (s->n != n || (vector ? k != 0 : s->k != k)) {
         cv_describe(s->part[0].t, have, sizeof have);
-        return kn_fail(KEN_E_FORMAT, "tensor %s: %s, where %s is (%llu, %llu)", s->part[0].t->name, have,
-                       name, (unsigned long long)n, (unsigned long long)(k ? k : 1));
+        return kn_fail(KEN_E_FORMAT, "tensor %s: %s, where %s is (%llu, %llu)", s->part[0].t->name,
+                       have, name, (unsigned long long)n, (unsigned long long)(k ? k : 1));
     }
     s->used = 1;
     *out = s;
     return KEN_OK;
 }
 
-#define FORMAT(name, fmt)                     \
-    char name[CV_NAME];                       \
-    do {                                      \
-        va_list ap;                           \
-        va_start(ap, fmt);                    \
-        vsnprintf(name, sizeof name, fmt, ap); \
-        va_end(ap);                           \
+#define FORMAT(name, fmt)                                                                          \
+    char name[CV_NAME];                                                                            \
+    do {                                                                                           \
+        va_list ap;                                                                                \
+        va_start(ap, fmt);                                                                         \
+        vsnprintf(name, sizeof name, fmt, ap);                                                     \
+        va_end(ap);                                                                                \
     } while (0)
 
 ken_status cv_plan_need(cv_plan *p, cv_slot **out, uint64_t n, uint64_t k, const char *fmt, ...)
@@ -89,7 +89,8 @@ ken_status cv_plan_take(cv_plan *p, cv_kind_of kind, uint64_t n, uint64_t k, con
     return take(p, kind, n, k, name);
 }
 
-ken_status cv_plan_linear(cv_plan *p, uint64_t n, uint64_t k, uint64_t scaled, double scale, const char *base)
+ken_status cv_plan_linear(cv_plan *p, uint64_t n, uint64_t k, uint64_t scaled, double scale,
+                          const char *base)
 {
     char name[CV_NAME];
     snprintf(name, sizeof name, "%.36s.w", base);
@@ -134,7 +135,9 @@ ken_status cv_plan_conv(cv_plan *p, uint64_t n, uint64_t k, const char *base)
 static ken_status plan_scale(cv_plan *p)
 {
     cv_slot *s = cv_names_find(&p->names, "logit_scale");
-    const cv_item item = { .name = "logit_scale", .kind = CV_FLOATS, .rank = 0, .n = 1, .k = 1, .from = s };
+    const cv_item item = {
+        .name = "logit_scale", .kind = CV_FLOATS, .rank = 0, .n = 1, .k = 1, .from = s
+    };
     if (!s)
         return KEN_OK;
     s->used = 1;
@@ -196,8 +199,8 @@ static ken_status plan_head(cv_plan *p, uint32_t dim)
         return kn_fail(KEN_E_INVALID, "--labels: the checkpoint has no head");
     ken_status st = read_labels(p->opts->labels, &p->labels, &count);
     if (!st && count != w->n)
-        st = kn_fail(KEN_E_INVALID, "--labels: %llu names for a head of %llu", (unsigned long long)count,
-                     (unsigned long long)w->n);
+        st = kn_fail(KEN_E_INVALID, "--labels: %llu names for a head of %llu",
+                     (unsigned long long)count, (unsigned long long)w->n);
     return st ? st : cv_plan_linear(p, w->n, dim, 0, 1, "fc");
 }
 
@@ -243,11 +246,12 @@ static ken_status check_tokenizer(cv_plan *p)
 static ken_status plan_tokenizer(cv_plan *p, const cv_side *side)
 {
     if (!p->config.has_text)
-        return p->opts->tokenizer ? kn_fail(KEN_E_INVALID, "--tokenizer: the checkpoint has no text network")
-                                  : KEN_OK;
+        return p->opts->tokenizer
+                   ? kn_fail(KEN_E_INVALID, "--tokenizer: the checkpoint has no text network")
+                   : KEN_OK;
     p->tokenizer = p->config.text.bert ? "bert-wordpiece" : "clip-bpe";
-    p->tokenizer_from = p->opts->tokenizer ? kn_strdup(p->opts->tokenizer)
-                                           : cv_side_tokenizer(side, p->tokenizer);
+    p->tokenizer_from =
+        p->opts->tokenizer ? kn_strdup(p->opts->tokenizer) : cv_side_tokenizer(side, p->tokenizer);
     if (!p->tokenizer_from)
         return p->opts->tokenizer ? KEN_E_NOMEM : KEN_OK;
     ken_status st = build_tokenizer(p, p->tokenizer_from);
@@ -261,7 +265,8 @@ static kn_prep default_prep(const cv_plan *p)
     const kn_net_config *c = &p->config;
     const int clip = c->image == KN_NET_VIT || c->resnet.stem == KN_STEM_CLIP;
     const int cifar = !clip && c->resnet.stem == KN_STEM_CIFAR;
-    const uint32_t side = c->image == KN_NET_VIT ? c->vit.grid[0] * c->vit.patch : c->resnet.input[0];
+    const uint32_t side =
+        c->image == KN_NET_VIT ? c->vit.grid[0] * c->vit.patch : c->resnet.input[0];
     const uint32_t edge = clip || cifar ? side : side / 7 * 8 + side % 7 * 8 / 7;
     kn_net_config model;
     kn_arch_find(&model, clip ? "clip-vit-b32" : "resnet50"); /* for its statistics */
@@ -290,8 +295,8 @@ static ken_status plan_prep(cv_plan *p, const cv_side *side)
     const uint32_t *crop = c->prep.crop;
     if ((c->image == KN_NET_VIT && memcmp(crop, own.crop, sizeof own.crop) != 0) ||
         (c->image == KN_NET_RESNET && memcmp(crop, c->resnet.input, sizeof c->resnet.input) != 0))
-        return kn_fail(KEN_E_FORMAT, "%s: pictures of %u x %u for a network of %u x %u", p->prep_from,
-                       crop[0], crop[1], own.crop[0], own.crop[1]);
+        return kn_fail(KEN_E_FORMAT, "%s: pictures of %u x %u for a network of %u x %u",
+                       p->prep_from, crop[0], crop[1], own.crop[0], own.crop[1]);
     return KEN_OK;
 }
 
@@ -299,7 +304,8 @@ static ken_status plan_prep(cv_plan *p, const cv_side *side)
 
 static int same_trunk(const kn_trunk_config *a, const kn_trunk_config *b)
 {
-    return a->width == b->width && a->layers == b->layers && a->heads == b->heads && a->mlp == b->mlp;
+    return a->width == b->width && a->layers == b->layers && a->heads == b->heads &&
+           a->mlp == b->mlp;
 }
 
 static int same_image(const kn_net_config *a, const kn_net_config *b)
@@ -308,7 +314,8 @@ static int same_image(const kn_net_config *a, const kn_net_config *b)
         return 0;
     if (a->image == KN_NET_VIT)
         return same_trunk(&a->vit.trunk, &b->vit.trunk) && a->vit.patch == b->vit.patch &&
-               a->vit.grid[0] == b->vit.grid[0] && a->vit.dim == b->vit.dim && a->vit.ln_pre == b->vit.ln_pre;
+               a->vit.grid[0] == b->vit.grid[0] && a->vit.dim == b->vit.dim &&
+               a->vit.ln_pre == b->vit.ln_pre;
     return a->resnet.stem == b->resnet.stem && a->resnet.bottleneck == b->resnet.bottleneck &&
            a->resnet.stages == b->resnet.stages && a->resnet.width == b->resnet.width &&
            a->resnet.dim == b->resnet.dim && a->resnet.shortcut_pad == b->resnet.shortcut_pad &&
@@ -320,7 +327,8 @@ static int same_net(const kn_net_config *a, const kn_net_config *b)
 {
     if (!same_image(a, b) || a->has_text != b->has_text)
         return 0;
-    return !a->has_text || (a->text.bert == b->text.bert && same_trunk(&a->text.trunk, &b->text.trunk));
+    return !a->has_text ||
+           (a->text.bert == b->text.bert && same_trunk(&a->text.trunk, &b->text.trunk));
 }
 
 static ken_status name_arch(cv_plan *p)

@@ -21,7 +21,8 @@ static ken_status norm(cv_plan *p, uint64_t width, const char *tower, int layer,
     return st ? st : cv_plan_take(p, CV_FLOATS, width, 0, "%s.b", base);
 }
 
-static ken_status linear(cv_plan *p, uint64_t n, uint64_t k, const char *tower, uint32_t layer, const char *name)
+static ken_status linear(cv_plan *p, uint64_t n, uint64_t k, const char *tower, uint32_t layer,
+                         const char *name)
 {
     char base[CV_NAME - 2];
     snprintf(base, sizeof base, "%s.%u.%s", tower, layer, name);
@@ -56,9 +57,12 @@ static ken_status resized_positions(cv_plan *p, cv_set *set, const uint32_t from
     const kn_vit_config *c = &p->config.vit;
     const size_t w = c->trunk.width, n = (size_t)c->grid[0] * c->grid[1] + 1;
     const size_t n0 = (size_t)from[0] * from[1] + 1;
-    const cv_resize how = p->names.family == CV_HF ? CV_BICUBIC : p->names.bert ? CV_BICUBIC_CORNERS
-                                                                               : CV_BICUBIC_ANTIALIAS;
-    cv_item item = { .name = "v.pos", .kind = CV_FLOATS, .rank = 2, .n = n, .k = w, .note = "resized" };
+    const cv_resize how = p->names.family == CV_HF ? CV_BICUBIC
+                          : p->names.bert          ? CV_BICUBIC_CORNERS
+                                                   : CV_BICUBIC_ANTIALIAS;
+    cv_item item = {
+        .name = "v.pos", .kind = CV_FLOATS, .rank = 2, .n = n, .k = w, .note = "resized"
+    };
     cv_slot *slot = NULL;
     float *all = NULL;
     ken_status st = cv_plan_need(p, &slot, n0, w, "v.pos");
@@ -88,7 +92,8 @@ static ken_status positions(cv_plan *p, cv_set *set)
     const kn_vit_config *c = &p->config.vit;
     if (c->grid[0] != p->grid[0])
         return resized_positions(p, set, p->grid);
-    return cv_plan_take(p, CV_FLOATS, (uint64_t)c->grid[0] * c->grid[1] + 1, c->trunk.width, "v.pos");
+    return cv_plan_take(p, CV_FLOATS, (uint64_t)c->grid[0] * c->grid[1] + 1, c->trunk.width,
+                        "v.pos");
 }
 
 ken_status cv_plan_vit(cv_plan *p, cv_set *set)
@@ -122,7 +127,8 @@ ken_status cv_plan_text(cv_plan *p)
         cv_slot *s = cv_names_find(&p->names, "t.type"); /* only the first type is ever used */
         cv_item item = { .name = "t.type", .kind = CV_ROWS, .n = 1, .k = w, .from = s };
         if (!s || s->k != w || !s->n)
-            return kn_fail(KEN_E_FORMAT, "t.type: no such tensor, or not (types, %llu)", (unsigned long long)w);
+            return kn_fail(KEN_E_FORMAT, "t.type: no such tensor, or not (types, %llu)",
+                           (unsigned long long)w);
         s->used = 1;
         item.note = s->n > 1 ? "first row" : NULL;
         st = cv_plan_add(p, &item);
@@ -138,10 +144,12 @@ ken_status cv_plan_text(cv_plan *p)
 
 /* ---- ResNets ---- */
 
-static ken_status block(cv_plan *p, const kn_resnet_config *c, uint32_t stage, uint32_t i, uint64_t *channels)
+static ken_status block(cv_plan *p, const kn_resnet_config *c, uint32_t stage, uint32_t i,
+                        uint64_t *channels)
 {
     char name[CV_NAME - 2];
-    const uint64_t planes = (uint64_t)c->width << stage, out = kn_resnet_channels(c, stage), in = *channels;
+    const uint64_t planes = (uint64_t)c->width << stage, out = kn_resnet_channels(c, stage),
+                   in = *channels;
     const uint64_t n[3] = { planes, c->bottleneck ? planes : out, out };
     const uint64_t k[3] = { c->bottleneck ? in : 9 * in, 9 * planes, planes };
     ken_status st = KEN_OK;
@@ -163,7 +171,8 @@ static ken_status attention_pool(cv_plan *p, const kn_resnet_config *c, uint64_t
     kn_resnet_map(c, hw);
     ken_status st = cv_plan_take(p, CV_FLOATS, (uint64_t)hw[0] * hw[1] + 1, channels, "v.pool.pos");
     if (!st)
-        st = cv_plan_linear(p, channels, channels, channels, 1 / sqrt((double)(channels / c->heads)), "v.pool.q");
+        st = cv_plan_linear(p, channels, channels, channels,
+                            1 / sqrt((double)(channels / c->heads)), "v.pool.q");
     if (!st)
         st = cv_plan_linear(p, channels, channels, 0, 1, "v.pool.k");
     if (!st)

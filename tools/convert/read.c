@@ -1,4 +1,4 @@
-/* read.c - what a path holds: one file, the shards of an index, or a folder as model hubs have them. */
+/* read.c - what a path holds: one file, the shards of an index, or a hub's folder. */
 #include "tools/convert/read.h"
 
 #include "base/alloc.h"
@@ -16,8 +16,8 @@ enum { MAX_INDEX = 64 << 20, MAX_SHARDS = 4096, TAR_MAGIC = 257 };
 /* A pickle that begins with torch's magic number, 0x1950a86a20f9469cfc6c as a LONG1. */
 static int is_legacy(const unsigned char *p, size_t len)
 {
-    static const unsigned char magic[] = { 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,
-                                           0x20, 0x6a, 0xa8, 0x50, 0x19 };
+    static const unsigned char magic[] = { 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
+                                           0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19 };
     return len > 2 + sizeof magic && p[0] == 0x80 && !memcmp(p + 2, magic, sizeof magic);
 }
 
@@ -75,7 +75,9 @@ ken_status cv_read_safetensors(cv_set *s, const void *bytes, size_t len, const c
         st = cv_set_keep(s, w, close_weights);
     for (size_t i = 0; !st && i < kn_weights_len(w); i++) {
         const kn_tensor *from = kn_weights_at(w, i);
-        cv_tensor t = { .dtype = from->dtype, .rank = from->rank, .data = from->data, .file = file };
+        cv_tensor t = {
+            .dtype = from->dtype, .rank = from->rank, .data = from->data, .file = file
+        };
         memcpy(t.shape, from->shape, sizeof t.shape);
         cv_contiguous(&t);
         st = cv_set_add(s, from->name, &t);
@@ -117,8 +119,10 @@ static ken_status read_file(cv_set *s, const char *path)
 /* A shard is a file beside its index, and nothing else. */
 static ken_status check_shard(const char *name)
 {
-    if (!*name || strchr(name, '/') || strchr(name, '\\') || !strcmp(name, "..") || !strcmp(name, "."))
-        return kn_fail(KEN_E_FORMAT, "shard \"%.100s\": not the name of a file beside the index", name);
+    if (!*name || strchr(name, '/') || strchr(name, '\\') || !strcmp(name, "..") ||
+        !strcmp(name, "."))
+        return kn_fail(KEN_E_FORMAT, "shard \"%.100s\": not the name of a file beside the index",
+                       name);
     return KEN_OK;
 }
 
@@ -188,16 +192,22 @@ static int is_file(const char *path)
 static ken_status read_path(cv_set *s, const char *path)
 {
     const size_t n = strlen(path);
-    return n > 11 && !strcmp(path + n - 11, ".index.json") ? read_index(s, path) : read_file(s, path);
+    return n > 11 && !strcmp(path + n - 11, ".index.json") ? read_index(s, path)
+                                                           : read_file(s, path);
 }
 
 /* The names that Hugging Face's and open_clip's own loaders look for, the safest first. */
 static ken_status read_folder(cv_set *s, const char *dir)
 {
     static const char *const names[] = {
-        "model.safetensors",        "model.safetensors.index.json",  "open_clip_model.safetensors",
-        "pytorch_model.bin",        "pytorch_model.bin.index.json",  "open_clip_pytorch_model.bin",
-        "open_clip_model.safetensors.index.json", "open_clip_pytorch_model.bin.index.json",
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "open_clip_model.safetensors",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+        "open_clip_pytorch_model.bin",
+        "open_clip_model.safetensors.index.json",
+        "open_clip_pytorch_model.bin.index.json",
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path = kn_path_join(dir, names[i]);
@@ -209,8 +219,8 @@ static ken_status read_folder(cv_set *s, const char *dir)
         if (there)
             return st;
     }
-    return kn_fail(KEN_E_NOTFOUND, "%s: no model.safetensors, pytorch_model.bin or open_clip_* in it",
-                   dir);
+    return kn_fail(KEN_E_NOTFOUND,
+                   "%s: no model.safetensors, pytorch_model.bin or open_clip_* in it", dir);
 }
 
 ken_status cv_read(cv_set *s, const char *path)

@@ -145,7 +145,8 @@ static ken_status get_storage(void *cookie, const cv_pickle *p, uint32_t ref, cv
         return st;
     const found *f = find(l, id.key, id.key_len);
     if (!f || !f->data)
-        return kn_fail(KEN_E_FORMAT, "its storage %.*s is not in the file", (int)id.key_len, id.key);
+        return kn_fail(KEN_E_FORMAT, "its storage %.*s is not in the file", (int)id.key_len,
+                       id.key);
     *out = (cv_storage){ f->id.dtype, f->data, f->id.elements };
     const cv_node *view = &p->nodes[id.view];
     if (view->kind != CV_TUPLE)

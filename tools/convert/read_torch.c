@@ -1,8 +1,9 @@
 /*
  * read_torch.c - what is in a zip: torch.save since 1.6, TorchScript, or numpy's npz.
  *
- * torch: caffe2/serialize/inline_container.cc and torch/serialization.py.  All records lie below one
- * folder: data.pkl, data/KEY (raw storages), byteorder.  TorchScript is the same with constants.pkl.
+ * torch: caffe2/serialize/inline_container.cc and torch/serialization.py.  All records lie below
+ * one folder: data.pkl, data/KEY (raw storages), byteorder.  TorchScript is the same with
+ * constants.pkl.
  */
 #include "tools/convert/npz.h"
 #include "tools/convert/read.h"

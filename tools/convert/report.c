@@ -94,8 +94,8 @@ static void print_drops(const cv_plan *p)
             continue;
         for (size_t j = i; j < n->drops_len; j++)
             count += !strcmp(n->drops[j].why, n->drops[i].why);
-        printf("  dropped          %4zu  %s%s: %s\n", count, n->drops[i].t->name, count > 1 ? " …" : "",
-               n->drops[i].why);
+        printf("  dropped          %4zu  %s%s: %s\n", count, n->drops[i].t->name,
+               count > 1 ? " …" : "", n->drops[i].why);
     }
     if (cv_names_has(n, "fc.w") && !p->labels)
         printf("  dropped             2  the head, fc.w and fc.b: --labels FILE keeps it\n");
@@ -107,20 +107,23 @@ static void print_networks(const cv_plan *p)
     const kn_vit_config *v = &c->vit;
     const kn_resnet_config *r = &c->resnet;
     if (c->image == KN_NET_VIT)
-        printf("  pictures  ViT, %u layers, width %u, %u heads, patches of %u, %u x %u pixels -> %u\n",
-               v->trunk.layers, v->trunk.width, v->trunk.heads, v->patch, v->grid[0] * v->patch,
-               v->grid[1] * v->patch, v->dim);
+        printf(
+            "  pictures  ViT, %u layers, width %u, %u heads, patches of %u, %u x %u pixels -> %u\n",
+            v->trunk.layers, v->trunk.width, v->trunk.heads, v->patch, v->grid[0] * v->patch,
+            v->grid[1] * v->patch, v->dim);
     if (c->image == KN_NET_RESNET)
-        printf("  pictures  ResNet, width %u, %u x %u pixels -> %u\n", r->width, r->input[0], r->input[1], r->dim);
+        printf("  pictures  ResNet, width %u, %u x %u pixels -> %u\n", r->width, r->input[0],
+               r->input[1], r->dim);
     if (c->image != KN_NET_NONE)
         printf("  resizing  as %s\n", p->prep_from ? p->prep_from : "is usual for this family");
     if (c->has_text)
         printf("  words     %s, %u layers, width %u, %u heads, %u tokens of %u -> %u\n",
-               c->text.bert ? "BERT" : "CLIP", c->text.trunk.layers, c->text.trunk.width, c->text.trunk.heads,
-               c->text.context, c->text.vocab, c->text.dim);
+               c->text.bert ? "BERT" : "CLIP", c->text.trunk.layers, c->text.trunk.width,
+               c->text.trunk.heads, c->text.context, c->text.vocab, c->text.dim);
     if (p->act_from)
         printf("  GELU      %s, says %s\n",
-               (c->image == KN_NET_VIT ? v->trunk.act : c->text.trunk.act) == KN_ACT_GELU ? "exact" : "quick",
+               (c->image == KN_NET_VIT ? v->trunk.act : c->text.trunk.act) == KN_ACT_GELU ? "exact"
+                                                                                          : "quick",
                p->act_from);
 }
 
@@ -186,7 +189,10 @@ static void add_head(cJSON *j, const cv_plan *p, const char *out, uint64_t bytes
     const cv_options *o = p->opts;
     cJSON_AddStringToObject(j, "path", out);
     cJSON_AddStringToObject(j, "arch", p->arch);
-    cJSON_AddStringToObject(j, "dtype", o->type == KN_F32 ? "f32" : o->type == KN_F16 ? "f16" : "bf16");
+    cJSON_AddStringToObject(j, "dtype",
+                            o->type == KN_F32   ? "f32"
+                            : o->type == KN_F16 ? "f16"
+                                                : "bf16");
     cJSON_AddBoolToObject(j, "folded", !o->trainable);
     cJSON_AddNumberToObject(j, "bytes", (double)bytes);
     if (p->act_from)

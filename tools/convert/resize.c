@@ -1,9 +1,9 @@
 /*
  * resize.c - tables of positions as small pictures.
  *
- * torch.nn.functional.interpolate, mode bicubic (ATen UpSample.h, UpSampleKernel.cpp): without antialias
- * four taps of Keys' kernel with a = -0.75, edges repeated; with it, a = -0.5, the support scaled when
- * the table shrinks, and the taps that fall outside left out.
+ * torch.nn.functional.interpolate, mode bicubic (ATen UpSample.h, UpSampleKernel.cpp): without
+ * antialias four taps of Keys' kernel with a = -0.75, edges repeated; with it, a = -0.5, the
+ * support scaled when the table shrinks, and the taps that fall outside left out.
  */
 #include "tools/convert/plan.h"
 
@@ -22,8 +22,8 @@ static double keys(double x, double a)
 /* weights (to, from) of one axis */
 static void axis(uint32_t from, uint32_t to, cv_resize how, double *weights)
 {
-    const double scale = how == CV_BICUBIC_CORNERS && to > 1 ? (double)(from - 1) / (to - 1)
-                                                             : (double)from / to;
+    const double scale =
+        how == CV_BICUBIC_CORNERS && to > 1 ? (double)(from - 1) / (to - 1) : (double)from / to;
     for (uint32_t i = 0; i < to; i++) {
         double *row = weights + (size_t)i * from, sum = 0;
         for (uint32_t j = 0; j < from; j++)
@@ -48,7 +48,8 @@ static void axis(uint32_t from, uint32_t to, cv_resize how, double *weights)
 ken_status cv_resize_grid(const float *in, const uint32_t from[2], float *out, const uint32_t to[2],
                           size_t c, cv_resize how)
 {
-    double *y = kn_alloc((size_t)from[0] * to[0], sizeof *y), *x = kn_alloc((size_t)from[1] * to[1], sizeof *x);
+    double *y = kn_alloc((size_t)from[0] * to[0], sizeof *y),
+           *x = kn_alloc((size_t)from[1] * to[1], sizeof *x);
     double *sum = kn_alloc(c, sizeof *sum);
     const ken_status st = y && x && sum ? KEN_OK : KEN_E_NOMEM;
     if (!st) {

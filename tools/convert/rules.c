@@ -1,14 +1,15 @@
 /*
  * rules.c - the names of each publisher's state dict, beside ours (format.h).
  *
- * openai/CLIP clip/model.py; mlfoundations/open_clip model.py and transformer.py; OFA-Sys/Chinese-CLIP
- * cn_clip/clip/model.py and modeling_bert.py; transformers modeling_clip.py and
+ * openai/CLIP clip/model.py; mlfoundations/open_clip model.py and transformer.py; OFA-Sys/Chinese-
+ * CLIP cn_clip/clip/model.py and modeling_bert.py; transformers modeling_clip.py and
  * modeling_chinese_clip.py; pytorch/vision resnet.py; akamaster/pytorch_resnet_cifar10 resnet.py.
  */
 #include "tools/convert/names.h"
 
 #include <stddef.h>
 
+/* clang-format off: tables */
 #define LINEAR(from, to)                               \
     { from ".weight", to ".w", CV_MATRIX, 0 },         \
     { from ".bias", to ".b", CV_VECTOR, 0 }
@@ -159,3 +160,4 @@ const cv_rule cv_rules_any[] = {
     { "vocab_size", "OpenAI's mark", CV_DROPPED, 0 },
     END
 };
+/* clang-format on */

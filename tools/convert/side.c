@@ -1,5 +1,6 @@
 /*
- * side.c - config.json and preprocessor_config.json (transformers), open_clip_config.json (open_clip).
+ * side.c - config.json and preprocessor_config.json (transformers), open_clip_config.json
+ * (open_clip).
  *
  * transformers leaves out of a file what is its class's default, so that a missing member has that
  * value: hidden_act "quick_gelu" (configuration_clip.py, configuration_chinese_clip.py).
@@ -114,8 +115,8 @@ static ken_status named_act(const char *file, const char *name, kn_act *act)
 static int is_clip_config(const cJSON *hf)
 {
     const cJSON *type = cv_side_get(hf, "model_type");
-    return cJSON_IsString(type) &&
-           (!strncmp(type->valuestring, "clip", 4) || !strncmp(type->valuestring, "chinese_clip", 12));
+    return cJSON_IsString(type) && (!strncmp(type->valuestring, "clip", 4) ||
+                                    !strncmp(type->valuestring, "chinese_clip", 12));
 }
 
 ken_status cv_side_act(const cv_side *s, const char *tower, kn_act *act, int *found)
@@ -128,7 +129,8 @@ ken_status cv_side_act(const cv_side *s, const char *tower, kn_act *act, int *fo
         const cJSON *name = cv_side_get(s->hf, path);
         if (!name)
             name = cv_side_get(s->hf, "hidden_act");
-        return named_act("config.json", cJSON_IsString(name) ? name->valuestring : "quick_gelu", act);
+        return named_act("config.json", cJSON_IsString(name) ? name->valuestring : "quick_gelu",
+                         act);
     }
     if (cv_side_get(s->open_clip, "model_cfg")) {
         *act = cJSON_IsTrue(quick) ? KN_ACT_QUICKGELU : KN_ACT_GELU;

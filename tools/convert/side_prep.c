@@ -1,8 +1,8 @@
 /*
  * side_prep.c - preprocessing as a configuration file describes it.
  *
- * preprocessor_config.json: transformers' CLIPImageProcessor; `resample` counts as Pillow's enum does.
- * open_clip_config.json: open_clip's PreprocessCfg (transform.py).
+ * preprocessor_config.json: transformers' CLIPImageProcessor; `resample` counts as Pillow's enum
+ * does. open_clip_config.json: open_clip's PreprocessCfg (transform.py).
  */
 #include "tools/convert/side.h"
 
@@ -103,8 +103,10 @@ static ken_status open_clip_prep(const cJSON *j, kn_prep *p)
     const cJSON *size = cv_side_get(j, "size"), *fill = cv_side_get(j, "fill_color");
     if ((mean && !read_three(mean, p->mean)) || (std && !read_three(std, p->std)))
         return bad(file, "preprocess_cfg.mean");
-    if (cJSON_IsString(filter)) { /* "random" is of training; what isn't bilinear is bicubic there */
-        if (strcmp(filter->valuestring, "bilinear") != 0 && strcmp(filter->valuestring, "bicubic") != 0 &&
+    if (cJSON_IsString(
+            filter)) { /* "random" is of training; what isn't bilinear is bicubic there */
+        if (strcmp(filter->valuestring, "bilinear") != 0 &&
+            strcmp(filter->valuestring, "bicubic") != 0 &&
             strcmp(filter->valuestring, "random") != 0)
             return bad(file, "preprocess_cfg.interpolation");
         p->filter = strcmp(filter->valuestring, "bilinear") ? KN_BICUBIC : KN_BILINEAR;

@@ -1,11 +1,11 @@
 /*
  * state.c - walking the graph.
  *
- * A tensor is a call of torch._utils._rebuild_tensor_v2(storage, offset, size, stride, …), a parameter
- * a call around one, a state dict an OrderedDict of them; a scripted module is an object whose state
- * holds its attributes (torch/_utils.py, torch/csrc/jit/serialization/unpickler.cpp).  The calls are
- * understood here and never made.  Steps and depth are counted: a graph may share nodes so that its
- * tree is exponentially large, and may have cycles.
+ * A tensor is a call of torch._utils._rebuild_tensor_v2(storage, offset, size, stride, …), a
+ * parameter a call around one, a state dict an OrderedDict of them; a scripted module is an object
+ * whose state holds its attributes (torch/_utils.py, torch/csrc/jit/serialization/unpickler.cpp).
+ * The calls are understood here and never made.  Steps and depth are counted: a graph may share
+ * nodes so that its tree is exponentially large, and may have cycles.
  */
 #include "tools/convert/state.h"
 
@@ -154,7 +154,8 @@ static ken_status read_shape(const cv_pickle *p, uint32_t args, cv_tensor *t)
         return kn_fail(KEN_E_FORMAT, "%u axes, more than %d", at(p, size)->len, KN_MAX_RANK);
     t->rank = at(p, size)->len;
     for (uint32_t i = 0; i < t->rank; i++)
-        if (!whole(p, item(p, size, i), &t->shape[i]) || !whole(p, item(p, stride, i), &t->stride[i]))
+        if (!whole(p, item(p, size, i), &t->shape[i]) ||
+            !whole(p, item(p, stride, i), &t->stride[i]))
             return kn_fail(KEN_E_FORMAT, "axis %u is not a size and a stride of 0 or more", i);
     return KEN_OK;
 }
@@ -200,8 +201,10 @@ static ken_status add_tensor(walker *w, call c)
 static ken_status add_unknown(walker *w, call c)
 {
     const cv_node *fn = at(w->p, c.fn);
-    const cv_tensor t = { .dtype = KN_DT_OTHER, .file = w->file,
-                          .problem = "made by a call that is not a tensor's, and nothing is called" };
+    const cv_tensor t = { .dtype = KN_DT_OTHER,
+                          .file = w->file,
+                          .problem =
+                              "made by a call that is not a tensor's, and nothing is called" };
     if (fn->kind != CV_GLOBAL)
         return KEN_OK;
     return cv_set_add(w->set, w->name, &t);

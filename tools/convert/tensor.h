@@ -38,7 +38,7 @@ typedef struct cv_set {
     size_t len, cap;
     cv_kept *kept;
     size_t kept_len, kept_cap;
-    int openai; /* marked as one of OpenAI's archives */
+    int openai;                /* marked as one of OpenAI's archives */
     const cv_tensor *inflated; /* whose bytes are in `scratch` */
     unsigned char *scratch;
 } cv_set;

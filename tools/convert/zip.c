@@ -1,9 +1,9 @@
 /*
  * zip.c - reading the central directory.
  *
- * PKWARE APPNOTE 6.3: end record 4.3.16, its ZIP64 kin 4.3.14 and 4.3.15, central headers 4.3.12, local
- * headers 4.3.7.  Sizes are the central directory's: a local header may hold zeros where its entry was
- * streamed (flag bit 3); where the data begins only the local one knows.
+ * PKWARE APPNOTE 6.3: end record 4.3.16, its ZIP64 kin 4.3.14 and 4.3.15, central headers 4.3.12,
+ * local headers 4.3.7.  Sizes are the central directory's: a local header may hold zeros where its
+ * entry was streamed (flag bit 3); where the data begins only the local one knows.
  */
 #include "tools/convert/zip.h"
 
@@ -188,10 +188,16 @@ static ken_status read_entry(const archive *a, uint64_t *at, cv_zip_entry *e)
         return kn_fail(KEN_E_FORMAT, "no directory entry at byte %llu", (unsigned long long)*at);
     const uint64_t name = get(p + 28, 2), extra = get(p + 30, 2), comment = get(p + 32, 2);
     if (name + extra + comment > room - CENTRAL)
-        return kn_fail(KEN_E_FORMAT, "directory entry at byte %llu: cut off", (unsigned long long)*at);
-    header h = { .name = p + CENTRAL, .name_len = name, .stored = get(p + 20, 4),
-                 .size = get(p + 24, 4), .local = get(p + 42, 4), .flags = (uint32_t)get(p + 8, 2),
-                 .method = (uint32_t)get(p + 10, 2), .crc = (uint32_t)get(p + 16, 4) };
+        return kn_fail(KEN_E_FORMAT, "directory entry at byte %llu: cut off",
+                       (unsigned long long)*at);
+    header h = { .name = p + CENTRAL,
+                 .name_len = name,
+                 .stored = get(p + 20, 4),
+                 .size = get(p + 24, 4),
+                 .local = get(p + 42, 4),
+                 .flags = (uint32_t)get(p + 8, 2),
+                 .method = (uint32_t)get(p + 10, 2),
+                 .crc = (uint32_t)get(p + 16, 4) };
     e->name = kn_strndup((const char *)h.name, name);
     if (!e->name)
         return KEN_E_NOMEM;

@@ -14,7 +14,7 @@ typedef struct cv_zip_entry {
     char *name;
     const unsigned char *data; /* as stored */
     uint64_t stored, size;     /* bytes there, and unpacked */
-    uint32_t crc;              /* of the unpacked bytes; some writers of checkpoints leave it wrong */
+    uint32_t crc; /* of the unpacked bytes; some writers of checkpoints leave it wrong */
     int deflated;
 } cv_zip_entry;
 
