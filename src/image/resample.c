@@ -51,7 +51,8 @@ static double weight(kn_filter f, double x)
     case KN_BILINEAR:
         return t < 1 ? 1 - t : 0;
     case KN_HAMMING:
-        return t == 0 ? 1 : t >= 1 ? 0 : sin(t * M_PI) / (t * M_PI) * (0.54 + 0.46 * cos(t * M_PI));
+        /* the constants are single precision in Pillow */
+        return t == 0 ? 1 : t >= 1 ? 0 : sinc(t) * ((double)0.54f + (double)0.46f * cos(t * M_PI));
     case KN_BICUBIC:
         return t < 1 ? ((a + 2) * t - (a + 3)) * t * t + 1 : t < 2 ? (((t - 5) * t + 8) * t - 4) * a : 0;
     default:

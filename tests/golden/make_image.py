@@ -43,7 +43,10 @@ sources = [(37, 53), (320, 240), (240, 320), (64, 64), (1, 1), (9, 1300), (3, 40
 cases = [(37, 53, 16, 22, "bicubic"), (37, 53, 16, 22, "bilinear"), (37, 53, 64, 48, "bicubic"), (1, 1, 5, 7, "bicubic"),
          (9, 1300, 4, 90, "lanczos"), (9, 1300, 20, 1400, "bilinear"), (3, 400, 2, 40, "bicubic"), (64, 64, 64, 64, "bicubic"),
          (64, 64, 64, 20, "bicubic"), (64, 64, 20, 64, "lanczos"), (320, 240, 400, 100, "bicubic")]
-while len(cases) < 260:
+# Pillow's Hamming window has single-precision constants: it shows in one byte of a million
+cases += [(300, 1200, 182, 472, "hamming"), (128, 2400, 73, 469, "hamming"), (640, 900, 131, 333, "hamming"),
+          (900, 640, 200, 100, "hamming"), (1000, 1500, 997, 1499, "hamming"), (1200, 700, 1111, 680, "hamming")]
+while len(cases) < 266:
     w, h = random.choice(sources)
     cases.append((w, h, random.randint(1, 2 * w + 30), random.randint(1, min(2 * h + 30, 500)), random.choice(list(FILTERS))))
 with open(here / "resize.txt", "w") as f:
