@@ -86,6 +86,11 @@ static void check_sizes(ck *t)
     for (unsigned kind = 0; kind < 6; kind++)
         for (size_t i = 0; i < sizeof big / sizeof *big; i++)
             check_one(t, kind + 6 * (unsigned)i, big[i][0], big[i][1], big[i][2]);
+    for (unsigned kind = 0; kind < 3; kind++)
+        check_one(t, kind, 31, 48, 4200); /* k in several pieces … */
+    for (unsigned kind = 0; kind < 2; kind++)
+        check_one(t, kind, 57, 290, 3601); /* … and columns in several of them */
+    check_one(t, 0, 24, 610, 4201);        /* … at a level with small tiles too */
 }
 
 static void check_empty(ck *t)

@@ -2,6 +2,7 @@
 #include "checkkern.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -299,6 +300,18 @@ static bool run_levels(ck *t, const char *only)
     return amx || !processor_has_amx();
 }
 
+static ck *running;
+
+/* A read or write past a buffer ends here. */
+static void crashed(int signal)
+{
+    char text[200];
+    const int n = snprintf(text, sizeof text, "FAILED %s at level %s: signal %d\n0 passed, 1 failed\n",
+                           running->kernel ? running->kernel : "?", running->level, signal);
+    fflush(stdout);
+    _exit(write(STDOUT_FILENO, text, (size_t)n) == n ? 1 : 2);
+}
+
 int main(int argc, char **argv)
 {
     ck t = { .ref = kn_kernels_for(0) };
@@ -310,6 +323,9 @@ int main(int argc, char **argv)
             only = argv[++i];
         else
             t.pattern = argv[i];
+    running = &t;
+    signal(SIGSEGV, crashed);
+    signal(SIGILL, crashed);
     t.failed += !run_levels(&t, only);
     printf("%d passed, %d failed\n", t.passed, t.failed);
     return t.failed != 0;
