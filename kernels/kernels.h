@@ -168,7 +168,7 @@ typedef struct kn_kernels {
     void (*dots_f32)(const float *a, const float *rows, size_t m, size_t n, float *out);
     void (*dots_f16)(const float *a, const uint16_t *rows, size_t m, size_t n, float *out);
     /* out (q, m): every query with every row; blocked through registers.  Each element has the bits
-     * that dots_ gives it. */
+     * that dots_ and dot_ give it. */
     void (*dots_batch_f32)(const float *queries, size_t q, const float *rows, size_t m, size_t n,
                            float *out, size_t ldo);
     void (*dots_batch_f16)(const float *queries, size_t q, const uint16_t *rows, size_t m, size_t n,

@@ -10,5 +10,6 @@ void kn_kernels_init_avx2(kn_kernels *k)
     kn_norm_avx2(k);
     kn_act_avx2(k);
     kn_pool_avx2(k);
+    kn_dist_avx2(k);
     kn_convert_avx2(k);
 }

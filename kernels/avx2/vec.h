@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/avx2/math.h"
+#include "kernels/product.h" /* KN_UNROLL */
 
 #include <string.h>
 
@@ -141,11 +142,31 @@ static inline vf v_first(size_t n, vf x, vf other)
     return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(lanes(n)));
 }
 
+/* Compilers would rather load x again for each use than keep it. */
+static inline vf v_keep(vf x)
+{
+    __asm__("" : "+x"(x));
+    return x;
+}
+
+/* The two 128-bit lanes. */
+static inline __m128 fold(vf x)
+{
+    return _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+}
+
 static inline float v_sum(vf x)
 {
-    const __m128 q = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
-    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+    x = _mm256_add_ps(x, _mm256_permute_ps(x, 0x4e));
+    return _mm_cvtss_f32(fold(_mm256_add_ps(x, _mm256_permute_ps(x, 0xb1))));
+}
+
+static inline void v_sum4(const vf x[4], float out[4])
+{
+    const vf a = _mm256_add_ps(_mm256_unpacklo_ps(x[0], x[1]), _mm256_unpackhi_ps(x[0], x[1]));
+    const vf b = _mm256_add_ps(_mm256_unpacklo_ps(x[2], x[3]), _mm256_unpackhi_ps(x[2], x[3]));
+    _mm_storeu_ps(out, fold(_mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44),
+                                          _mm256_shuffle_ps(a, b, 0xee))));
 }
 
 static inline float v_greatest(vf x)
@@ -170,7 +191,7 @@ static inline void v_transpose(vf x[VL])
 {
     transpose_lanes(x);
     transpose_lanes(x + 4);
-#pragma GCC unroll 4
+KN_UNROLL
     for (int i = 0; i < 4; i++) {
         const vf a = x[i], b = x[i + 4];
         x[i] = _mm256_permute2f128_ps(a, b, 0x20);

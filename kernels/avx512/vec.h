@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/avx512/math.h"
+#include "kernels/product.h" /* KN_UNROLL */
 
 typedef __m512 vf;
 enum { VL = 16, V_REGISTERS = 32 };
@@ -122,12 +123,32 @@ static inline vf v_first(size_t n, vf x, vf other)
     return _mm512_mask_blend_ps(lanes(n), other, x);
 }
 
-static inline float v_sum(vf x)
+/* Compilers would rather load x again for each use than keep it. */
+static inline vf v_keep(vf x)
+{
+    __asm__("" : "+v"(x));
+    return x;
+}
+
+/* The four 128-bit lanes. */
+static inline __m128 fold(vf x)
 {
     const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
-    const __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-    const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
-    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+    return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+}
+
+static inline float v_sum(vf x)
+{
+    x = _mm512_add_ps(x, _mm512_permute_ps(x, 0x4e));
+    return _mm_cvtss_f32(fold(_mm512_add_ps(x, _mm512_permute_ps(x, 0xb1))));
+}
+
+static inline void v_sum4(const vf x[4], float out[4])
+{
+    const vf a = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+    const vf b = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+    _mm_storeu_ps(out, fold(_mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44),
+                                          _mm512_shuffle_ps(a, b, 0xee))));
 }
 
 static inline float v_greatest(vf x)
@@ -151,10 +172,10 @@ static inline void transpose_lanes(vf *x)
 
 static inline void v_transpose(vf x[VL])
 {
-#pragma GCC unroll 4
+KN_UNROLL
     for (int i = 0; i < 16; i += 4)
         transpose_lanes(x + i);
-#pragma GCC unroll 4
+KN_UNROLL
     for (int i = 0; i < 4; i++) { /* a 4x4 transposition of 128-bit lanes */
         const vf a = _mm512_shuffle_f32x4(x[i], x[i + 4], 0x88);
         const vf b = _mm512_shuffle_f32x4(x[i], x[i + 4], 0xdd);

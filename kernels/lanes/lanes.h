@@ -12,12 +12,16 @@
  *   v_add  v_sub  v_mul  v_div  v_fma (a b + c)
  *   v_max                          the second where either is NaN
  *   v_first(n, x, other)           lanes of x, from the n-th on of other
- *   v_sum  v_greatest              of all lanes; halves are folded
+ *   v_keep(x)                      x, in a register from here on
+ *   v_sum  v_greatest              of all lanes
+ *   v_sum4(x, out)                 four times v_sum, to the bit
  *   v_transpose                    VL vectors
  *   v_exp  v_activation
  */
 #ifndef KERNELS_LANES_LANES_H
 #define KERNELS_LANES_LANES_H
+
+#include "kernels/product.h" /* KN_UNROLL */
 
 #define INLINE __attribute__((always_inline)) static inline
 

@@ -80,6 +80,9 @@ static void table(ck *t, int half, size_t q, size_t m, size_t n)
                 want += (double)a[i * n + k] * (double)rows[j * n + k];
                 mag += fabs((double)a[i * n + k] * (double)rows[j * n + k]);
             }
+            const float alone = half ? t->now.dot_f16(a + i * n, h + j * n, n)
+                                     : t->now.dot_f32(a + i * n, rows + j * n, n);
+            ck_equal(t, one + j, &alone, 4, "row %zu of %zu alone, n=%zu", j, m, n);
             ck_near(t, (double)one[j], want, ((double)n + 2) * FLT_EPSILON * mag, "m=%zu n=%zu j=%zu", m, n, j);
         }
     }
