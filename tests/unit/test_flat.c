@@ -82,7 +82,7 @@ static size_t cut(kn_run *runs, size_t len, int f16, const uint64_t *skip)
 /* Metric, type, cut and threads all vary; hits must be the oracle's, to the bit. */
 START_TEST(equals_sorting)
 {
-    static kn_near near[Q][40], want[N];
+    static kn_near near[Q * 40], want[N];
     static kn_run runs[N];
     uint64_t skip[N / 64 + 1] = { 0 };
     size_t found[Q];
@@ -96,12 +96,12 @@ START_TEST(equals_sorting)
                     const uint64_t *skipped = k % 2 ? skip : NULL;
                     kn_flat f = { runs, cut(runs, len, f16, skipped), DIM,
                                   l2 ? KN_METRIC_L2 : KN_METRIC_DOT, threads };
-                    OK(kn_flat_search(&f, queries[0], nq, k, near[0], found));
+                    OK(kn_flat_search(&f, queries[0], nq, k, near, found));
                     for (size_t q = 0; q < nq; q += 1 + nq / 3) {
                         oracle(want, queries[q], l2, f16, skipped);
                         ck_assert_uint_eq(found[q], k);
                         for (size_t i = 0; i < k; i++) {
-                            const kn_near *got = &near[0][q * k + i];
+                            const kn_near *got = &near[q * k + i];
                             ck_assert_uint_eq(got->id, want[i].id);
                             ck_assert(got->raw == want[i].raw);
                         }
