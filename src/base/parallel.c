@@ -115,9 +115,23 @@ static void *helper(void *arg)
     return NULL;
 }
 
+/* A forked child has no helpers, whatever the parent's were doing. */
+static void forget_helpers(void)
+{
+    pthread_mutex_init(&pool.turn, NULL);
+    pthread_mutex_init(&pool.lock, NULL);
+    pthread_cond_init(&pool.wake, NULL);
+    pthread_cond_init(&pool.done, NULL);
+    atomic_store(&pool.running, 0);
+    pool.helpers = 0;
+}
+
 /* Helpers 1 .. want exist, or fewer if the system gives no more. */
 static void start_helpers(uint32_t want)
 {
+    static int told;
+    if (!told)
+        told = pthread_atfork(NULL, NULL, forget_helpers) == 0;
     while (pool.helpers < want) {
         pthread_t t;
         pool.born[pool.helpers + 1] = atomic_load(&pool.round);

@@ -11,6 +11,7 @@
 #include "base/rand.h"
 
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 START_TEST(errors_keep_their_cause)
@@ -126,6 +127,18 @@ START_TEST(parallel_reports_the_first_failure)
 }
 END_TEST
 
+START_TEST(parallel_works_in_a_forked_child)
+{
+    int seen[8] = { 0 }, status;
+    ck_assert_int_eq(kn_parallel(8, 1, 4, add_up, seen), KEN_OK);
+    pid_t child = fork();
+    if (!child)
+        _exit(kn_parallel(8, 1, 4, add_up, seen) != KEN_OK || seen[7] < 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(replace_leaves_old_or_new)
 {
     char dir[] = "/tmp/ken-base-XXXXXX", *path;
@@ -209,6 +222,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, random_numbers_do_not_depend_on_the_cut);
     tcase_add_test(tc, parallel_covers_each_item_once);
     tcase_add_test(tc, parallel_reports_the_first_failure);
+    tcase_add_test(tc, parallel_works_in_a_forked_child);
     tcase_add_test(tc, replace_leaves_old_or_new);
     tcase_add_test(tc, paths);
     tcase_add_test(tc, hash_known_answers);
