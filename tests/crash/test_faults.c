@@ -37,12 +37,13 @@ static void acknowledge(char what)
 }
 
 /* When the network is asked for the next batch, the one before is committed. */
+static size_t batch_before;
+
 static ken_status telling_pixels(const ken_model *m, const uint8_t *pixels, size_t n, float *out)
 {
-    static size_t before;
-    for (; before; before--)
+    for (; batch_before; batch_before--)
         acknowledge('p');
-    before = n;
+    batch_before = n;
     return fake_pixels(m, pixels, n, out);
 }
 
@@ -158,8 +159,10 @@ static long trial(int w, kn_fault kind, long n, char *told, size_t size)
         ken *k = NULL;
         close(ends[0]);
         say = ends[1];
+        batch_before = 0;
         kn_file_fault(kind, n);
         ken_status st = do_work(w, &k);
+        say = -1;
         steps = kn_file_steps();
         kn_file_fault(KN_FAULT_NONE, 0);
         if (k && st) { /* what has failed can be done again, by the same handle */
