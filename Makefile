@@ -128,9 +128,9 @@ $(B)/libken.a: $(call obj,$(LIB_SRCS))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(B)/libken.so.$(VERSION): $(call obj,$(LIB_SRCS))
+$(B)/libken.so.$(VERSION): $(call obj,$(LIB_SRCS)) tools/ken.map
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libken.so.$(MAJOR) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $^ $(SHARED_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libken.so.$(MAJOR) -Wl,--version-script=tools/ken.map $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(filter %.o,$^) $(SHARED_LIBS)
 
 $(B)/ken: $(call obj,$(CLI_SRCS)) $(B)/libken.a
 	$(call say,LINK,$@)
