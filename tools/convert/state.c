@@ -197,6 +197,12 @@ static ken_status add_tensor(walker *w, call c)
     return cv_set_add(w->set, w->name, &t);
 }
 
+static int is_from(const cv_node *global, const char *module)
+{
+    return global->u.global.module_len == strlen(module) &&
+           !memcmp(global->u.global.module, module, global->u.global.module_len);
+}
+
 /* Kept by name, so that whoever needs it learns why there is no tensor. */
 static ken_status add_unknown(walker *w, call c)
 {
@@ -205,7 +211,7 @@ static ken_status add_unknown(walker *w, call c)
                           .file = w->file,
                           .problem =
                               "made by a call that is not a tensor's, and nothing is called" };
-    if (fn->kind != CV_GLOBAL)
+    if (fn->kind != CV_GLOBAL || is_from(fn, "torch.jit._pickle")) /* there: lists of numbers */
         return KEN_OK;
     return cv_set_add(w->set, w->name, &t);
 }
