@@ -77,9 +77,10 @@ static ken_status tell_build_tree(kn_folder_fn fn, void *cookie)
 
 ken_status kn_model_folders(const char *dirs, kn_folder_fn fn, void *cookie)
 {
+    const char *env = getenv("KEN_MODELS"); /* what the program hands over as dirs, if nothing else is said */
     ken_status st = tell_list(dirs, fn, cookie);
-    if (!st)
-        st = tell_list(getenv("KEN_MODELS"), fn, cookie);
+    if (!st && env && (!dirs || strcmp(dirs, env)))
+        st = tell_list(env, fn, cookie);
     if (!st)
         st = tell_data_home(fn, cookie);
     if (!st)
