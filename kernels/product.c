@@ -15,23 +15,22 @@
 #include <stdalign.h>
 
 enum {
-    A_BYTES = 192 << 10,    /* packed rows of a chunk */
-    SUM_FLOATS = 14 << 10,  /* partial sums of a chunk */
-    CHUNK_TILES = 4,        /* tiles of rows in a chunk */
-    CUT_TILES = 4,          /* the same where k is cut */
-    AHEAD_FEW = 8 << 10     /* bytes of a panel fetched ahead where rows are few */
+    A_BYTES = 192 << 10,   /* packed rows of a chunk */
+    SUM_FLOATS = 14 << 10, /* partial sums of a chunk */
+    CHUNK_TILES = 4,       /* tiles of rows in a chunk */
+    AHEAD_FEW = 8 << 10    /* bytes of a panel fetched ahead where rows are few */
 };
 
 typedef struct job {
     const kn_core *core;
     const kn_gemm *g;
-    const kn_conv *conv;          /* NULL: rows of a are rows of the product */
-    size_t row0, rows;            /* the chunk of rows … */
-    size_t tiles, units;          /* … in so many tiles and so many row units */
+    const kn_conv *conv; /* NULL: rows of a are rows of the product */
+    size_t row0, rows;   /* the chunk of rows … */
+    size_t tiles, units; /* … in so many tiles and so many row units */
     size_t k_chunk, k_chunks;
     size_t column_chunk, tile_columns;
-    unsigned char *a;             /* A_BYTES */
-    float *sums;                  /* SUM_FLOATS */
+    unsigned char *a; /* A_BYTES */
+    float *sums;      /* SUM_FLOATS */
 } job;
 
 static size_t least(size_t a, size_t b)
@@ -140,8 +139,8 @@ static void multiply_column(const job *j, size_t column, size_t k, size_t n, flo
         const int last = k + n == g->k;
         tile.a = j->a + packed_at(j, t);
         tile.ahead_at = t;
-        tile.sum = j->k_chunks > 1 ? sums + j->units * t / j->tiles * j->core->row_unit * stride
-                                   : j->sums;
+        tile.sum =
+            j->k_chunks > 1 ? sums + j->units * t / j->tiles * j->core->row_unit * stride : j->sums;
         if (last)
             fetch_results(j, j->row0 + first, rows, column, columns);
         j->core->multiply[rows](&tile);
@@ -182,15 +181,16 @@ static void plan_chunk(job *j)
 }
 
 /* Rows of a chunk: as many tiles as fit with all of k, so that sums need not wait; if not even two
- * fit, k is cut, and a few tiles make up for reading the sums again. */
+ * fit, k is cut instead, and a full chunk makes up for reading the sums again. */
 static size_t chunk_rows(const kn_core *core, const kn_gemm *g)
 {
     const size_t tile = core->rows * core->row_bytes * (pieces(g->k, core->k_step) + 1);
     const size_t fit = A_BYTES / tile;
-    return core->rows * (fit < 2 ? CUT_TILES : least(fit, CHUNK_TILES));
+    return core->rows * (fit < 2 ? CHUNK_TILES : least(fit, CHUNK_TILES));
 }
 
-static void product(const kn_core *core, const kn_gemm *g, const kn_conv *conv, size_t m0, size_t m1)
+static void product(const kn_core *core, const kn_gemm *g, const kn_conv *conv, size_t m0,
+                    size_t m1)
 {
     alignas(64) unsigned char a[A_BYTES];
     alignas(64) float sums[SUM_FLOATS];

@@ -22,16 +22,16 @@ enum { KN_TILE_PANELS = 8 };
 
 /* One call of a micro-kernel: sum (+)= packed rows times panels. */
 typedef struct kn_tile {
-    const void *a;      /* packed rows, at their first block */
-    size_t k;           /* columns of a and rows of the panels */
-    size_t panels;      /* how many of w are to be multiplied */
+    const void *a;                    /* packed rows, at their first block */
+    size_t k;                         /* columns of a and rows of the panels */
+    size_t panels;                    /* how many of w are to be multiplied */
     const void *w[KN_TILE_PANELS];    /* panels, at their first row */
     const void *w_lo[KN_TILE_PANELS]; /* the same of the lo parts, if there are any */
     /* Panels that come next lie ahead bytes behind these.  Of the cache lines in their first
      * ahead_bytes, those from ahead_at on, every ahead_by-th, are to be fetched. */
     size_t ahead, ahead_bytes, ahead_at, ahead_by;
-    float *sum;         /* (rows, panels * 16), at a multiple of 64 */
-    int fresh;          /* the sums start at 0 instead of what sum holds */
+    float *sum; /* (rows, panels * 16), at a multiple of 64 */
+    int fresh;  /* the sums start at 0 instead of what sum holds */
 } kn_tile;
 
 typedef void kn_multiply(const kn_tile *t);
@@ -40,9 +40,9 @@ typedef void kn_multiply(const kn_tile *t);
  * the other, row_bytes each, columns past the end zero. */
 typedef struct kn_core {
     size_t k_step, row_bytes;
-    size_t rows;        /* of a tile at most */
-    size_t ahead_rows;  /* so many rows keep a core busy while their next weights are fetched */
-    size_t row_unit;    /* a block holds a multiple of so many rows; the last ones may be unset */
+    size_t rows;       /* of a tile at most */
+    size_t ahead_rows; /* so many rows keep a core busy while their next weights are fetched */
+    size_t row_unit;   /* a block holds a multiple of so many rows; the last ones may be unset */
     kn_multiply *const *multiply; /* [rows of a tile] */
     const uint8_t *panels;        /* [rows of the largest tile in a chunk] panels of its tiles */
     /* n elements of one row, or zeros if from is NULL, to blocks that are stride bytes apart */

@@ -28,7 +28,8 @@ static int joined(const kn_conv *c)
 kn_window kn_window_at(const kn_conv *c, size_t m)
 {
     const size_t pixels = (size_t)c->oh * c->ow, at = m % pixels;
-    kn_window w = { .image = m / pixels, .oy = (uint32_t)(at / c->ow),
+    kn_window w = { .image = m / pixels,
+                    .oy = (uint32_t)(at / c->ow),
                     .ox = (uint32_t)(at % c->ow) };
     w.y = (int64_t)w.oy * c->stride - c->pad;
     w.x = (int64_t)w.ox * c->stride - c->pad;
@@ -75,8 +76,8 @@ static size_t run(const kn_conv *c, const kn_window *at, size_t k, size_t most, 
     return least(taps * c->cin - channel, most);
 }
 
-static void pack_runs(const kn_core *core, const kn_conv *c, const kn_window *at, size_t k, size_t n,
-                      char *to, size_t stride)
+static void pack_runs(const kn_core *core, const kn_conv *c, const kn_window *at, size_t k,
+                      size_t n, char *to, size_t stride)
 {
     const char *from;
     for (size_t i = 0, got; i < n; i += got) {

@@ -23,12 +23,12 @@ static inline void store_lanes(void *p, kn_type type, size_t i, __mmask16 m, __m
 }
 
 /* Rows of 16 columns or fewer. */
-__attribute__((always_inline)) static inline void
-finish_lanes(const kn_gemm *g, size_t row, size_t rows, size_t column, __mmask16 m,
-             const float *sum, size_t stride, kn_act act)
+__attribute__((always_inline)) static inline void finish_lanes(const kn_gemm *g, size_t row,
+                                                               size_t rows, size_t column,
+                                                               __mmask16 m, const float *sum,
+                                                               size_t stride, kn_act act)
 {
-    const __m512 bias =
-        g->bias ? _mm512_maskz_loadu_ps(m, g->bias + column) : _mm512_setzero_ps();
+    const __m512 bias = g->bias ? _mm512_maskz_loadu_ps(m, g->bias + column) : _mm512_setzero_ps();
     size_t at = row * g->ldc + column, from = row * g->ldr + column;
     for (size_t r = 0; r < rows; r++, at += g->ldc, from += g->ldr) {
         __m512 x = _mm512_add_ps(_mm512_load_ps(sum + r * stride), bias);
@@ -39,9 +39,10 @@ finish_lanes(const kn_gemm *g, size_t row, size_t rows, size_t column, __mmask16
 }
 
 /* Inlined once for each activation. */
-__attribute__((always_inline)) static inline void
-finish_as(const kn_gemm *g, size_t row, size_t rows, size_t column, size_t columns,
-          const float *sum, size_t stride, kn_act act)
+__attribute__((always_inline)) static inline void finish_as(const kn_gemm *g, size_t row,
+                                                            size_t rows, size_t column,
+                                                            size_t columns, const float *sum,
+                                                            size_t stride, kn_act act)
 {
     size_t j = 0;
     for (; j + 16 <= columns; j += 16)

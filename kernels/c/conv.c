@@ -1,6 +1,6 @@
 /* conv.c - convolution as a matrix product, the definition. */
-#include "kernels/levels.h"
 #include "kernels/c/panel.h"
+#include "kernels/levels.h"
 
 /* Input pixel that kernel position (y, x) meets at output pixel (b, oy, ox): its index, or -1
  * where it lies in the padding. */

@@ -1,6 +1,6 @@
 /* gemm.c - matrix product with panels, the definition. */
-#include "kernels/levels.h"
 #include "kernels/c/panel.h"
+#include "kernels/levels.h"
 
 static void gemm(const kn_gemm *g)
 {

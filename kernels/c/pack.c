@@ -1,6 +1,6 @@
 /* pack.c - weights into panels. */
-#include "kernels/levels.h"
 #include "kernels/c/math.h"
+#include "kernels/levels.h"
 
 static size_t round_up(size_t n, size_t unit)
 {

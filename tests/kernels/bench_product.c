@@ -12,16 +12,16 @@ static const struct {
     const char *what;
     size_t m, n, k;
 } shapes[] = {
-    { "ViT-B/32 x32 qkv", 1600, 2304, 768 },   { "ViT-B/32 x32 out", 1600, 768, 768 },
-    { "ViT-B/32 x32 fc1", 1600, 3072, 768 },   { "ViT-B/32 x32 fc2", 1600, 768, 3072 },
-    { "ViT-B/32 x1 qkv", 50, 2304, 768 },      { "ViT-B/32 x1 fc2", 50, 768, 3072 },
-    { "CLS row fc1", 1, 3072, 768 },           { "CLS row fc2", 1, 768, 3072 },
-    { "text 8 tokens qkv", 8, 1536, 512 },     { "text 8 tokens out", 8, 512, 512 },
-    { "text 8 tokens fc1", 8, 2048, 512 },     { "text 8 tokens fc2", 8, 512, 2048 },
-    { "RN50 x8 1x1 56", 25088, 64, 256 },      { "RN50 x8 1x1 56", 25088, 256, 64 },
-    { "RN50 x8 1x1 28", 6272, 128, 512 },      { "RN50 x8 1x1 28", 6272, 512, 128 },
-    { "RN50 x8 1x1 14", 1568, 256, 1024 },     { "RN50 x8 1x1 14", 1568, 1024, 256 },
-    { "RN50 x8 1x1 7", 392, 512, 2048 },       { "RN50 x8 1x1 7", 392, 2048, 512 },
+    { "ViT-B/32 x32 qkv", 1600, 2304, 768 }, { "ViT-B/32 x32 out", 1600, 768, 768 },
+    { "ViT-B/32 x32 fc1", 1600, 3072, 768 }, { "ViT-B/32 x32 fc2", 1600, 768, 3072 },
+    { "ViT-B/32 x1 qkv", 50, 2304, 768 },    { "ViT-B/32 x1 fc2", 50, 768, 3072 },
+    { "CLS row fc1", 1, 3072, 768 },         { "CLS row fc2", 1, 768, 3072 },
+    { "text 8 tokens qkv", 8, 1536, 512 },   { "text 8 tokens out", 8, 512, 512 },
+    { "text 8 tokens fc1", 8, 2048, 512 },   { "text 8 tokens fc2", 8, 512, 2048 },
+    { "RN50 x8 1x1 56", 25088, 64, 256 },    { "RN50 x8 1x1 56", 25088, 256, 64 },
+    { "RN50 x8 1x1 28", 6272, 128, 512 },    { "RN50 x8 1x1 28", 6272, 512, 128 },
+    { "RN50 x8 1x1 14", 1568, 256, 1024 },   { "RN50 x8 1x1 14", 1568, 1024, 256 },
+    { "RN50 x8 1x1 7", 392, 512, 2048 },     { "RN50 x8 1x1 7", 392, 2048, 512 },
 };
 
 static const struct {
@@ -39,8 +39,8 @@ static const struct {
     kn_math math;
     kn_type w;
 } maths[] = {
-    { "f32", KN_MATH_F32, KN_F32 },         { "f32 w=bf16", KN_MATH_F32, KN_BF16 },
-    { "f32 w=f16", KN_MATH_F32, KN_F16 },   { "bf16", KN_MATH_BF16, KN_BF16 },
+    { "f32", KN_MATH_F32, KN_F32 },        { "f32 w=bf16", KN_MATH_F32, KN_BF16 },
+    { "f32 w=f16", KN_MATH_F32, KN_F16 },  { "bf16", KN_MATH_BF16, KN_BF16 },
     { "bf16x3", KN_MATH_BF16X3, KN_BF16 },
 };
 enum { MATHS = sizeof maths / sizeof *maths };
@@ -123,9 +123,16 @@ static kn_type c_type(size_t math)
 
 static void bench_shape(ck *t, const pools *p, size_t shape, size_t math)
 {
-    kn_gemm g = { .math = maths[math].math, .w_type = maths[math].w, .m = shapes[shape].m,
-                  .n = shapes[shape].n, .k = shapes[shape].k, .a = p->a, .c = p->c,
-                  .bias = p->bias, .act = KN_ACT_RELU, .c_type = c_type(math) };
+    kn_gemm g = { .math = maths[math].math,
+                  .w_type = maths[math].w,
+                  .m = shapes[shape].m,
+                  .n = shapes[shape].n,
+                  .k = shapes[shape].k,
+                  .a = p->a,
+                  .c = p->c,
+                  .bias = p->bias,
+                  .act = KN_ACT_RELU,
+                  .c_type = c_type(math) };
     lap own = { 0 }, blas = { 0 }, top = { 0 };
     sgemm *peer = math == 0 ? openblas() : NULL;
     double peak = 0;
@@ -152,13 +159,27 @@ static void bench_one_conv(ck *t, const pools *p, size_t shape, size_t math)
 {
     const uint32_t side = convs[shape].side, k = convs[shape].kernel;
     const uint32_t out = (side + 2 * convs[shape].pad - k) / convs[shape].stride + 1;
-    kn_conv c = { .h = side, .w = side, .cin = convs[shape].cin, .kh = k, .kw = k,
-                  .stride = convs[shape].stride, .pad = convs[shape].pad, .dilation = 1,
-                  .oh = out, .ow = out };
-    c.g = (kn_gemm){ .math = maths[math].math, .w_type = maths[math].w,
-                     .m = (size_t)8 * out * out, .n = convs[shape].cout,
-                     .k = (size_t)k * k * c.cin, .a = p->a, .c = p->c, .lda = c.cin,
-                     .ldc = convs[shape].cout, .bias = p->bias, .act = KN_ACT_RELU,
+    kn_conv c = { .h = side,
+                  .w = side,
+                  .cin = convs[shape].cin,
+                  .kh = k,
+                  .kw = k,
+                  .stride = convs[shape].stride,
+                  .pad = convs[shape].pad,
+                  .dilation = 1,
+                  .oh = out,
+                  .ow = out };
+    c.g = (kn_gemm){ .math = maths[math].math,
+                     .w_type = maths[math].w,
+                     .m = (size_t)8 * out * out,
+                     .n = convs[shape].cout,
+                     .k = (size_t)k * k * c.cin,
+                     .a = p->a,
+                     .c = p->c,
+                     .lda = c.cin,
+                     .ldc = convs[shape].cout,
+                     .bias = p->bias,
+                     .act = KN_ACT_RELU,
                      .c_type = c_type(math) };
     lap own = { 0 }, top = { 0 };
     double peak = 0;

@@ -15,16 +15,22 @@ typedef struct shape {
 static const char *shape_name(const kn_conv *c)
 {
     static char text[160];
-    snprintf(text, sizeof text, "%ux%ux%u k=%ux%u stride=%u pad=%u dilation=%u", c->h, c->w,
-             c->cin, c->kh, c->kw, c->stride, c->pad, c->dilation);
+    snprintf(text, sizeof text, "%ux%ux%u k=%ux%u stride=%u pad=%u dilation=%u", c->h, c->w, c->cin,
+             c->kh, c->kw, c->stride, c->pad, c->dilation);
     return text;
 }
 
 static void fill(ck *t, kn_conv *c, product *p, const shape *s)
 {
     kn_gemm *g = &p->g;
-    *c = (kn_conv){ .h = s->h, .w = s->w, .cin = s->cin, .kh = s->kh, .kw = s->kw,
-                    .stride = s->stride, .pad = s->pad, .dilation = s->dilation };
+    *c = (kn_conv){ .h = s->h,
+                    .w = s->w,
+                    .cin = s->cin,
+                    .kh = s->kh,
+                    .kw = s->kw,
+                    .stride = s->stride,
+                    .pad = s->pad,
+                    .dilation = s->dilation };
     c->oh = (s->h + 2 * s->pad - s->dilation * (s->kh - 1) - 1) / s->stride + 1;
     c->ow = (s->w + 2 * s->pad - s->dilation * (s->kw - 1) - 1) / s->stride + 1;
     g->m = (size_t)s->batch * c->oh * c->ow;
@@ -95,13 +101,13 @@ static void check_one(ck *t, unsigned kind, const shape *s)
 void check_conv(ck *t)
 {
     static const shape known[] = {
-        { 2, 17, 19, 3, 24, 7, 7, 2, 3, 1 },   /* the stem of a ResNet */
-        { 1, 12, 13, 3, 33, 3, 3, 2, 1, 1 },   /* of a CLIP ResNet */
-        { 1, 28, 28, 3, 40, 14, 14, 14, 0, 1 },/* patches */
-        { 2, 9, 7, 64, 64, 3, 3, 1, 1, 1 },    { 1, 8, 8, 32, 48, 3, 3, 2, 1, 1 },
-        { 3, 6, 5, 48, 20, 1, 1, 1, 0, 1 },    { 2, 7, 7, 64, 33, 1, 1, 2, 0, 1 },
-        { 1, 11, 10, 16, 17, 3, 3, 1, 2, 2 },  { 1, 10, 9, 20, 16, 3, 3, 1, 3, 3 },
-        { 1, 5, 5, 600, 16, 3, 3, 1, 1, 1 },   { 1, 3, 3, 1, 1, 5, 5, 1, 2, 1 },
+        { 2, 17, 19, 3, 24, 7, 7, 2, 3, 1 },    /* the stem of a ResNet */
+        { 1, 12, 13, 3, 33, 3, 3, 2, 1, 1 },    /* of a CLIP ResNet */
+        { 1, 28, 28, 3, 40, 14, 14, 14, 0, 1 }, /* patches */
+        { 2, 9, 7, 64, 64, 3, 3, 1, 1, 1 },     { 1, 8, 8, 32, 48, 3, 3, 2, 1, 1 },
+        { 3, 6, 5, 48, 20, 1, 1, 1, 0, 1 },     { 2, 7, 7, 64, 33, 1, 1, 2, 0, 1 },
+        { 1, 11, 10, 16, 17, 3, 3, 1, 2, 2 },   { 1, 10, 9, 20, 16, 3, 3, 1, 3, 3 },
+        { 1, 5, 5, 600, 16, 3, 3, 1, 1, 1 },    { 1, 3, 3, 1, 1, 5, 5, 1, 2, 1 },
         { 1, 6, 40, 5, 8, 1, 9, 1, 4, 1 },
     };
     if (!CK_BEGIN(t, conv))
@@ -111,10 +117,11 @@ void check_conv(ck *t)
             check_one(t, kind + 6 * (unsigned)i, &known[i]);
     for (unsigned i = 0; i < 120; i++) {
         const uint32_t side = 1 + ck_rand() % 4;
-        const shape s = { 1 + ck_rand() % 2, 7 + ck_rand() % 6, 7 + ck_rand() % 6,
-                          i % 2 ? 1 + ck_rand() % 9 : 16 * (1 + ck_rand() % 3), 1 + ck_rand() % 40,
-                          side, 1 + ck_rand() % 4, 1 + ck_rand() % 3, ck_rand() % side,
-                          1 + ck_rand() % 2 };
+        const shape s = { 1 + ck_rand() % 2,  7 + ck_rand() % 6,
+                          7 + ck_rand() % 6,  i % 2 ? 1 + ck_rand() % 9 : 16 * (1 + ck_rand() % 3),
+                          1 + ck_rand() % 40, side,
+                          1 + ck_rand() % 4,  1 + ck_rand() % 3,
+                          ck_rand() % side,   1 + ck_rand() % 2 };
         check_one(t, i, &s);
     }
     bench_conv(t);

@@ -16,14 +16,8 @@
 #endif
 
 static void (*const checks[])(ck *) = {
-    check_gemm,
-    check_conv,
-    check_attention,
-    check_norm,
-    check_pool,
-    check_dist,
-    check_convert,
-    check_resample,
+    check_gemm, check_conv, check_attention, check_norm,
+    check_pool, check_dist, check_convert,   check_resample,
 };
 
 enum { SHOWN = 10, CANARY = 0xA5, TURNS = 40 };
@@ -38,8 +32,8 @@ double ck_now(void)
 
 ck_timer ck_start(ck *t, const char *label)
 {
-    return (ck_timer){ .t = t, .label = label, .turn = -1, .repeat = { 1, 1 },
-                       .best = { 1e30, 1e30 } };
+    return (
+        ck_timer){ .t = t, .label = label, .turn = -1, .repeat = { 1, 1 }, .best = { 1e30, 1e30 } };
 }
 
 bool ck_turn(ck_timer *tm)
@@ -166,8 +160,8 @@ uint16_t ck_to_f16(double x)
 float ck_from_f16(uint16_t h)
 {
     const int e = h >> 10 & 31, m = h & 1023;
-    const float x = e == 31 ? (m ? NAN : INFINITY)
-                            : (float)ldexp(e ? m + 1024 : m, (e ? e : 1) - 25);
+    const float x =
+        e == 31 ? (m ? NAN : INFINITY) : (float)ldexp(e ? m + 1024 : m, (e ? e : 1) - 25);
     return h & 0x8000 ? -x : x;
 }
 
@@ -306,8 +300,9 @@ static ck *running;
 static void crashed(int signal)
 {
     char text[200];
-    const int n = snprintf(text, sizeof text, "FAILED %s at level %s: signal %d\n0 passed, 1 failed\n",
-                           running->kernel ? running->kernel : "?", running->level, signal);
+    const int n =
+        snprintf(text, sizeof text, "FAILED %s at level %s: signal %d\n0 passed, 1 failed\n",
+                 running->kernel ? running->kernel : "?", running->level, signal);
     fflush(stdout);
     _exit(write(STDOUT_FILENO, text, (size_t)n) == n ? 1 : 2);
 }

@@ -30,7 +30,9 @@ const char *product_name(const kn_gemm *g)
     snprintf(text, sizeof text, "%s w=%s%s c=%s%s%s%s act=%s m=%zu n=%zu k=%zu lda=%zu ldc=%zu",
              math_names[g->math], type_names[g->w_type], g->w_lo ? "+lo" : "",
              type_names[g->c_type], g->bias ? " bias" : "",
-             !g->residual ? "" : g->residual == g->c ? " residual=c " : " residual=",
+             !g->residual          ? ""
+             : g->residual == g->c ? " residual=c "
+                                   : " residual=",
              g->residual ? type_names[g->residual_type] : "", act_names[g->act], g->m, g->n, g->k,
              g->lda, g->ldc);
     return text;
@@ -163,7 +165,8 @@ void product_check(ck *t, const product *p, size_t row, size_t column, const pro
 {
     const kn_gemm *g = &p->g;
     const double bias = g->bias ? g->bias[column] : 0;
-    const double rest = g->residual ? load(p->residual, row * g->ldr + column, g->residual_type) : 0;
+    const double rest =
+        g->residual ? load(p->residual, row * g->ldr + column, g->residual_type) : 0;
     const double x = s->sum + bias + rest, y = activation(x, g->act);
     const double terms = (double)g->k * (g->math == KN_MATH_BF16X3 ? 3 : 1);
     const double size = s->size + fabs(bias) + fabs(rest);
