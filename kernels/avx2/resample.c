@@ -23,19 +23,23 @@ static inline __m256i load_taps(const int32_t *coeff, uint32_t n)
     int32_t c[STEP] = { 0 };
     memcpy(c, coeff, n * sizeof *c);
     const __m256i w = _mm256_loadu_si256((const __m256i *)c);
-    const __m256i both = _mm256_packs_epi32(_mm256_srai_epi32(w, LOW), _mm256_and_si256(w, _mm256_set1_epi32((1 << LOW) - 1)));
+    const __m256i both = _mm256_packs_epi32(_mm256_srai_epi32(w, LOW),
+                                            _mm256_and_si256(w, _mm256_set1_epi32((1 << LOW) - 1)));
     return _mm256_permute4x64_epi64(both, 0xd8); /* packing works in lanes */
 }
 
 static inline void add_pixels(__m256i x, __m256i taps, __m256i *hi, __m256i *lo)
 {
-    const __m256i first = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    const __m256i second =
-        _mm256_broadcastsi128_si256(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
+    const __m256i first = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    const __m256i second = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
     const __m256i a = _mm256_shuffle_epi8(x, first), b = _mm256_shuffle_epi8(x, second);
 #define AT(i, j) _mm256_permutevar8x32_epi32(taps, _mm256_setr_epi32(i, i, i, i, j, j, j, j))
-    *hi = _mm256_add_epi32(*hi, _mm256_add_epi32(_mm256_madd_epi16(a, AT(0, 2)), _mm256_madd_epi16(b, AT(1, 3))));
-    *lo = _mm256_add_epi32(*lo, _mm256_add_epi32(_mm256_madd_epi16(a, AT(4, 6)), _mm256_madd_epi16(b, AT(5, 7))));
+    *hi = _mm256_add_epi32(
+        *hi, _mm256_add_epi32(_mm256_madd_epi16(a, AT(0, 2)), _mm256_madd_epi16(b, AT(1, 3))));
+    *lo = _mm256_add_epi32(
+        *lo, _mm256_add_epi32(_mm256_madd_epi16(a, AT(4, 6)), _mm256_madd_epi16(b, AT(5, 7))));
 #undef AT
 }
 
@@ -93,7 +97,8 @@ static void any_channels(const kn_resample *r)
     for (uint32_t y = 0; y < r->height; y++)
         for (uint32_t x = 0; x < r->width; x++)
             for (uint32_t c = 0; c < r->channels; c++) {
-                const uint8_t *in = r->in + y * r->in_stride + (size_t)r->first[x] * r->channels + c;
+                const uint8_t *in =
+                    r->in + y * r->in_stride + (size_t)r->first[x] * r->channels + c;
                 int32_t sum = 1 << (PRECISION - 1);
                 for (uint32_t k = 0; k < r->count[x]; k++)
                     sum += in[(size_t)k * r->channels] * r->coeff[(size_t)x * r->taps + k];
@@ -132,7 +137,8 @@ static inline __m256i load16(const uint8_t *p, size_t n)
 static inline __m256i finish(__m256i hi, __m256i lo)
 {
     const __m256i s = _mm256_add_epi32(_mm256_slli_epi32(hi, LOW), lo);
-    return _mm256_srai_epi32(_mm256_add_epi32(s, _mm256_set1_epi32(1 << (PRECISION - 1))), PRECISION);
+    return _mm256_srai_epi32(_mm256_add_epi32(s, _mm256_set1_epi32(1 << (PRECISION - 1))),
+                             PRECISION);
 }
 
 /* n <= 16 bytes of output row y from x on */
@@ -154,7 +160,8 @@ static void strip(const kn_resample *r, uint32_t y, size_t x, size_t n)
         lo1 = _mm256_add_epi32(lo1, _mm256_madd_epi16(q, lo));
     }
     const __m256i y16 = _mm256_packs_epi32(finish(hi0, lo0), finish(hi1, lo1));
-    const __m128i y8 = _mm_packus_epi16(_mm256_castsi256_si128(y16), _mm256_extracti128_si256(y16, 1));
+    const __m128i y8 =
+        _mm_packus_epi16(_mm256_castsi256_si128(y16), _mm256_extracti128_si256(y16, 1));
     if (n == 16)
         _mm_storeu_si128((__m128i *)(r->out + y * r->out_stride + x), y8);
     else

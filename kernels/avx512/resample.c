@@ -38,17 +38,21 @@ static inline taps load_taps(const int32_t *coeff, uint32_t n)
 }
 
 /* Add up to sixteen pixels at p, of which `bytes` may be read. */
-static inline void add_pixels(const uint8_t *p, __mmask64 bytes, const taps *t, __m512i *hi, __m512i *lo)
+static inline void add_pixels(const uint8_t *p, __mmask64 bytes, const taps *t, __m512i *hi,
+                              __m512i *lo)
 {
     /* each 128-bit lane gets four pixels; then pairs of pixels as 16-bit numbers, channel by channel */
     const __m512i spread = _mm512_set_epi32(12, 11, 10, 9, 9, 8, 7, 6, 6, 5, 4, 3, 3, 2, 1, 0);
-    const __m512i first = _mm512_broadcast_i32x4(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    const __m512i second =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
+    const __m512i first = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    const __m512i second = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
     const __m512i x = _mm512_permutexvar_epi32(spread, _mm512_maskz_loadu_epi8(bytes, p));
     const __m512i a = _mm512_shuffle_epi8(x, first), b = _mm512_shuffle_epi8(x, second);
-    *hi = _mm512_add_epi32(*hi, _mm512_add_epi32(_mm512_madd_epi16(a, t->hi_even), _mm512_madd_epi16(b, t->hi_odd)));
-    *lo = _mm512_add_epi32(*lo, _mm512_add_epi32(_mm512_madd_epi16(a, t->lo_even), _mm512_madd_epi16(b, t->lo_odd)));
+    *hi = _mm512_add_epi32(
+        *hi, _mm512_add_epi32(_mm512_madd_epi16(a, t->hi_even), _mm512_madd_epi16(b, t->hi_odd)));
+    *lo = _mm512_add_epi32(
+        *lo, _mm512_add_epi32(_mm512_madd_epi16(a, t->lo_even), _mm512_madd_epi16(b, t->lo_odd)));
 }
 
 static inline void store_pixel(uint8_t *out, __m512i hi, __m512i lo)
@@ -92,7 +96,8 @@ static void any_channels(const kn_resample *r)
     for (uint32_t y = 0; y < r->height; y++)
         for (uint32_t x = 0; x < r->width; x++)
             for (uint32_t c = 0; c < r->channels; c++) {
-                const uint8_t *in = r->in + y * r->in_stride + (size_t)r->first[x] * r->channels + c;
+                const uint8_t *in =
+                    r->in + y * r->in_stride + (size_t)r->first[x] * r->channels + c;
                 int32_t sum = 1 << (PRECISION - 1);
                 for (uint32_t k = 0; k < r->count[x]; k++)
                     sum += in[(size_t)k * r->channels] * r->coeff[(size_t)x * r->taps + k];
@@ -135,7 +140,8 @@ static inline void add_rows(sums *s, __m512i a, __m512i b, __m512i hi, __m512i l
 static inline __m512i finish(__m512i hi, __m512i lo)
 {
     const __m512i s = _mm512_add_epi32(_mm512_slli_epi32(hi, LOW), lo);
-    return _mm512_srai_epi32(_mm512_add_epi32(s, _mm512_set1_epi32(1 << (PRECISION - 1))), PRECISION);
+    return _mm512_srai_epi32(_mm512_add_epi32(s, _mm512_set1_epi32(1 << (PRECISION - 1))),
+                             PRECISION);
 }
 
 /* Bytes x .. x + 31 of output row y, those that m says. */
@@ -154,10 +160,11 @@ static void strip(const kn_resample *r, uint32_t y, size_t x, __mmask32 m)
         add_rows(&s, a, b, pair(c[k] >> LOW, c[k + 1] >> LOW), pair(c[k] & mask, c[k + 1] & mask));
     }
     if (k < n)
-        add_rows(&s, _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(m, in)), zero, pair(c[k] >> LOW, 0),
-                 pair(c[k] & ((1 << LOW) - 1), 0));
+        add_rows(&s, _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(m, in)), zero,
+                 pair(c[k] >> LOW, 0), pair(c[k] & ((1 << LOW) - 1), 0));
     const __m512i y16 = _mm512_packs_epi32(finish(s.hi0, s.lo0), finish(s.hi1, s.lo1));
-    _mm256_mask_storeu_epi8(r->out + y * r->out_stride + x, m, _mm512_cvtusepi16_epi8(_mm512_max_epi16(y16, zero)));
+    _mm256_mask_storeu_epi8(r->out + y * r->out_stride + x, m,
+                            _mm512_cvtusepi16_epi8(_mm512_max_epi16(y16, zero)));
 }
 
 static void resample_v(const kn_resample *r)

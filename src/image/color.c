@@ -11,6 +11,7 @@ typedef struct named {
     uint32_t rgb;
 } named;
 
+/* clang-format off */
 static const named colors[] = { /* sorted by name */
     { "aliceblue", 0xf0f8ff }, { "antiquewhite", 0xfaebd7 }, { "aqua", 0x00ffff },
     { "aquamarine", 0x7fffd4 }, { "azure", 0xf0ffff }, { "beige", 0xf5f5dc },
@@ -63,6 +64,7 @@ static const named colors[] = { /* sorted by name */
     { "white", 0xffffff }, { "whitesmoke", 0xf5f5f5 }, { "yellow", 0xffff00 },
     { "yellowgreen", 0x9acd32 },
 };
+/* clang-format on */
 
 static int by_name(const void *a, const void *b)
 {
@@ -86,7 +88,8 @@ ken_status kn_color_parse(uint8_t rgb[3], const char *text)
     if (*text == '#')
         return hex(rgb, text + 1);
     const named key = { text, 0 };
-    const named *found = bsearch(&key, colors, sizeof colors / sizeof *colors, sizeof *colors, by_name);
+    const named *found =
+        bsearch(&key, colors, sizeof colors / sizeof *colors, sizeof *colors, by_name);
     if (!found)
         return kn_fail(KEN_E_INVALID, "no colour '%s': #rrggbb or a CSS name", text);
     for (int i = 0; i < 3; i++)

@@ -2,6 +2,7 @@
 #ifndef IMAGE_DECODE_H
 #define IMAGE_DECODE_H
 
+#include "image/fit.h"
 #include "image/image.h"
 
 /* What every decoder gets: whole files in memory, options with their defaults filled in. */
@@ -20,15 +21,27 @@ KEN_CALL ken_status kn_check_size(const kn_source *s, uint64_t width, uint64_t h
 /* Pixels as stored; *orientation 1..8 is what EXIF says (1 if nothing, or where it is done already). */
 typedef ken_status kn_decode_fn(ken_image **out, const kn_source *s, int *orientation);
 kn_decode_fn kn_decode_jpeg, kn_decode_stb, kn_decode_pnm, kn_decode_webp, kn_decode_heif;
-typedef ken_status kn_size_fn(uint32_t *width, uint32_t *height, const kn_source *s, int *orientation);
+typedef ken_status kn_size_fn(uint32_t *width, uint32_t *height, const kn_source *s,
+                              int *orientation);
 kn_size_fn kn_size_jpeg, kn_size_stb, kn_size_pnm, kn_size_webp, kn_size_heif;
 
 /* Rows of a picture as they come out of a decoder, top row first. */
-typedef ken_status kn_rows_fn(const uint8_t *rgb, size_t stride, uint32_t first, uint32_t n, void *cookie);
-/* Told once, before the rows; KEN_E_CANCELED from it ends the decoding without an error of its own. */
-typedef ken_status kn_begin_fn(uint32_t width, uint32_t height, int orientation, void *cookie);
+typedef ken_status kn_rows_fn(const uint8_t *rgb, size_t stride, uint32_t first, uint32_t n,
+                              void *cookie);
+/* What of a picture is wanted, and where. */
+typedef struct kn_want {
+    kn_part
+        part; /* other pixels are not defined, and other rows may not come; the default is all */
+    uint8_t *rgb; /* if set, all rows go there and none through the callback */
+    size_t stride;
+} kn_want;
+/* Told once, before the rows, of what is stored.  KEN_E_CANCELED ends the decoding without a reason
+ * of its own. */
+typedef ken_status kn_begin_fn(uint32_t width, uint32_t height, int orientation, kn_want *want,
+                               void *cookie);
 /* JPEG only: the same pixels as kn_decode_jpeg, a strip at a time. */
-KEN_CALL ken_status kn_stream_jpeg(const kn_source *s, kn_begin_fn begin, kn_rows_fn rows, void *cookie);
+KEN_CALL ken_status kn_stream_jpeg(const kn_source *s, kn_begin_fn begin, kn_rows_fn rows,
+                                   void *cookie);
 
 /* Orientation tag of a TIFF block (EXIF without its "Exif\0\0"); 1 for anything broken or absent. */
 int kn_exif_orientation(const unsigned char *tiff, size_t len);
@@ -39,15 +52,22 @@ KEN_CALL ken_status kn_png_check(const unsigned char *bytes, size_t len);
 int kn_webp_orientation(const unsigned char *bytes, size_t len);
 
 /* Over the background if there is one, else alpha is dropped; rgba (height, width, 4). */
-KEN_CALL ken_status kn_image_from_rgba(ken_image **out, const uint8_t *rgba, uint32_t width, uint32_t height,
-                                       const ken_decode_options *opts);
+KEN_CALL ken_status kn_image_from_rgba(ken_image **out, const uint8_t *rgba, uint32_t width,
+                                       uint32_t height, const ken_decode_options *opts);
 
 #ifdef KEN_JPEG
 /* quality 1..100; *out is yours (kn_free). */
-KEN_CALL ken_status kn_encode_jpeg(unsigned char **out, size_t *len, const ken_image *img, int quality);
+KEN_CALL ken_status kn_encode_jpeg(unsigned char **out, size_t *len, const ken_image *img,
+                                   int quality);
 #endif
 
-/* A new picture turned upright; img is freed if *out is another. */
+/* orient.c.  Turns *img upright; it is then another picture, and the old one freed. */
 KEN_CALL ken_status kn_image_orient(ken_image **img, int orientation);
+/* Pixels of a stored picture of (width, height) to upright ones at `to`; orientation 1..8. */
+void kn_orient(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride,
+               uint32_t width, uint32_t height, int orientation);
+/* Whether the upright picture's horizontal or vertical axis runs backwards along the stored one;
+ * from 5 on they have also changed places. */
+int kn_orient_mirrors(int orientation, int vertical);
 
 #endif

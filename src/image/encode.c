@@ -47,8 +47,9 @@ ken_status kn_image_encode(unsigned char **out, size_t *len, const ken_image *im
     const int w = (int)img->width, h = (int)img->height;
     if (quality && img->stride != 3 * (size_t)img->width)
         return kn_fail(KEN_E_INVALID, "rows with gaps");
-    const int done = quality ? stbi_write_jpg_to_func(collect, &s, w, h, 3, img->pixels, quality)
-                             : stbi_write_png_to_func(collect, &s, w, h, 3, img->pixels, (int)img->stride);
+    const int done =
+        quality ? stbi_write_jpg_to_func(collect, &s, w, h, 3, img->pixels, quality)
+                : stbi_write_png_to_func(collect, &s, w, h, 3, img->pixels, (int)img->stride);
     if (!s.st && !done)
         s.st = kn_fail(KEN_E_NOMEM, "out of memory");
     if (s.st) {

@@ -4,7 +4,6 @@
  * EXIF is a TIFF block: byte order, 42, offset of a directory of 12-byte entries; orientation is tag
  * 0x0112, one SHORT.  (CIPA DC-008, 4.6)  Anything that does not fit means "as it is".
  */
-#include "base/alloc.h"
 #include "image/decode.h"
 
 #include <string.h>
@@ -34,7 +33,8 @@ int kn_exif_orientation(const unsigned char *t, size_t len)
         const unsigned char *e = t + at + 2 + 12 * i;
         if (u16_of(e, big) != ORIENTATION)
             continue;
-        const uint32_t type = u16_of(e + 2, big), v = type == LONG ? u32_of(e + 8, big) : u16_of(e + 8, big);
+        const uint32_t type = u16_of(e + 2, big),
+                       v = type == LONG ? u32_of(e + 8, big) : u16_of(e + 8, big);
         return (type == SHORT || type == LONG) && v >= 1 && v <= 8 ? (int)v : 1;
     }
     return 1;
@@ -68,38 +68,4 @@ int kn_webp_orientation(const unsigned char *b, size_t len)
         at += 8 + n + n % 2;
     }
     return 1;
-}
-
-/* Where pixel (x, y) of the upright picture lies in the stored one of w x h. */
-static void stored_at(int orientation, uint32_t x, uint32_t y, uint32_t w, uint32_t h, uint32_t *sx, uint32_t *sy)
-{
-    const int swapped = orientation >= 5;
-    uint32_t u = swapped ? y : x, v = swapped ? x : y;
-    if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8)
-        u = w - 1 - u;
-    if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
-        v = h - 1 - v;
-    *sx = u;
-    *sy = v;
-}
-
-ken_status kn_image_orient(ken_image **img, int orientation)
-{
-    const ken_image *from = *img;
-    ken_image *to;
-    if (orientation < 2 || orientation > 8)
-        return KEN_OK;
-    const int swapped = orientation >= 5;
-    ken_status st = kn_image_new(&to, swapped ? from->height : from->width, swapped ? from->width : from->height);
-    if (st)
-        return st;
-    for (uint32_t y = 0; y < to->height; y++)
-        for (uint32_t x = 0; x < to->width; x++) {
-            uint32_t sx, sy;
-            stored_at(orientation, x, y, from->width, from->height, &sx, &sy);
-            memcpy(to->pixels + y * to->stride + 3 * (size_t)x, from->pixels + sy * from->stride + 3 * (size_t)sx, 3);
-        }
-    ken_image_free(*img);
-    *img = to;
-    return KEN_OK;
 }

@@ -18,13 +18,15 @@ static struct library {
     void *handle;
     struct heif_context *(*alloc)(void);
     void (*release)(struct heif_context *);
-    struct heif_error (*read)(struct heif_context *, const void *, size_t, const struct heif_reading_options *);
+    struct heif_error (*read)(struct heif_context *, const void *, size_t,
+                              const struct heif_reading_options *);
     struct heif_error (*primary)(struct heif_context *, struct heif_image_handle **);
     void (*handle_release)(const struct heif_image_handle *);
     int (*width)(const struct heif_image_handle *);
     int (*height)(const struct heif_image_handle *);
-    struct heif_error (*decode)(const struct heif_image_handle *, struct heif_image **, enum heif_colorspace,
-                                enum heif_chroma, const struct heif_decoding_options *);
+    struct heif_error (*decode)(const struct heif_image_handle *, struct heif_image **,
+                                enum heif_colorspace, enum heif_chroma,
+                                const struct heif_decoding_options *);
     const uint8_t *(*plane)(const struct heif_image *, enum heif_channel, int *);
     void (*image_release)(const struct heif_image *);
 } lib;
@@ -43,12 +45,15 @@ static void load(void)
     lib.handle = dlopen("libheif.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!lib.handle)
         return;
-    const int all = find(&lib.alloc, "heif_context_alloc") && find(&lib.release, "heif_context_free") &&
+    const int all = find(&lib.alloc, "heif_context_alloc") &&
+                    find(&lib.release, "heif_context_free") &&
                     find(&lib.read, "heif_context_read_from_memory_without_copy") &&
                     find(&lib.primary, "heif_context_get_primary_image_handle") &&
                     find(&lib.handle_release, "heif_image_handle_release") &&
-                    find(&lib.width, "heif_image_handle_get_width") && find(&lib.height, "heif_image_handle_get_height") &&
-                    find(&lib.decode, "heif_decode_image") && find(&lib.plane, "heif_image_get_plane_readonly") &&
+                    find(&lib.width, "heif_image_handle_get_width") &&
+                    find(&lib.height, "heif_image_handle_get_height") &&
+                    find(&lib.decode, "heif_decode_image") &&
+                    find(&lib.plane, "heif_image_get_plane_readonly") &&
                     find(&lib.image_release, "heif_image_release");
     if (!all) {
         dlclose(lib.handle);
@@ -58,7 +63,8 @@ static void load(void)
 
 static ken_status failed(struct heif_error e)
 {
-    return kn_fail(e.code == heif_error_Unsupported_filetype || e.code == heif_error_Unsupported_feature
+    return kn_fail(e.code == heif_error_Unsupported_filetype ||
+                           e.code == heif_error_Unsupported_feature
                        ? KEN_E_UNSUPPORTED
                        : KEN_E_FORMAT,
                    "%s", e.message ? e.message : "broken");
@@ -81,7 +87,8 @@ static ken_status open_file(opened *o, const kn_source *s)
 {
     pthread_once(&once, load);
     if (!lib.handle)
-        return kn_fail(KEN_E_UNSUPPORTED, "HEIC and AVIF need libheif (libheif.so.1), which is not installed");
+        return kn_fail(KEN_E_UNSUPPORTED,
+                       "HEIC and AVIF need libheif (libheif.so.1), which is not installed");
     o->context = lib.alloc();
     if (!o->context)
         return kn_fail(KEN_E_NOMEM, "out of memory");
@@ -106,7 +113,8 @@ ken_status kn_size_heif(uint32_t *width, uint32_t *height, const kn_source *s, i
     return st;
 }
 
-static ken_status copy(ken_image **out, const struct heif_image *img, uint32_t w, uint32_t h, const kn_source *s)
+static ken_status copy(ken_image **out, const struct heif_image *img, uint32_t w, uint32_t h,
+                       const kn_source *s)
 {
     int stride = 0;
     const uint8_t *p = lib.plane(img, heif_channel_interleaved, &stride);

@@ -14,7 +14,8 @@ enum { MAX_FILE = 1 << 30 };
 ken_status kn_image_new(ken_image **out, uint32_t width, uint32_t height)
 {
     if (!width || !height || width > KN_IMAGE_MAX_SIDE || height > KN_IMAGE_MAX_SIDE)
-        return kn_fail(KEN_E_LIMIT, "%u x %u pixels: sides are 1 .. %d", width, height, KN_IMAGE_MAX_SIDE);
+        return kn_fail(KEN_E_LIMIT, "%u x %u pixels: sides are 1 .. %d", width, height,
+                       KN_IMAGE_MAX_SIDE);
     ken_image *img = kn_alloc(1, sizeof *img);
     if (!img)
         return KEN_E_NOMEM;
@@ -36,7 +37,8 @@ void ken_image_free(ken_image *img)
     kn_free(img);
 }
 
-ken_status ken_image_from_rgb(ken_image **out, const uint8_t *pixels, uint32_t width, uint32_t height, size_t stride)
+ken_status ken_image_from_rgb(ken_image **out, const uint8_t *pixels, uint32_t width,
+                              uint32_t height, size_t stride)
 {
     if (stride < 3 * (size_t)width)
         return kn_fail(KEN_E_INVALID, "a stride of %zu bytes for %u pixels", stride, width);
@@ -71,7 +73,8 @@ static int begins(const unsigned char *b, size_t len, const char *magic, size_t 
 /* ISO base media: the brand says what is inside. */
 static const char *brand(const unsigned char *b, size_t len)
 {
-    static const char *const heif[] = { "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1" };
+    static const char *const heif[] = { "heic", "heix", "heim", "heis",
+                                        "hevc", "hevx", "mif1", "msf1" };
     if (len < 12 || memcmp(b + 4, "ftyp", 4))
         return NULL;
     if (!memcmp(b + 8, "avif", 4) || !memcmp(b + 8, "avis", 4))
@@ -92,7 +95,8 @@ static int is_tga(const unsigned char *b, size_t len)
         return 0;
     if (b[1] == 1 && b[7] != 15 && b[7] != 16 && b[7] != 24 && b[7] != 32)
         return 0;
-    return (b[12] | b[13]) && (b[14] | b[15]) && (depth == 8 || depth == 15 || depth == 16 || depth == 24 || depth == 32);
+    return (b[12] | b[13]) && (b[14] | b[15]) &&
+           (depth == 8 || depth == 15 || depth == 16 || depth == 24 || depth == 32);
 }
 
 const char *kn_image_kind(const void *bytes, size_t len)
@@ -108,7 +112,8 @@ const char *kn_image_kind(const void *bytes, size_t len)
         return "bmp";
     if (len >= 12 && !memcmp(b, "RIFF", 4) && !memcmp(b + 8, "WEBP", 4))
         return "webp";
-    if (len >= 3 && b[0] == 'P' && b[1] >= '1' && b[1] <= '6' && strchr(" \t\r\n\v\f#", b[2]) && b[2])
+    if (len >= 3 && b[0] == 'P' && b[1] >= '1' && b[1] <= '6' && strchr(" \t\r\n\v\f#", b[2]) &&
+        b[2])
         return "pnm";
     if (begins(b, len, "II*\0", 4) || begins(b, len, "MM\0*", 4))
         return "tiff";
@@ -151,8 +156,9 @@ int kn_image_can(const char *kind)
 
 int kn_image_name(const char *path)
 {
-    static const char *const endings[] = { "jpg", "jpeg", "jpe", "jfif", "png", "apng", "gif", "bmp", "dib", "pnm",
-                                           "ppm", "pgm", "pbm", "tga", "webp", "heic", "heif", "hif", "avif" };
+    static const char *const endings[] = { "jpg",  "jpeg", "jpe",  "jfif", "png", "apng", "gif",
+                                           "bmp",  "dib",  "pnm",  "ppm",  "pgm", "pbm",  "tga",
+                                           "webp", "heic", "heif", "hif",  "avif" };
     const char *dot = strrchr(kn_path_name(path), '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         if (!strcasecmp(dot + 1, endings[i]))
@@ -170,10 +176,12 @@ int ken_image_named(const char *path)
 ken_status kn_check_size(const kn_source *s, uint64_t width, uint64_t height)
 {
     if (!width || !height)
-        return kn_fail(KEN_E_FORMAT, "a picture of %llu x %llu pixels", (unsigned long long)width, (unsigned long long)height);
-    if (width > KN_IMAGE_MAX_SIDE || height > KN_IMAGE_MAX_SIDE || width * height > s->opts.max_pixels)
-        return kn_fail(KEN_E_LIMIT, "%llu x %llu pixels: more than the limit of %u", (unsigned long long)width,
-                       (unsigned long long)height, s->opts.max_pixels);
+        return kn_fail(KEN_E_FORMAT, "a picture of %llu x %llu pixels", (unsigned long long)width,
+                       (unsigned long long)height);
+    if (width > KN_IMAGE_MAX_SIDE || height > KN_IMAGE_MAX_SIDE ||
+        width * height > s->opts.max_pixels)
+        return kn_fail(KEN_E_LIMIT, "%llu x %llu pixels: more than the limit of %u",
+                       (unsigned long long)width, (unsigned long long)height, s->opts.max_pixels);
     return KEN_OK;
 }
 
@@ -189,7 +197,8 @@ ken_status kn_decode_options(ken_decode_options *out, const ken_decode_options *
     return KEN_OK;
 }
 
-static ken_status source_of(kn_source *s, const format **f, const void *bytes, size_t len, const ken_decode_options *opts)
+static ken_status source_of(kn_source *s, const format **f, const void *bytes, size_t len,
+                            const ken_decode_options *opts)
 {
     const char *kind = kn_image_kind(bytes, len);
     *f = format_of(kind);
@@ -203,7 +212,8 @@ static ken_status source_of(kn_source *s, const format **f, const void *bytes, s
     return kn_decode_options(&s->opts, opts);
 }
 
-ken_status ken_image_decode(ken_image **out, const void *bytes, size_t len, const ken_decode_options *opts)
+ken_status ken_image_decode(ken_image **out, const void *bytes, size_t len,
+                            const ken_decode_options *opts)
 {
     kn_source s;
     const format *f;
@@ -222,7 +232,8 @@ ken_status ken_image_decode(ken_image **out, const void *bytes, size_t len, cons
     return KEN_OK;
 }
 
-ken_status kn_image_size(uint32_t *width, uint32_t *height, const void *bytes, size_t len, const ken_decode_options *opts)
+ken_status kn_image_size(uint32_t *width, uint32_t *height, const void *bytes, size_t len,
+                         const ken_decode_options *opts)
 {
     kn_source s;
     const format *f;

@@ -48,17 +48,17 @@ KEN_CALL ken_status kn_image_resize(ken_image **out, const ken_image *img, uint3
 
 /* How a model wants its pictures. */
 typedef enum kn_fit {
-    KN_FIT_SHORT,   /* short side to resize[0], then centre crop; torchvision's Resize(int) */
-    KN_FIT_SQUASH,  /* to resize (height, width), whatever the proportions; then centre crop */
-    KN_FIT_LONGEST  /* long side to resize[0], then centre crop or pad with `fill` */
+    KN_FIT_SHORT,  /* short side to resize[0], then centre crop; torchvision's Resize(int) */
+    KN_FIT_SQUASH, /* to resize (height, width), whatever the proportions; then centre crop */
+    KN_FIT_LONGEST /* long side to resize[0], then centre crop or pad with `fill` */
 } kn_fit;
 
 typedef struct kn_prep {
     kn_fit fit;
-    uint32_t resize[2];    /* height, width */
-    uint32_t crop[2];      /* height, width: what the network sees */
+    uint32_t resize[2]; /* height, width */
+    uint32_t crop[2];   /* height, width: what the network sees */
     kn_filter filter;
-    int hf_crop;           /* 1: Hugging Face's rounding of an odd margin, 0: torchvision's */
+    int hf_crop; /* 1: Hugging Face's rounding of an odd margin, 0: torchvision's */
     uint8_t fill[3];
     float mean[3], std[3]; /* of channel values 0..1 */
 } kn_prep;
@@ -69,9 +69,9 @@ KEN_CALL ken_status kn_image_fit(const ken_image *img, const kn_prep *p, uint8_t
 
 /* From a file's bytes straight to the same: a JPEG never lies in memory whole.  *width and *height are those of
  * the upright picture. */
-KEN_CALL ken_status kn_image_decode_fit(const void *bytes, size_t len, const ken_decode_options *opts,
-                                        const kn_prep *p, uint8_t *out, uint32_t *width,
-                                        uint32_t *height);
+KEN_CALL ken_status kn_image_decode_fit(const void *bytes, size_t len,
+                                        const ken_decode_options *opts, const kn_prep *p,
+                                        uint8_t *out, uint32_t *width, uint32_t *height);
 
 /* The values (u / 255 - mean) / std of each byte and channel, in f32 as torchvision computes them. */
 void kn_prep_table(const kn_prep *p, float table[3][256]);

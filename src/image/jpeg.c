@@ -5,6 +5,9 @@
  * libjpeg's errors jump: each function that starts a decoder catches them, and owns nothing but the
  * decoder itself while it runs.  A file that ends too early is an error (as in Pillow); other
  * complaints about the data are not.
+ *
+ * Where only a part of the picture is wanted, blocks well outside it are not transformed.  Smooth
+ * chroma looks one sample further, so the part is widened by MARGIN; the pixels stay the same.
  */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -19,7 +22,7 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
-enum { STRIP = 16 };
+enum { STRIP = 16, MARGIN = 64 };
 
 typedef struct reader {
     struct jpeg_decompress_struct c;
@@ -38,7 +41,8 @@ static void on_error(j_common_ptr c)
     char text[JMSG_LENGTH_MAX];
     c->err->format_message(c, text);
     reader *r = reader_of(c);
-    r->st = kn_fail(c->err->msg_code == JERR_OUT_OF_MEMORY ? KEN_E_NOMEM : KEN_E_FORMAT, "%s", text);
+    r->st =
+        kn_fail(c->err->msg_code == JERR_OUT_OF_MEMORY ? KEN_E_NOMEM : KEN_E_FORMAT, "%s", text);
     longjmp(r->back, 1);
 }
 
@@ -86,9 +90,12 @@ static void configure(reader *r, const kn_source *s)
     choose_scale(c, s->opts.fit);
     c->dct_method = JDCT_ISLOW;
     c->do_fancy_upsampling = TRUE;
-    c->out_color_space = c->num_components == 1 ? JCS_GRAYSCALE : c->num_components == 4 ? JCS_CMYK : JCS_RGB;
+    c->out_color_space = c->num_components == 1   ? JCS_GRAYSCALE
+                         : c->num_components == 4 ? JCS_CMYK
+                                                  : JCS_RGB;
     for (jpeg_saved_marker_ptr m = c->marker_list; m; m = m->next)
-        if (m->marker == JPEG_APP0 + 2 && m->data_length > 12 && !memcmp(m->data, "ICC_PROFILE", 12)) {
+        if (m->marker == JPEG_APP0 + 2 && m->data_length > 12 &&
+            !memcmp(m->data, "ICC_PROFILE", 12)) {
             kn_log(KEN_LOG_DEBUG, "jpeg: the colour profile is ignored");
             break;
         }
@@ -121,8 +128,60 @@ typedef struct job {
     kn_begin_fn *begin;
     kn_rows_fn *rows;
     void *cookie;
-    uint8_t *raw, *rgb; /* a strip as it comes, and as RGB */
+    kn_want want;
+    uint32_t width;     /* of the whole picture */
+    uint8_t *raw, *rgb; /* a strip of whole rows as it comes, and as RGB */
 } job;
+
+/* Leave out columns well beside the part; returns the first one that comes. */
+static uint32_t leave_out_columns(struct jpeg_decompress_struct *c, const kn_part *p)
+{
+#ifdef LIBJPEG_TURBO_VERSION_NUMBER
+    JDIMENSION from = p->x0 > MARGIN ? p->x0 - MARGIN : 0;
+    JDIMENSION n = (p->x1 < c->output_width - MARGIN ? p->x1 + MARGIN : c->output_width) - from;
+    if (c->output_width > 4 * MARGIN && n < c->output_width - 2 * MARGIN) {
+        jpeg_crop_scanline(c, &from, &n);
+        return from;
+    }
+#endif
+    (void)p;
+    (void)c;
+    return 0;
+}
+
+static void skip_rows(struct jpeg_decompress_struct *c, uint32_t to)
+{
+#ifdef LIBJPEG_TURBO_VERSION_NUMBER
+    if (to > c->output_scanline)
+        (void)jpeg_skip_scanlines(c, to - c->output_scanline);
+#endif
+    (void)to;
+    (void)c;
+}
+
+/* Rows from where the decoder is, at most STRIP of them and none behind `end`. */
+static ken_status strip(struct jpeg_decompress_struct *c, job *j, uint32_t x0, uint32_t end)
+{
+    const size_t n = (size_t)c->output_components, raw_stride = n * j->width;
+    const uint32_t first = c->output_scanline, count = end - first < STRIP ? end - first : STRIP;
+    uint8_t *rgb = j->want.rgb ? j->want.rgb + first * j->want.stride : j->rgb;
+    const size_t stride = j->want.rgb ? j->want.stride : 3 * (size_t)j->width;
+    for (uint32_t i = 0; i < count;) {
+        JSAMPROW row = (n == 3 ? rgb + i * stride : j->raw + i * raw_stride) + n * x0;
+        i += jpeg_read_scanlines(c, &row, 1);
+    }
+    for (uint32_t i = 0; n != 3 && i < count; i++)
+        to_rgb(j->raw + i * raw_stride + n * x0, rgb + i * stride + 3 * (size_t)x0, c->output_width,
+               (int)n);
+    return j->want.rgb ? KEN_OK : j->rows(rgb, stride, first, count, j->cookie);
+}
+
+/* Without reading to the end, only a file that has one can be known to be whole. */
+static int has_end(struct jpeg_decompress_struct *c, const kn_source *s)
+{
+    return jpeg_has_multiple_scans(c) ||
+           (s->bytes[s->len - 2] == 0xff && s->bytes[s->len - 1] == 0xd9);
+}
 
 /* Everything between setjmp and its end; returns by longjmp or with a status. */
 static ken_status run(reader *r, job *j)
@@ -133,35 +192,40 @@ static ken_status run(reader *r, job *j)
     if (st)
         return st;
     configure(r, j->s);
-    (void)jpeg_start_decompress(c);
-    const uint32_t w = c->output_width;
-    const int n = c->output_components;
-    j->rgb = kn_alloc((size_t)STRIP * 3, w);
-    j->raw = n == 3 ? j->rgb : kn_alloc((size_t)STRIP * (size_t)n, w);
-    if (!j->rgb || !j->raw)
+    jpeg_calc_output_dimensions(c);
+    const uint32_t height = c->output_height;
+    j->width = c->output_width;
+    j->want.part = (kn_part){ 0, j->width, 0, height };
+    st = j->begin(j->width, height, exif_of(c), &j->want, j->cookie);
+    if (st)
+        return st;
+    const size_t n = (size_t)c->output_components, row = (size_t)STRIP * j->width;
+    j->rgb = j->want.rgb ? NULL : kn_alloc(3, row);
+    j->raw = n == 3 ? NULL : kn_alloc(n, row);
+    if ((!j->rgb && !j->want.rgb) || (!j->raw && n != 3))
         return KEN_E_NOMEM;
-    st = j->begin(w, c->output_height, exif_of(c), j->cookie);
-    while (!st && c->output_scanline < c->output_height) {
-        const uint32_t first = c->output_scanline, left = c->output_height - first, want = left < STRIP ? left : STRIP;
-        while (c->output_scanline < first + want) {
-            JSAMPROW row = j->raw + (size_t)(c->output_scanline - first) * w * (size_t)n;
-            (void)jpeg_read_scanlines(c, &row, 1);
-        }
-        for (uint32_t i = 0; n != 3 && i < want; i++)
-            to_rgb(j->raw + (size_t)i * w * (size_t)n, j->rgb + (size_t)i * w * 3, w, n);
-        st = j->rows(j->rgb, 3 * (size_t)w, first, want, j->cookie);
-    }
+    (void)jpeg_start_decompress(c);
+    const kn_part *p = &j->want.part;
+    const int full = c->scale_num == c->scale_denom; /* else leaving out changes pixels */
+    const uint32_t x0 = full ? leave_out_columns(c, p) : 0;
+    if (full && p->y0 > MARGIN)
+        skip_rows(c, p->y0 - MARGIN);
+    const uint32_t end = p->y1 < height ? p->y1 : height;
+    while (!st && c->output_scanline < end)
+        st = strip(c, j, x0, end);
+    if (!st && !has_end(c, j->s))
+        skip_rows(c, height);
     return st;
 }
 
 ken_status kn_stream_jpeg(const kn_source *s, kn_begin_fn begin, kn_rows_fn rows, void *cookie)
 {
     reader r;
-    volatile ken_status st = KEN_OK; /* set behind setjmp, read after a jump */
+    volatile ken_status st = KEN_OK;  /* set behind setjmp, read after a jump */
     job *j = kn_zalloc(1, sizeof *j); /* on the heap: its pointers must survive a jump */
     if (!j)
         return KEN_E_NOMEM;
-    *j = (job){ s, begin, rows, cookie, NULL, NULL };
+    *j = (job){ .s = s, .begin = begin, .rows = rows, .cookie = cookie };
     memset(&r, 0, sizeof r);
     r.c.err = jpeg_std_error(&r.errors);
     r.c.client_data = &r;
@@ -174,8 +238,7 @@ ken_status kn_stream_jpeg(const kn_source *s, kn_begin_fn begin, kn_rows_fn rows
         st = run(&r, j);
     }
     jpeg_destroy_decompress(&r.c);
-    if (j->raw != j->rgb)
-        kn_free(j->raw);
+    kn_free(j->raw);
     kn_free(j->rgb);
     kn_free(j);
     return st;
@@ -190,27 +253,27 @@ typedef struct whole {
     int size_only;
 } whole;
 
-static ken_status whole_begin(uint32_t width, uint32_t height, int orientation, void *cookie)
+static ken_status whole_begin(uint32_t width, uint32_t height, int orientation, kn_want *want,
+                              void *cookie)
 {
     whole *w = cookie;
     w->orientation = orientation;
     w->width = width;
     w->height = height;
-    return w->size_only ? KEN_E_CANCELED : kn_image_new(&w->img, width, height);
-}
-
-static ken_status whole_rows(const uint8_t *rgb, size_t stride, uint32_t first, uint32_t n, void *cookie)
-{
-    const whole *w = cookie;
-    for (uint32_t i = 0; i < n; i++)
-        memcpy(w->img->pixels + (first + i) * w->img->stride, rgb + i * stride, w->img->stride);
-    return KEN_OK;
+    if (w->size_only)
+        return KEN_E_CANCELED;
+    ken_status st = kn_image_new(&w->img, width, height);
+    if (!st) {
+        want->rgb = w->img->pixels;
+        want->stride = w->img->stride;
+    }
+    return st;
 }
 
 ken_status kn_decode_jpeg(ken_image **out, const kn_source *s, int *orientation)
 {
     whole w = { .orientation = 1 };
-    ken_status st = kn_stream_jpeg(s, whole_begin, whole_rows, &w);
+    ken_status st = kn_stream_jpeg(s, whole_begin, NULL, &w);
     if (st) {
         ken_image_free(w.img);
         return st;
@@ -223,7 +286,7 @@ ken_status kn_decode_jpeg(ken_image **out, const kn_source *s, int *orientation)
 ken_status kn_size_jpeg(uint32_t *width, uint32_t *height, const kn_source *s, int *orientation)
 {
     whole w = { .orientation = 1, .size_only = 1 };
-    ken_status st = kn_stream_jpeg(s, whole_begin, whole_rows, &w);
+    ken_status st = kn_stream_jpeg(s, whole_begin, NULL, &w);
     if (st && st != KEN_E_CANCELED)
         return st;
     *width = w.width;
@@ -265,14 +328,14 @@ ken_status kn_size_jpeg(uint32_t *width, uint32_t *height, const kn_source *s, i
     return st;
 }
 
-
 ken_status kn_stream_jpeg(const kn_source *s, kn_begin_fn begin, kn_rows_fn rows, void *cookie)
 {
     ken_image *img = NULL;
+    kn_want want = { 0 };
     int orientation = 1;
     ken_status st = kn_decode_jpeg(&img, s, &orientation);
     if (!st)
-        st = begin(img->width, img->height, orientation, cookie);
+        st = begin(img->width, img->height, orientation, &want, cookie);
     if (!st)
         st = rows(img->pixels, img->stride, 0, img->height, cookie);
     ken_image_free(img);

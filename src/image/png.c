@@ -19,7 +19,8 @@ ken_status kn_png_check(const unsigned char *b, size_t len)
         const unsigned char *name = b + at + 4;
         if (n > len - at - 12)
             return kn_fail(KEN_E_FORMAT, "the file is truncated in chunk %.4s", (const char *)name);
-        const int critical = !(name[0] & 32) && memcmp(name, "IDAT", 4); /* Pillow trusts the pixels' */
+        const int critical =
+            !(name[0] & 32) && memcmp(name, "IDAT", 4); /* Pillow trusts the pixels' */
         if (critical && kn_crc32(name, n + 4) != big32(name + 4 + n))
             return kn_fail(KEN_E_FORMAT, "the checksum of chunk %.4s is wrong", (const char *)name);
         if (!memcmp(name, "IEND", 4))

@@ -91,7 +91,9 @@ static ken_status sample(reader *r, uint32_t i, uint32_t *v)
 static ken_status row(reader *r, uint8_t *out)
 {
     const uint32_t colours = r->kind % 3 == 0 ? 3 : 1, n = r->width * colours;
-    const size_t bytes = r->kind < 4 ? 0 : r->kind == 4 ? (r->width + 7) / 8 : (size_t)n * (r->top < 256 ? 1 : 2);
+    const size_t bytes = r->kind < 4    ? 0
+                         : r->kind == 4 ? (r->width + 7) / 8
+                                        : (size_t)n * (r->top < 256 ? 1 : 2);
     if ((size_t)(r->end - r->p) < bytes)
         return kn_fail(KEN_E_FORMAT, "the file is truncated");
     for (uint32_t i = 0; i < n; i++) {

@@ -65,7 +65,8 @@ ken_status kn_size_stb(uint32_t *width, uint32_t *height, const kn_source *s, in
         return reason();
     *width = (uint32_t)w;
     *height = (uint32_t)h;
-    *orientation = kn_image_kind(s->bytes, s->len)[0] == 'p' ? kn_png_orientation(s->bytes, s->len) : 1;
+    *orientation =
+        kn_image_kind(s->bytes, s->len)[0] == 'p' ? kn_png_orientation(s->bytes, s->len) : 1;
     return kn_check_size(s, *width, *height);
 }
 
@@ -101,7 +102,8 @@ ken_status kn_decode_stb(ken_image **out, const kn_source *s, int *orientation)
     st = png ? kn_png_check(s->bytes, s->len) : KEN_OK;
     if (st)
         return st;
-    ceiling = (size_t)width * height * 8 + (size_t)height * 16 + SLACK; /* 16 bits, four channels, filters */
+    ceiling = (size_t)width * height * 8 + (size_t)height * 16 +
+              SLACK; /* 16 bits, four channels, filters */
     if (is_grey16(s))
         return decode_grey16(out, s);
     const int want = s->opts.has_background ? 4 : 3;

@@ -5,6 +5,7 @@
 decode.txt    FILE width height crc32 of convert("RGB") without turning, crc32 turned by exif_transpose
 resize.txt    source width height filter crc32 of the RGB bytes
 fit.txt       source fit resize_h resize_w crop_h crop_w filter hf crc32 of the cropped RGB bytes
+jpegfit.txt   FILE and the same, of the picture turned upright
 tensor.txt    source case, then some values of torchvision's normalised tensor, and its sum
 pngsuite.txt  FILE crc32 or "refused"
 Sources are computed, not stored: see picture().
@@ -126,6 +127,22 @@ with open(here / "decode.txt", "w") as f:
             i = Image.open(p)
             up = ImageOps.exif_transpose(i).convert("RGB")
             f.write(f"{p.name} {i.width} {i.height} {crc(i.convert('RGB').tobytes())} {crc(up.tobytes())}\n")
+
+# ---- parts of larger JPEGs, in every orientation ----
+large = picture(40, 30).resize((700, 520), Image.BICUBIC)
+kinds = [(0, {}), (1, {}), (2, {}), (2, dict(progressive=True)), (1, dict(restart_marker_rows=2)), (0, dict(progressive=True)),
+         (2, dict(restart_marker_blocks=3)), (1, {})]
+with open(here / "jpegfit.txt", "w") as f:
+    f.write(head)
+    for o, (sub, kw) in enumerate(kinds, 1):
+        name = f"large{o}.jpg"
+        large.save(here / name, quality=25, subsampling=sub, exif=turned(o), **kw)
+        up = ImageOps.exif_transpose(Image.open(here / name)).convert("RGB")
+        for how, r, ch, cw, filt in [("short", 224, 224, 224, "bicubic"), ("short", 256, 224, 224, "bilinear"), ("short", 224, 20, 30, "bicubic"),
+                                     ("short", 520, 90, 110, "bicubic"), ("squash", 60, 41, 23, "bilinear"), ("squash", 300, 310, 33, "bicubic")]:
+            size = r if how == "short" else (r, r)
+            out = T.CenterCrop((ch, cw))(T.Resize(size, M[filt])(up))
+            f.write(f"{name} {how} {r} {r} {ch} {cw} {filt} 0 {crc(out.tobytes())}\n")
 
 suite = pathlib.Path(sys.argv[1])
 with open(here / "pngsuite.txt", "w") as f:

@@ -277,6 +277,33 @@ START_TEST(exif_orientations_as_pillow)
 }
 END_TEST
 
+START_TEST(streams_parts_as_torchvision)
+{
+    char line[256], name[64], filter[16], how[16], path[256];
+    unsigned crc, hf, n = 0;
+    FILE *f = table("jpegfit.txt");
+    for (; next(f, line, sizeof line) && !left_out("x.jpg"); n++) {
+        kn_prep p = { 0 };
+        unsigned char *bytes;
+        size_t len;
+        uint32_t w, h;
+        ck_assert_int_eq(sscanf(line, "%63s %15s %u %u %u %u %15s %u %x", name, how, &p.resize[0], &p.resize[1],
+                                &p.crop[0], &p.crop[1], filter, &hf, &crc), 9);
+        read_prep(&p, how, filter);
+        snprintf(path, sizeof path, DIR "%s", name);
+        ck_assert_int_eq(kn_read_file(&bytes, &len, path, 1 << 20), KEN_OK);
+        const size_t size = 3 * (size_t)p.crop[0] * p.crop[1];
+        uint8_t *out = kn_alloc(size, 1);
+        ck_assert_int_eq(kn_image_decode_fit(bytes, len, NULL, &p, out, &w, &h), KEN_OK);
+        ck_assert_msg(kn_crc32(out, size) == crc, "%s", line);
+        ck_assert_int_eq(w, name[5] < '5' ? 700 : 520);
+        kn_free(out);
+        kn_free(bytes);
+    }
+    fclose(f);
+}
+END_TEST
+
 /* Straight from the file equals decoding, then fitting. */
 START_TEST(streaming_changes_nothing)
 {
@@ -376,6 +403,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, a_cut_or_capped_picture_is_refused);
     tcase_add_test(tc, pngsuite_as_pillow);
     tcase_add_test(tc, exif_orientations_as_pillow);
+    tcase_add_test(tc, streams_parts_as_torchvision);
     tcase_add_test(tc, streaming_changes_nothing);
     tcase_add_test(tc, survives_without_memory);
     tcase_add_test(tc, what_we_write_we_read);
