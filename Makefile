@@ -79,8 +79,9 @@ endif
 ifeq ($(ARCH),aarch64)
 KERNEL_DIRS += neon
 endif
-FLAGS_c          := -fno-tree-vectorize
-FLAGS_avx2       := -mavx2 -mfma -mf16c -mbmi2 -mpopcnt
+# toy.inc passes wide vectors between functions of one file: no ABI is at stake
+FLAGS_c          := -fno-tree-vectorize  -Wno-psabi
+FLAGS_avx2       := -mavx2 -mfma -mf16c -mbmi2 -mpopcnt -Wno-psabi
 FLAGS_avx512     := $(FLAGS_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 FLAGS_avx512icl  := $(FLAGS_avx512) -mavx512vnni -mavx512vbmi -mavx512vpopcntdq -mavx512bitalg
 FLAGS_avx512bf16 := $(FLAGS_avx512icl) -mavx512bf16
@@ -90,7 +91,7 @@ KERNEL_FLAGS = $(if $(filter kernels/%,$(1)),$(FLAGS_$(word 2,$(subst /, ,$(1)))
 # ---- files: one build directory per combination of compiler and flags ------
 ID   := $(shell echo '$(CC) $(ALL_CFLAGS) $(STATIC) $(LIBS)' | cksum | cut -d' ' -f1)
 B    := build/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))-$(ID)
-MODULES  := base image text nn index store train engine
+MODULES  := base image text toys nn index store train engine
 LIB_SRCS := $(sort $(wildcard $(MODULES:%=src/%/*.c) kernels/*.c \
             $(addsuffix /*.c,$(addprefix kernels/,$(KERNEL_DIRS)))))
 CLI_SRCS := $(wildcard src/cli/*.c)

@@ -19,6 +19,8 @@
 #ifndef KERNELS_H
 #define KERNELS_H
 
+#include "kernels/toy.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -180,6 +182,9 @@ typedef struct kn_kernels {
     void (*bf16_to_f32)(const uint16_t *in, float *out, size_t n);
     void (*f32_to_f16)(const float *in, uint16_t *out, size_t n);
     void (*f16_to_f32)(const uint16_t *in, float *out, size_t n);
+
+    /* toy.c: one picture of a toy; see kernels/toy.h */
+    kn_toy_rows_fn *toy_rows;
 
     /* resample.c.  Exact: bit-equal at every level. */
     void (*resample_h)(const kn_resample *r);

@@ -16,7 +16,8 @@
     void kn_pool_##level(kn_kernels *k);                                                           \
     void kn_dist_##level(kn_kernels *k);                                                           \
     void kn_convert_##level(kn_kernels *k);                                                        \
-    void kn_resample_##level(kn_kernels *k);
+    void kn_resample_##level(kn_kernels *k);                                                       \
+    void kn_toy_##level(kn_kernels *k);
 
 KN_FAMILIES(c)
 KN_FAMILIES(avx2)

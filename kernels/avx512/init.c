@@ -13,4 +13,5 @@ void kn_kernels_init_avx512(kn_kernels *k)
     kn_dist_avx512(k);
     kn_convert_avx512(k);
     kn_resample_avx512(k);
+    kn_toy_avx512(k);
 }

@@ -14,4 +14,5 @@ void kn_kernels_init_c(kn_kernels *k)
     kn_dist_c(k);
     kn_convert_c(k);
     kn_resample_c(k);
+    kn_toy_c(k);
 }
