@@ -14,21 +14,21 @@ enum { KN_TOY_PRIMS = 96, KN_TOY_MATERIALS = 40, KN_TOY_DECALS = 4 };
 typedef enum kn_toy_shape {
     KN_TOY_ELLIPSOID, /* size: three radii */
     KN_TOY_CONE,      /* size: radius below, radius above, half length along local y; round ends */
-    KN_TOY_TORUS,     /* size: ring radius, tube radius, height of the tube over its width; axis y */
-    KN_TOY_BOX        /* size: half sides; rounded by `round` */
+    KN_TOY_TORUS, /* size: ring radius, tube radius, height of the tube over its width; axis y */
+    KN_TOY_BOX    /* size: half sides; rounded by `round` */
 } kn_toy_shape;
 
 typedef struct kn_toy_prim {
     int32_t shape;
     int32_t material;
-    int32_t object;   /* 0 the toy, 1 something in front of it, 2 something beside or behind */
-    int32_t casts;    /* 1: throws a shadow */
+    int32_t object; /* 0 the toy, 1 something in front of it, 2 something beside or behind */
+    int32_t casts;  /* 1: throws a shadow */
     float center[3];
-    float axis[9];    /* rows: the local axes in world coordinates */
+    float axis[9]; /* rows: the local axes in world coordinates */
     float size[3];
     float round;
-    float blend;      /* width of the smooth union with what came before */
-    float bound;      /* radius of a sphere about the centre that holds it */
+    float blend; /* width of the smooth union with what came before */
+    float bound; /* radius of a sphere about the centre that holds it */
 } kn_toy_prim;
 
 typedef enum kn_toy_pattern {
@@ -46,10 +46,10 @@ typedef enum kn_toy_pattern {
 typedef enum kn_toy_decal_kind {
     KN_TOY_NO_DECAL,
     KN_TOY_DISK,
-    KN_TOY_SMILE,  /* a stitched arc, open upwards */
+    KN_TOY_SMILE, /* a stitched arc, open upwards */
     KN_TOY_HEART,
     KN_TOY_STAR,
-    KN_TOY_LINE    /* a vertical seam */
+    KN_TOY_LINE /* a vertical seam */
 } kn_toy_decal_kind;
 
 /* Painted on the side that looks along local +z, at local x, y over the primitive's size. */
@@ -62,13 +62,14 @@ typedef struct kn_toy_decal {
 
 typedef struct kn_toy_material {
     int32_t pattern;
-    float color[3][3];        /* linear RGB: ground, figure, third of patchwork */
+    float color[3][3]; /* linear RGB: ground, figure, third of patchwork */
     float frequency;
     float phase[4];
     float fur, fur_frequency; /* depth of the pile's light and dark; 0 is smooth cloth */
     float ribs;               /* > 0: knitted, lines a unit */
     float gloss;              /* highlight of buttons and beads */
-    float cloth_from, cloth_to; /* local y over size[1], between which the cloth below is worn; from > to: none */
+    float cloth_from,
+        cloth_to; /* local y over size[1], between which the cloth below is worn; from > to: none */
     int32_t cloth_pattern;
     float cloth[2][3];
     float cloth_frequency;
@@ -76,11 +77,11 @@ typedef struct kn_toy_material {
 } kn_toy_material;
 
 typedef enum kn_toy_room {
-    KN_TOY_STUDIO,  /* a plain sweep */
-    KN_TOY_FLOOR,   /* floor and wall */
-    KN_TOY_SHELF,   /* a board, with boxes and books behind */
-    KN_TOY_GARDEN,  /* grass and sky */
-    KN_TOY_CLOTH,   /* folds of a sofa or a bed */
+    KN_TOY_STUDIO, /* a plain sweep */
+    KN_TOY_FLOOR,  /* floor and wall */
+    KN_TOY_SHELF,  /* a board, with boxes and books behind */
+    KN_TOY_GARDEN, /* grass and sky */
+    KN_TOY_CLOTH,  /* folds of a sofa or a bed */
     KN_TOY_ROOMS
 } kn_toy_room;
 
@@ -95,12 +96,12 @@ typedef struct kn_toy_scene {
     float tan_half;
     /* light: towards it, its colour, the sky's and the ground's */
     float light[3], light_color[3], sky[3], ground[3];
-    float softness;           /* of shadows, 1 hard … 0.1 soft */
+    float softness; /* of shadows, 1 hard … 0.1 soft */
     /* the room */
     int32_t room;
-    int32_t floor_pattern;    /* 0 plain, 1 planks, 2 tiles, 3 carpet */
-    float floor_y;            /* -inf: none */
-    float back_z;             /* where the wall stands */
+    int32_t floor_pattern; /* 0 plain, 1 planks, 2 tiles, 3 carpet */
+    float floor_y;         /* -inf: none */
+    float back_z;          /* where the wall stands */
     float floor_color[2][3], wall_color[2][3];
     float room_frequency, room_phase[2];
     uint32_t seed;

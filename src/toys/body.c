@@ -11,8 +11,22 @@
 
 /* Materials, in this order in every scene; the scene's other things come after. */
 enum {
-    M_COAT, M_HEAD, M_BELLY, M_MUZZLE, M_EAR, M_INNER_EAR, M_LIMB, M_TIP, M_EYE, M_RING, M_NOSE, M_TAIL, M_WORN,
-    M_WORN2, M_PEARL, M_TOY_MATERIALS
+    M_COAT,
+    M_HEAD,
+    M_BELLY,
+    M_MUZZLE,
+    M_EAR,
+    M_INNER_EAR,
+    M_LIMB,
+    M_TIP,
+    M_EYE,
+    M_RING,
+    M_NOSE,
+    M_TAIL,
+    M_WORN,
+    M_WORN2,
+    M_PEARL,
+    M_TOY_MATERIALS
 };
 
 typedef struct frame {
@@ -31,18 +45,28 @@ static void place(const frame *f, float x, float y, float z, float out[3])
 /* f turned about its x, then y, then z axis, its origin moved to (x, y, z) in f. */
 static frame joint(const frame *f, float x, float y, float z, float rx, float ry, float rz)
 {
-    const float cx = cosf(rx), sx = sinf(rx), cy = cosf(ry), sy = sinf(ry), cz = cosf(rz), sz = sinf(rz);
-    const float r[9] = { cy * cz, -cy * sz, sy, sx * sy * cz + cx * sz, cx * cz - sx * sy * sz, -sx * cy,
-                         sx * sz - cx * sy * cz, cx * sy * sz + sx * cz, cx * cy };
+    const float cx = cosf(rx), sx = sinf(rx), cy = cosf(ry), sy = sinf(ry), cz = cosf(rz),
+                sz = sinf(rz);
+    const float r[9] = { cy * cz,
+                         -cy * sz,
+                         sy,
+                         sx * sy * cz + cx * sz,
+                         cx * cz - sx * sy * sz,
+                         -sx * cy,
+                         sx * sz - cx * sy * cz,
+                         cx * sy * sz + sx * cz,
+                         cx * cy };
     frame out;
     place(f, x, y, z, out.o);
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++)
-            out.m[3 * i + j] = f->m[3 * i] * r[j] + f->m[3 * i + 1] * r[3 + j] + f->m[3 * i + 2] * r[6 + j];
+            out.m[3 * i + j] =
+                f->m[3 * i] * r[j] + f->m[3 * i + 1] * r[3 + j] + f->m[3 * i + 2] * r[6 + j];
     return out;
 }
 
-static kn_toy_prim *add(kn_toy_scene *s, const frame *f, int32_t shape, int32_t material, float blend)
+static kn_toy_prim *add(kn_toy_scene *s, const frame *f, int32_t shape, int32_t material,
+                        float blend)
 {
     static kn_toy_prim spare; /* never: the plans stay well under the limit */
     kn_toy_prim *p = s->prims < KN_TOY_PRIMS ? &s->prim[s->prims++] : &spare;
@@ -60,7 +84,8 @@ static float largest(float a, float b, float c)
     return m > c ? m : c;
 }
 
-static void ball(kn_toy_scene *s, const frame *f, float x, float y, float z, int32_t material, float blend)
+static void ball(kn_toy_scene *s, const frame *f, float x, float y, float z, int32_t material,
+                 float blend)
 {
     kn_toy_prim *p = add(s, f, KN_TOY_ELLIPSOID, material, blend);
     p->size[0] = x;
@@ -71,7 +96,8 @@ static void ball(kn_toy_scene *s, const frame *f, float x, float y, float z, int
 }
 
 /* From the frame's origin down its -y axis: radius top at the origin, low at the end. */
-static void limb(kn_toy_scene *s, const frame *f, float top, float low, float length, int32_t material, float blend)
+static void limb(kn_toy_scene *s, const frame *f, float top, float low, float length,
+                 int32_t material, float blend)
 {
     const frame mid = joint(f, 0, -length / 2, 0, 0, 0, 0);
     kn_toy_prim *p = add(s, &mid, KN_TOY_CONE, material, blend);
@@ -82,7 +108,8 @@ static void limb(kn_toy_scene *s, const frame *f, float top, float low, float le
     p->casts = 1;
 }
 
-static void ring(kn_toy_scene *s, const frame *f, float radius, float tube, float tall, int32_t material)
+static void ring(kn_toy_scene *s, const frame *f, float radius, float tube, float tall,
+                 int32_t material)
 {
     kn_toy_prim *p = add(s, f, KN_TOY_TORUS, material, .01f);
     p->size[0] = radius;
@@ -91,7 +118,8 @@ static void ring(kn_toy_scene *s, const frame *f, float radius, float tube, floa
     p->bound = radius + tube * (tall > 1 ? tall : 1);
 }
 
-static void brick(kn_toy_scene *s, const frame *f, float x, float y, float z, float edge, int32_t material)
+static void brick(kn_toy_scene *s, const frame *f, float x, float y, float z, float edge,
+                  int32_t material)
 {
     kn_toy_prim *p = add(s, f, KN_TOY_BOX, material, .008f);
     p->size[0] = x;
@@ -104,7 +132,8 @@ static void brick(kn_toy_scene *s, const frame *f, float x, float y, float z, fl
 
 /* ---- materials ---- */
 
-static kn_toy_material *material(kn_toy_scene *s, const kn_toy *t, int32_t which, const float *color, int soft)
+static kn_toy_material *material(kn_toy_scene *s, const kn_toy *t, int32_t which,
+                                 const float *color, int soft)
 {
     kn_toy_material *m = &s->material[which];
     *m = (kn_toy_material){ .frequency = t->frequency, .cloth_from = 1, .cloth_to = 0 };
@@ -136,21 +165,24 @@ static void worn_between(kn_toy_material *m, const kn_toy *t, float from, float 
     memcpy(m->cloth[1], t->color[3], sizeof m->cloth[1]);
 }
 
-static void decal(kn_toy_material *m, int32_t kind, int mirrored, float x, float y, float size, const float *color)
+static void decal(kn_toy_material *m, int32_t kind, int mirrored, float x, float y, float size,
+                  const float *color)
 {
     for (int i = 0; i < KN_TOY_DECALS; i++)
         if (!m->decal[i].kind) {
-            m->decal[i] = (kn_toy_decal){ kind, mirrored, x, y, size, { color[0], color[1], color[2] } };
+            m->decal[i] =
+                (kn_toy_decal){ kind, mirrored, x, y, size, { color[0], color[1], color[2] } };
             return;
         }
 }
 
 static void toy_materials(kn_toy_scene *s, const kn_toy *t)
 {
-    static const float black[3] = { .008f, .008f, .01f }, white[3] = { .75f, .74f, .7f }, pink[3] = { .6f, .12f, .12f },
-                       gold[3] = { .75f, .5f, .08f };
+    static const float black[3] = { .008f, .008f, .01f }, white[3] = { .75f, .74f, .7f },
+                       pink[3] = { .6f, .12f, .12f }, gold[3] = { .75f, .5f, .08f };
     static const int32_t emblems[] = { 0, KN_TOY_HEART, KN_TOY_STAR, KN_TOY_DISK };
-    kn_toy_material *coat = material(s, t, M_COAT, t->color[0], 1), *head = material(s, t, M_HEAD, t->color[0], 1);
+    kn_toy_material *coat = material(s, t, M_COAT, t->color[0], 1),
+                    *head = material(s, t, M_HEAD, t->color[0], 1);
     patterned(coat, t);
     patterned(head, t);
     if (t->cloth == KN_TOY_SHIRT)
@@ -214,7 +246,8 @@ static void ear(kn_toy_scene *s, const kn_toy *t, const frame *head, float side,
         ball(s, &f, w * .45f, l * .75f, w * .3f, M_INNER_EAR, .008f);
         break;
     case KN_TOY_EAR_FLOPPY:
-        f = joint(head, side * h * t->head_wide * .93f, h * .35f, 0, 0, 0, side * (.35f + .15f * bend));
+        f = joint(head, side * h * t->head_wide * .93f, h * .35f, 0, 0, 0,
+                  side * (.35f + .15f * bend));
         f = joint(&f, 0, -l * .5f, 0, 0, 0, 0);
         ball(s, &f, w * .5f, l * .85f, w * 1.1f, M_EAR, .03f);
         break;
@@ -228,7 +261,8 @@ static void eyes(kn_toy_scene *s, const kn_toy *t, const frame *head)
     const float h = t->head;
     for (float side = -1; side <= 1; side += 2) {
         const float x = side * h * t->eye_apart, y = h * t->eye_high;
-        const float on = 1 - (x / (h * t->head_wide)) * (x / (h * t->head_wide)) - (y / h) * (y / h);
+        const float on =
+            1 - (x / (h * t->head_wide)) * (x / (h * t->head_wide)) - (y / h) * (y / h);
         frame f = joint(head, x, y, h * .93f * sqrtf(on > .1f ? on : .1f), 0, 0, 0);
         if (t->eyes == 1)
             ball(s, &f, t->eye * 1.45f, t->eye * 1.45f, t->eye * .5f, M_RING, .004f);
@@ -248,7 +282,7 @@ static void muzzle(kn_toy_scene *s, const kn_toy *t, const frame *head, float sw
         f = joint(&f, 0, n * .4f, n * .95f, 0, 0, 0);
         ball(s, &f, .05f, .038f, .036f, M_NOSE, .005f);
         break;
-    case 2: /* beak */
+    case 2:                                                  /* beak */
         f = joint(head, 0, -h * .08f, h * .8f, -1.5f, 0, 0); /* its -y looks forward */
         limb(s, &f, n * .75f, n * .18f, n * 1.5f, M_NOSE, .008f);
         break;
@@ -404,20 +438,24 @@ static void sitting(kn_toy_scene *s, const kn_toy *t, const float *pose)
 {
     const float x = t->body[0], y = t->body[1], z = t->body[2];
     ball(s, &world, x, y, z, M_COAT, .08f);
-    const frame head = joint(&world, 0, head_height(t), .02f, pose[0] * .35f, pose[1] * .6f, pose[6] * .25f);
+    const frame head =
+        joint(&world, 0, head_height(t), .02f, pose[0] * .35f, pose[1] * .6f, pose[6] * .25f);
     head_of(s, t, &head, pose);
     for (int i = 0; i < 2; i++) {
         const float side = i ? 1.f : -1.f;
-        frame f = joint(&world, side * x * .82f, y * .45f, .05f, -pose[3 + i] * .8f - .25f, 0, side * (.75f + .35f * pose[4 + i]));
+        frame f = joint(&world, side * x * .82f, y * .45f, .05f, -pose[3 + i] * .8f - .25f, 0,
+                        side * (.75f + .35f * pose[4 + i]));
         limb(s, &f, t->arm_thick, t->arm_thick * .9f, t->arm_long, M_LIMB, .06f);
         f = joint(&f, 0, -t->arm_long, 0, 0, 0, 0);
         ball(s, &f, t->arm_thick, t->arm_thick * 1.05f, t->arm_thick, M_TIP, .03f);
-        f = joint(&world, side * x * .58f, -y * .72f, z * .35f, -1.15f + .3f * pose[5 + i], 0, side * (.3f + .2f * pose[6]));
+        f = joint(&world, side * x * .58f, -y * .72f, z * .35f, -1.15f + .3f * pose[5 + i], 0,
+                  side * (.3f + .2f * pose[6]));
         limb(s, &f, t->leg_thick * 1.05f, t->leg_thick, t->leg_long, M_LIMB, .06f);
         f = joint(&f, 0, -t->leg_long, -.04f, 0, 0, 0);
         ball(s, &f, t->leg_thick * 1.05f, t->leg_thick * .8f, t->leg_thick * 1.25f, M_TIP, .03f);
     }
-    const frame back = joint(&world, 0, -y * .45f, -z * .98f, 0, 0, 0), neck = joint(&world, 0, y * .86f, 0, 0, 0, 0);
+    const frame back = joint(&world, 0, -y * .45f, -z * .98f, 0, 0, 0),
+                neck = joint(&world, 0, y * .86f, 0, 0, 0, 0);
     tail_of(s, t, &back, pose[7]);
     on_neck(s, t, &neck, (x + z) * .36f);
     on_body(s, t, &world, x, y, z);
@@ -438,7 +476,8 @@ static void standing(kn_toy_scene *s, const kn_toy *t, const float *pose)
     head_of(s, t, &head, pose);
     for (int i = 0; i < 4; i++) {
         const float side = i % 2 ? 1.f : -1.f, front = i < 2 ? 1.f : -1.f;
-        f = joint(&world, side * wide * .6f, -tall * .3f, front * along_z * .6f, pose[3 + i] * .3f, 0, side * .08f);
+        f = joint(&world, side * wide * .6f, -tall * .3f, front * along_z * .6f, pose[3 + i] * .3f,
+                  0, side * .08f);
         limb(s, &f, t->leg_thick, t->leg_thick * .92f, tall * .5f + t->leg_long, M_LIMB, .06f);
         f = joint(&f, 0, -tall * .5f - t->leg_long, .02f, 0, 0, 0);
         ball(s, &f, t->leg_thick * 1.05f, t->leg_thick * .7f, t->leg_thick * 1.15f, M_TIP, .03f);
@@ -463,17 +502,20 @@ static void bird(kn_toy_scene *s, const kn_toy *t, const float *pose)
 {
     const float x = t->body[0], y = t->body[1] * 1.05f, z = t->body[2] * 1.05f;
     ball(s, &world, x, y, z, M_COAT, .12f);
-    const frame head = joint(&world, 0, head_height(t), .03f, pose[0] * .3f, pose[1] * .6f, pose[6] * .2f);
+    const frame head =
+        joint(&world, 0, head_height(t), .03f, pose[0] * .3f, pose[1] * .6f, pose[6] * .2f);
     head_of(s, t, &head, pose);
     for (int i = 0; i < 2; i++) {
         const float side = i ? 1.f : -1.f;
-        frame f = joint(&world, side * x * .92f, y * .35f, 0, pose[3 + i] * .3f, 0, side * (.35f + .5f * (pose[4 + i] + .5f)));
+        frame f = joint(&world, side * x * .92f, y * .35f, 0, pose[3 + i] * .3f, 0,
+                        side * (.35f + .5f * (pose[4 + i] + .5f)));
         f = joint(&f, 0, -t->arm_long * .8f, 0, 0, 0, 0);
         ball(s, &f, .07f, t->arm_long * 1.05f, t->arm_thick * 1.5f, M_LIMB, .03f);
         f = joint(&world, side * x * .45f, -y * .95f, z * .35f, 0, side * .3f, 0);
         ball(s, &f, .13f, .06f, .2f, M_NOSE, .03f);
     }
-    const frame back = joint(&world, 0, -y * .5f, -z * .95f, 0, 0, 0), neck = joint(&world, 0, y * .84f, 0, 0, 0, 0);
+    const frame back = joint(&world, 0, -y * .5f, -z * .95f, 0, 0, 0),
+                neck = joint(&world, 0, y * .84f, 0, 0, 0, 0);
     tail_of(s, t, &back, pose[7]);
     on_neck(s, t, &neck, (x + z) * .37f);
     on_body(s, t, &world, x, y, z);
@@ -482,7 +524,8 @@ static void bird(kn_toy_scene *s, const kn_toy *t, const float *pose)
 static void blob(kn_toy_scene *s, const kn_toy *t, const float *pose)
 {
     const float h = t->head;
-    const frame head = joint(&world, 0, head_height(t), 0, pose[0] * .2f, pose[1] * .4f, pose[6] * .2f);
+    const frame head =
+        joint(&world, 0, head_height(t), 0, pose[0] * .2f, pose[1] * .4f, pose[6] * .2f);
     head_of(s, t, &head, pose);
     const int arms = 5 + (int)(t->phase[2] * 4);
     for (int i = 0; i < arms; i++) {
@@ -506,7 +549,8 @@ float kn_toy_head_height(const kn_toy *t)
 
 void kn_toy_body(kn_toy_scene *s, const kn_toy *t, const float pose[KN_TOY_POSE])
 {
-    static void (*const plans[])(kn_toy_scene *, const kn_toy *, const float *) = { sitting, standing, bird, blob };
+    static void (*const plans[])(kn_toy_scene *, const kn_toy *,
+                                 const float *) = { sitting, standing, bird, blob };
     toy_materials(s, t);
     plans[t->plan](s, t, pose);
 }

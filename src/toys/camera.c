@@ -19,7 +19,7 @@ struct kn_toy_camera {
     uint8_t *object;      /* (side, side) */
     uint8_t *alone;       /* the same without what is in front, for `hidden` */
     float curve[CURVE + 1];
-    float cosine[8][8];   /* of the discrete cosine transform, orthonormal */
+    float cosine[8][8]; /* of the discrete cosine transform, orthonormal */
     kn_toy_scene scene;
 };
 
@@ -51,7 +51,8 @@ ken_status kn_toy_camera_new(kn_toy_camera **out, uint32_t side)
         c->curve[i] = 255 * tone((float)i * CURVE_TOP / CURVE);
     for (int k = 0; k < 8; k++)
         for (int x = 0; x < 8; x++)
-            c->cosine[k][x] = (k ? .5f : .35355339f) * cosf((2 * (float)x + 1) * (float)k * .19634954f);
+            c->cosine[k][x] =
+                (k ? .5f : .35355339f) * cosf((2 * (float)x + 1) * (float)k * .19634954f);
     *out = c;
     return KEN_OK;
 }
@@ -71,7 +72,8 @@ void kn_toy_camera_free(kn_toy_camera *c)
 static void blur_line(const float *in, float *out, size_t n, size_t step, float w)
 {
     for (size_t i = 0; i < n; i++) {
-        const float *before = in + (i ? i - 1 : 0) * step, *after = in + (i + 1 < n ? i + 1 : i) * step, *at = in + i * step;
+        const float *before = in + (i ? i - 1 : 0) * step,
+                    *after = in + (i + 1 < n ? i + 1 : i) * step, *at = in + i * step;
         for (int k = 0; k < 3; k++)
             out[i * step + (size_t)k] = at[k] + w * (before[k] - 2 * at[k] + after[k]);
     }
@@ -87,7 +89,8 @@ static void blur(kn_toy_camera *c, uint32_t size, float sigma)
         for (uint32_t y = 0; y < size; y++)
             blur_line(c->light + y * row, c->spare + y * row, size, 3, w);
         for (uint32_t y = 0; y < size; y++) {
-            const float *at = c->spare + y * row, *up = y ? at - row : at, *down = y + 1 < size ? at + row : at;
+            const float *at = c->spare + y * row, *up = y ? at - row : at,
+                        *down = y + 1 < size ? at + row : at;
             for (size_t i = 0; i < row; i++)
                 c->light[y * row + i] = at[i] + w * (up[i] - 2 * at[i] + down[i]);
         }
@@ -133,7 +136,8 @@ static void develop(kn_toy_camera *c, const kn_toy_view *v, uint32_t size)
             const float luma = grain(seed);
             for (int k = 0; k < 3; k++) {
                 const float own = grain(scramble(seed + (uint32_t)k + 1));
-                p[k] = grey + (p[k] - grey) * v->saturation + v->noise * 255 * (.7f * luma + .7f * own);
+                p[k] = grey + (p[k] - grey) * v->saturation +
+                       v->noise * 255 * (.7f * luma + .7f * own);
             }
         }
 }
@@ -141,16 +145,17 @@ static void develop(kn_toy_camera *c, const kn_toy_view *v, uint32_t size)
 /* ---- JPEG: the loss without the file ---- */
 
 /* Annex K of ITU-T T.81, tables K.1 and K.2. */
-static const uint8_t luma_table[64] = {
-    16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,  14, 13, 16, 24, 40,  57,
-    69, 56, 14, 17, 22,  29,  51,  87,  80, 62, 18, 22, 37,  56,  68,  109, 103, 77, 24, 35, 55,  64,
-    81, 104, 113, 92, 49, 64, 78,  87,  103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99
-};
-static const uint8_t chroma_table[64] = {
-    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99,
-    99, 99, 47, 66, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
-    99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99
-};
+static const uint8_t luma_table[64] = { 16,  11,  10,  16, 24,  40,  51,  61,  12,  12,  14,
+                                        19,  26,  58,  60, 55,  14,  13,  16,  24,  40,  57,
+                                        69,  56,  14,  17, 22,  29,  51,  87,  80,  62,  18,
+                                        22,  37,  56,  68, 109, 103, 77,  24,  35,  55,  64,
+                                        81,  104, 113, 92, 49,  64,  78,  87,  103, 121, 120,
+                                        101, 72,  92,  95, 98,  112, 100, 103, 99 };
+static const uint8_t chroma_table[64] = { 17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99,
+                                          99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66,
+                                          99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+                                          99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+                                          99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99 };
 
 /* out = a b, or a b^T for the way back: 8 x 8 */
 static void transform(float m[8][8], float cosine[8][8], int back)
@@ -185,13 +190,17 @@ static void quantise(float m[8][8], const uint8_t *table, int scale)
 /* One 8 x 8 block (parts beyond the picture repeat its edge) through Y Cb Cr, 4:4:4. */
 static void jpeg_block(kn_toy_camera *c, uint32_t size, uint32_t x0, uint32_t y0, int scale)
 {
-    static const float to[3][3] = { { .299f, .587f, .114f }, { -.168736f, -.331264f, .5f }, { .5f, -.418688f, -.081312f } };
+    static const float to[3][3] = { { .299f, .587f, .114f },
+                                    { -.168736f, -.331264f, .5f },
+                                    { .5f, -.418688f, -.081312f } };
     float m[3][8][8];
     for (uint32_t i = 0; i < 64; i++) {
-        const uint32_t y = y0 + i / 8 < size ? y0 + i / 8 : size - 1, x = x0 + i % 8 < size ? x0 + i % 8 : size - 1;
+        const uint32_t y = y0 + i / 8 < size ? y0 + i / 8 : size - 1,
+                       x = x0 + i % 8 < size ? x0 + i % 8 : size - 1;
         const float *p = c->light + 3 * ((size_t)y * size + x);
         for (int k = 0; k < 3; k++)
-            m[k][i / 8][i % 8] = to[k][0] * p[0] + to[k][1] * p[1] + to[k][2] * p[2] - (k ? 0 : 128);
+            m[k][i / 8][i % 8] =
+                to[k][0] * p[0] + to[k][1] * p[1] + to[k][2] * p[2] - (k ? 0 : 128);
     }
     for (int k = 0; k < 3; k++) {
         transform(m[k], c->cosine, 0);
@@ -258,11 +267,12 @@ static void look_behind(kn_toy_camera *c, uint32_t size)
     s->prims = all;
 }
 
-ken_status kn_toy_shoot(kn_toy_camera *c, const kn_toy *t, const kn_toy_view *v, uint32_t size, uint8_t *rgb,
-                        uint8_t *mask, kn_toy_truth *truth)
+ken_status kn_toy_shoot(kn_toy_camera *c, const kn_toy *t, const kn_toy_view *v, uint32_t size,
+                        uint8_t *rgb, uint8_t *mask, kn_toy_truth *truth)
 {
     if (size < 8 || size > c->side)
-        return kn_fail(KEN_E_LIMIT, "a picture of %u pixels: this camera takes 8 .. %u", size, c->side);
+        return kn_fail(KEN_E_LIMIT, "a picture of %u pixels: this camera takes 8 .. %u", size,
+                       c->side);
     const size_t n = (size_t)size * size;
     kn_toy_scene_make(&c->scene, t, v, size, size);
     kn_kernels_get()->toy_rows(&c->scene, 0, size, c->light, c->object);

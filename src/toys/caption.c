@@ -19,27 +19,35 @@ typedef struct name {
 } name;
 
 static const name colors[KN_TOY_COLOR_NAMES] = {
-    { "brown", "棕色" }, { "tan", "浅褐色" }, { "white", "白色" }, { "black", "黑色" }, { "grey", "灰色" }, { "red", "红色" },
-    { "orange", "橙色" }, { "yellow", "黄色" }, { "green", "绿色" }, { "blue", "蓝色" }, { "purple", "紫色" }, { "pink", "粉色" },
+    { "brown", "棕色" }, { "tan", "浅褐色" }, { "white", "白色" },  { "black", "黑色" },
+    { "grey", "灰色" },  { "red", "红色" },   { "orange", "橙色" }, { "yellow", "黄色" },
+    { "green", "绿色" }, { "blue", "蓝色" },  { "purple", "紫色" }, { "pink", "粉色" },
 };
 static const name animals[KN_TOY_SPECIES] = {
-    { "bear", "熊" }, { "rabbit", "兔子" }, { "cat", "猫" }, { "dog", "狗" }, { "elephant", "大象" }, { "penguin", "企鹅" },
-    { "frog", "青蛙" }, { "dinosaur", "恐龙" }, { "octopus", "章鱼" }, { "mouse", "老鼠" }, { "pig", "猪" }, { "duck", "鸭子" },
-    { "monkey", "猴子" }, { "pony", "小马" }, { "lion", "狮子" }, { "jellyfish", "水母" },
+    { "bear", "熊" },       { "rabbit", "兔子" },  { "cat", "猫" },    { "dog", "狗" },
+    { "elephant", "大象" }, { "penguin", "企鹅" }, { "frog", "青蛙" }, { "dinosaur", "恐龙" },
+    { "octopus", "章鱼" },  { "mouse", "老鼠" },   { "pig", "猪" },    { "duck", "鸭子" },
+    { "monkey", "猴子" },   { "pony", "小马" },    { "lion", "狮子" }, { "jellyfish", "水母" },
 };
 static const name patterns[KN_TOY_PATTERNS] = {
-    { "plain", "纯色" }, { "spotted", "斑点" }, { "striped", "条纹" }, { "patchwork", "拼布" }, { "two-tone", "双色" },
-    { "gradient", "渐变" }, { "ringed", "圆环" }, { "checked", "格子" },
+    { "plain", "纯色" },    { "spotted", "斑点" },  { "striped", "条纹" }, { "patchwork", "拼布" },
+    { "two-tone", "双色" }, { "gradient", "渐变" }, { "ringed", "圆环" },  { "checked", "格子" },
 };
 static const name ears[KN_TOY_EARS] = {
-    { "round ears", "圆耳朵" }, { "pointed ears", "尖耳朵" }, { "long ears", "长耳朵" }, { "floppy ears", "垂耳朵" }, { "no ears", "没有耳朵" },
+    { "round ears", "圆耳朵" },  { "pointed ears", "尖耳朵" }, { "long ears", "长耳朵" },
+    { "floppy ears", "垂耳朵" }, { "no ears", "没有耳朵" },
 };
 static const name worn[KN_TOY_WEARS] = {
-    { "", "" }, { "scarf", "围巾" }, { "bow tie", "领结" }, { "hat", "帽子" }, { "belt", "腰带" }, { "collar", "项圈" },
-    { "glasses", "眼镜" }, { "backpack", "背包" }, { "flower", "花" }, { "crown", "皇冠" },
+    { "", "" },         { "scarf", "围巾" },  { "bow tie", "领结" }, { "hat", "帽子" },
+    { "belt", "腰带" }, { "collar", "项圈" }, { "glasses", "眼镜" }, { "backpack", "背包" },
+    { "flower", "花" }, { "crown", "皇冠" },
 };
-static const name clothes[KN_TOY_CLOTHES] = { { "", "" }, { "shirt", "上衣" }, { "trousers", "裤子" } };
-static const name emblems[KN_TOY_EMBLEMS] = { { "", "" }, { "heart", "爱心" }, { "star", "星星" }, { "dot", "圆点" } };
+static const name clothes[KN_TOY_CLOTHES] = { { "", "" },
+                                              { "shirt", "上衣" },
+                                              { "trousers", "裤子" } };
+static const name emblems[KN_TOY_EMBLEMS] = {
+    { "", "" }, { "heart", "爱心" }, { "star", "星星" }, { "dot", "圆点" }
+};
 
 const char *kn_toy_color_name(int32_t i, int chinese)
 {
@@ -52,8 +60,19 @@ const char *kn_toy_species_name(int32_t i, int chinese)
 }
 
 /* What may be told; all but the kind of toy and its colour only sometimes. */
-enum { TELL_PATTERN, TELL_EARS, TELL_WORN, TELL_CLOTHES, TELL_EMBLEM, TELL_BELLY, TELL_VIEW, TELL_LIGHT, TELLS };
-static const char *const tell_names[TELLS] = { "pattern", "ears", "worn", "clothes", "emblem", "belly", "view", "light" };
+enum {
+    TELL_PATTERN,
+    TELL_EARS,
+    TELL_WORN,
+    TELL_CLOTHES,
+    TELL_EMBLEM,
+    TELL_BELLY,
+    TELL_VIEW,
+    TELL_LIGHT,
+    TELLS
+};
+static const char *const tell_names[TELLS] = { "pattern", "ears",  "worn", "clothes",
+                                               "emblem",  "belly", "view", "light" };
 
 static int is_there(const kn_toy *t, const kn_toy_view *v, int what)
 {
@@ -97,7 +116,8 @@ static void make_wrong(kn_toy *t, kn_rand *r)
 }
 
 /* " with …" and "，…" for one attribute, each starting with its own joint. */
-static void clause(const kn_toy *t, const kn_toy_view *v, int what, uint32_t form, char *en, char *zh)
+static void clause(const kn_toy *t, const kn_toy_view *v, int what, uint32_t form, char *en,
+                   char *zh)
 {
     const char *a4 = colors[t->name[4]].en, *z4 = colors[t->name[4]].zh;
     *en = *zh = 0;
@@ -113,7 +133,9 @@ static void clause(const kn_toy *t, const kn_toy_view *v, int what, uint32_t for
         break;
     }
     case TELL_CLOTHES:
-        snprintf(en, WORDS, "%s%s %s", t->cloth == KN_TOY_SHIRT ? (strchr("aeiou", a4[0]) ? "an " : "a ") : "", a4, clothes[t->cloth].en);
+        snprintf(en, WORDS, "%s%s %s",
+                 t->cloth == KN_TOY_SHIRT ? (strchr("aeiou", a4[0]) ? "an " : "a ") : "", a4,
+                 clothes[t->cloth].en);
         snprintf(zh, WORDS, "穿着%s%s", z4, clothes[t->cloth].zh);
         break;
     case TELL_EMBLEM:
@@ -125,7 +147,8 @@ static void clause(const kn_toy *t, const kn_toy_view *v, int what, uint32_t for
         snprintf(zh, WORDS, "%s肚子", colors[t->name[2]].zh);
         break;
     case TELL_VIEW:
-        snprintf(en, WORDS, "%s", v->mode == KN_TOY_HEAD ? "only the head in view" : "seen in part");
+        snprintf(en, WORDS, "%s",
+                 v->mode == KN_TOY_HEAD ? "only the head in view" : "seen in part");
         snprintf(zh, WORDS, "%s", v->mode == KN_TOY_HEAD ? "只看到头部" : "只看到局部");
         break;
     case TELL_LIGHT:
@@ -179,8 +202,8 @@ static void begin(const kn_toy *t, int patterned, uint32_t form, line *en, line 
     }
 }
 
-void kn_toy_caption(const kn_toy *toy, const kn_toy_view *v, uint32_t variant, int wrong, char *en, char *zh, char *says,
-                    size_t n)
+void kn_toy_caption(const kn_toy *toy, const kn_toy_view *v, uint32_t variant, int wrong, char *en,
+                    char *zh, char *says, size_t n)
 {
     kn_rand r = kn_rand_at(toy->id, (uint64_t)STREAM_CAPTION << 32 | variant);
     kn_toy t = *toy;

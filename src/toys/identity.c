@@ -15,7 +15,7 @@ enum { STREAM = 0x746f79 }; /* of kn_rand, for identities */
 
 /* Linear light of twelve colours that people name. */
 static const float palette[KN_TOY_COLOR_NAMES][3] = {
-    { .17f, .07f, .025f }, { .55f, .33f, .13f }, { .80f, .76f, .68f }, { .015f, .015f, .018f },
+    { .17f, .07f, .025f }, { .55f, .33f, .13f },  { .80f, .76f, .68f },  { .015f, .015f, .018f },
     { .22f, .22f, .24f },  { .55f, .025f, .02f }, { .75f, .22f, .015f }, { .80f, .58f, .03f },
     { .035f, .27f, .05f }, { .02f, .09f, .42f },  { .19f, .05f, .33f },  { .80f, .28f, .40f },
 };
@@ -29,25 +29,87 @@ typedef struct species {
 
 enum { TAIL_NONE, TAIL_BALL, TAIL_LONG, TAIL_TUFT };
 enum { MUZZLE_NONE, MUZZLE_ROUND, MUZZLE_BEAK, MUZZLE_TRUNK, MUZZLE_FLAT };
-enum { R = KN_TOY_EAR_ROUND, P = KN_TOY_EAR_POINTED, L = KN_TOY_EAR_LONG, F = KN_TOY_EAR_FLOPPY, N = KN_TOY_EAR_NONE };
+enum {
+    R = KN_TOY_EAR_ROUND,
+    P = KN_TOY_EAR_POINTED,
+    L = KN_TOY_EAR_LONG,
+    F = KN_TOY_EAR_FLOPPY,
+    N = KN_TOY_EAR_NONE
+};
 
 /* In the order of kn_toy_species_name. */
 static const species kinds[KN_TOY_SPECIES] = {
-    { KN_TOY_SITTING, TAIL_BALL, MUZZLE_ROUND, { R, R, R, R }, { 0, 1, 2, 3, 4, 1 }, 1.00f, 0, 1.0f },
-    { KN_TOY_SITTING, TAIL_BALL, MUZZLE_ROUND, { L, L, L, F }, { 2, 1, 4, 11, 0, 2 }, 1.00f, 0, .7f },
+    { KN_TOY_SITTING,
+      TAIL_BALL,
+      MUZZLE_ROUND,
+      { R, R, R, R },
+      { 0, 1, 2, 3, 4, 1 },
+      1.00f,
+      0,
+      1.0f },
+    { KN_TOY_SITTING,
+      TAIL_BALL,
+      MUZZLE_ROUND,
+      { L, L, L, F },
+      { 2, 1, 4, 11, 0, 2 },
+      1.00f,
+      0,
+      .7f },
     { KN_TOY_SITTING, TAIL_LONG, MUZZLE_FLAT, { P, P, P, R }, { 6, 3, 2, 4, 1, 0 }, 1.02f, 0, .6f },
-    { KN_TOY_STANDING, TAIL_LONG, MUZZLE_ROUND, { F, F, P, R }, { 0, 1, 2, 3, 4, 6 }, .92f, .2f, 1.2f },
-    { KN_TOY_STANDING, TAIL_TUFT, MUZZLE_TRUNK, { F, F, F, R }, { 4, 9, 11, 4, 10, 2 }, 1.00f, .1f, 1.0f },
+    { KN_TOY_STANDING,
+      TAIL_LONG,
+      MUZZLE_ROUND,
+      { F, F, P, R },
+      { 0, 1, 2, 3, 4, 6 },
+      .92f,
+      .2f,
+      1.2f },
+    { KN_TOY_STANDING,
+      TAIL_TUFT,
+      MUZZLE_TRUNK,
+      { F, F, F, R },
+      { 4, 9, 11, 4, 10, 2 },
+      1.00f,
+      .1f,
+      1.0f },
     { KN_TOY_BIRD, TAIL_NONE, MUZZLE_BEAK, { N, N, N, N }, { 3, 9, 4, 3, 11, 10 }, .95f, 0, .7f },
     { KN_TOY_SITTING, TAIL_NONE, MUZZLE_FLAT, { N, N, N, R }, { 8, 8, 7, 8, 9, 6 }, 1.05f, 0, .5f },
-    { KN_TOY_STANDING, TAIL_LONG, MUZZLE_ROUND, { N, N, N, N }, { 8, 10, 9, 5, 6, 8 }, .80f, .45f, 1.2f },
+    { KN_TOY_STANDING,
+      TAIL_LONG,
+      MUZZLE_ROUND,
+      { N, N, N, N },
+      { 8, 10, 9, 5, 6, 8 },
+      .80f,
+      .45f,
+      1.2f },
     { KN_TOY_BLOB, TAIL_NONE, MUZZLE_NONE, { N, N, N, N }, { 5, 10, 11, 9, 6, 8 }, 1.10f, 0, .0f },
     { KN_TOY_SITTING, TAIL_LONG, MUZZLE_ROUND, { R, R, R, R }, { 4, 2, 1, 4, 0, 3 }, .95f, 0, .8f },
-    { KN_TOY_SITTING, TAIL_BALL, MUZZLE_FLAT, { P, F, F, P }, { 11, 11, 2, 3, 11, 0 }, 1.02f, 0, .9f },
+    { KN_TOY_SITTING,
+      TAIL_BALL,
+      MUZZLE_FLAT,
+      { P, F, F, P },
+      { 11, 11, 2, 3, 11, 0 },
+      1.02f,
+      0,
+      .9f },
     { KN_TOY_BIRD, TAIL_NONE, MUZZLE_BEAK, { N, N, N, N }, { 7, 7, 2, 6, 8, 9 }, .90f, 0, .9f },
     { KN_TOY_SITTING, TAIL_LONG, MUZZLE_FLAT, { R, R, R, R }, { 0, 1, 0, 3, 6, 4 }, .98f, 0, .8f },
-    { KN_TOY_STANDING, TAIL_TUFT, MUZZLE_ROUND, { P, P, P, F }, { 2, 11, 9, 10, 2, 7 }, .85f, .35f, 1.3f },
-    { KN_TOY_SITTING, TAIL_TUFT, MUZZLE_ROUND, { R, R, R, P }, { 6, 1, 7, 0, 6, 1 }, 1.08f, 0, 1.0f },
+    { KN_TOY_STANDING,
+      TAIL_TUFT,
+      MUZZLE_ROUND,
+      { P, P, P, F },
+      { 2, 11, 9, 10, 2, 7 },
+      .85f,
+      .35f,
+      1.3f },
+    { KN_TOY_SITTING,
+      TAIL_TUFT,
+      MUZZLE_ROUND,
+      { R, R, R, P },
+      { 6, 1, 7, 0, 6, 1 },
+      1.08f,
+      0,
+      1.0f },
     { KN_TOY_BLOB, TAIL_NONE, MUZZLE_FLAT, { N, N, R, P }, { 9, 4, 11, 2, 10, 8 }, 1.20f, 0, .4f },
 };
 
@@ -135,7 +197,8 @@ static void choose_parts(kn_toy *t, const species *k)
     t->pattern = at(id, 63) < .35f ? KN_TOY_PLAIN : one_of(id, 64, KN_TOY_PATTERNS);
     t->fabric = one_of(id, 65, KN_TOY_FABRICS);
     t->wear = at(id, 66) < .25f ? KN_TOY_BARE : one_of(id, 67, KN_TOY_WEARS);
-    t->cloth = at(id, 68) < .65f || t->plan == KN_TOY_BLOB ? KN_TOY_NAKED : 1 + one_of(id, 69, KN_TOY_CLOTHES - 1);
+    t->cloth = at(id, 68) < .65f || t->plan == KN_TOY_BLOB ? KN_TOY_NAKED
+                                                           : 1 + one_of(id, 69, KN_TOY_CLOTHES - 1);
     t->cloth_pattern = one_of(id, 70, 2) ? KN_TOY_PLAIN : one_of(id, 71, KN_TOY_PATTERNS);
     t->emblem = at(id, 72) < .7f ? KN_TOY_NO_EMBLEM : 1 + one_of(id, 73, KN_TOY_EMBLEMS - 1);
     t->limbs = one_of(id, 74, 3);
@@ -166,8 +229,10 @@ static int32_t other(uint64_t id, uint64_t i, int32_t old, int32_t n)
 
 void kn_toy_twin(kn_toy *t, uint64_t id, const char **attribute)
 {
-    static const char *const names[] = { "coat colour", "second colour", "worn colour", "worn thing", "ears",
-                                         "pattern", "limbs", "emblem", "clothes", "belly colour" };
+    static const char *const names[] = { "coat colour", "second colour", "worn colour",
+                                         "worn thing",  "ears",          "pattern",
+                                         "limbs",       "emblem",        "clothes",
+                                         "belly colour" };
     kn_toy_make(t, id);
     int32_t which = one_of(id, 300, (int32_t)(sizeof names / sizeof *names));
     if (which == 1 && t->pattern == KN_TOY_PLAIN)

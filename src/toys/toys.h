@@ -17,27 +17,56 @@ enum { KN_TOY_COLOR_NAMES = 12, KN_TOY_SPECIES = 16 };
 
 typedef enum kn_toy_plan { KN_TOY_SITTING, KN_TOY_STANDING, KN_TOY_BIRD, KN_TOY_BLOB } kn_toy_plan;
 typedef enum kn_toy_ear {
-    KN_TOY_EAR_ROUND, KN_TOY_EAR_POINTED, KN_TOY_EAR_LONG, KN_TOY_EAR_FLOPPY, KN_TOY_EAR_NONE, KN_TOY_EARS
+    KN_TOY_EAR_ROUND,
+    KN_TOY_EAR_POINTED,
+    KN_TOY_EAR_LONG,
+    KN_TOY_EAR_FLOPPY,
+    KN_TOY_EAR_NONE,
+    KN_TOY_EARS
 } kn_toy_ear;
 typedef enum kn_toy_wear {
-    KN_TOY_BARE, KN_TOY_SCARF, KN_TOY_BOW, KN_TOY_HAT, KN_TOY_BELT, KN_TOY_COLLAR, KN_TOY_GLASSES,
-    KN_TOY_BACKPACK, KN_TOY_FLOWER, KN_TOY_CROWN, KN_TOY_WEARS
+    KN_TOY_BARE,
+    KN_TOY_SCARF,
+    KN_TOY_BOW,
+    KN_TOY_HAT,
+    KN_TOY_BELT,
+    KN_TOY_COLLAR,
+    KN_TOY_GLASSES,
+    KN_TOY_BACKPACK,
+    KN_TOY_FLOWER,
+    KN_TOY_CROWN,
+    KN_TOY_WEARS
 } kn_toy_wear;
-typedef enum kn_toy_cloth { KN_TOY_NAKED, KN_TOY_SHIRT, KN_TOY_TROUSERS, KN_TOY_CLOTHES } kn_toy_cloth;
+typedef enum kn_toy_cloth {
+    KN_TOY_NAKED,
+    KN_TOY_SHIRT,
+    KN_TOY_TROUSERS,
+    KN_TOY_CLOTHES
+} kn_toy_cloth;
 typedef enum kn_toy_emblem {
-    KN_TOY_NO_EMBLEM, KN_TOY_EMBLEM_HEART, KN_TOY_EMBLEM_STAR, KN_TOY_EMBLEM_DISK, KN_TOY_EMBLEMS
+    KN_TOY_NO_EMBLEM,
+    KN_TOY_EMBLEM_HEART,
+    KN_TOY_EMBLEM_STAR,
+    KN_TOY_EMBLEM_DISK,
+    KN_TOY_EMBLEMS
 } kn_toy_emblem;
-typedef enum kn_toy_fabric { KN_TOY_PLUSH, KN_TOY_LONG_FUR, KN_TOY_FELT, KN_TOY_KNIT, KN_TOY_FABRICS } kn_toy_fabric;
+typedef enum kn_toy_fabric {
+    KN_TOY_PLUSH,
+    KN_TOY_LONG_FUR,
+    KN_TOY_FELT,
+    KN_TOY_KNIT,
+    KN_TOY_FABRICS
+} kn_toy_fabric;
 
 /* Colours: 0 the coat, 1 its second, 2 belly and muzzle, 3 ears and feet, 4 what it wears, 5 nose. */
 typedef struct kn_toy {
     uint64_t id;
     int32_t species, plan, ear, pattern, fabric, wear, cloth, emblem, tail, muzzle;
-    int32_t limbs;  /* 0 as the coat, 1 second colour, 2 tips in the colour of the ears */
-    int32_t eyes;   /* 0 beads, 1 buttons with a ring, 2 large */
+    int32_t limbs; /* 0 as the coat, 1 second colour, 2 tips in the colour of the ears */
+    int32_t eyes;  /* 0 beads, 1 buttons with a ring, 2 large */
     int32_t blush, belly, cloth_pattern;
-    int32_t name[KN_TOY_COLORS];     /* colour names, index of kn_toy_color_name */
-    float color[KN_TOY_COLORS][3];   /* linear RGB */
+    int32_t name[KN_TOY_COLORS];   /* colour names, index of kn_toy_color_name */
+    float color[KN_TOY_COLORS][3]; /* linear RGB */
     float head, head_wide, body[3], ear_long, ear_wide, ear_apart, snout, eye, eye_apart, eye_high;
     float arm_long, arm_thick, leg_long, leg_thick, neck, belly_size;
     float frequency, phase[4], fur, fur_frequency;
@@ -72,17 +101,18 @@ typedef struct kn_toy_view {
     float floor_color[2][3], wall_color[2][3], room_frequency, room_phase[2], back_z;
     int32_t occluders, neighbours; /* other things in front, and beside */
     float exposure, warmth, noise, blur, vignette, contrast, saturation;
-    int32_t jpeg;                  /* quality, 0: none */
+    int32_t jpeg; /* quality, 0: none */
 } kn_toy_view;
 
 /* The view `number` of a toy in a mode under a seed: a pure function. */
-void kn_toy_view_make(kn_toy_view *out, const kn_toy *t, kn_toy_mode mode, uint64_t seed, uint32_t number);
+void kn_toy_view_make(kn_toy_view *out, const kn_toy *t, kn_toy_mode mode, uint64_t seed,
+                      uint32_t number);
 
 /* What the camera saw. */
 typedef struct kn_toy_truth {
-    float box[4];     /* of the visible toy: x, y, width, height in pixels; zeros if nothing shows */
-    float visible;    /* share of the picture that it covers */
-    float hidden;     /* share of the toy in the frame that something else covers */
+    float box[4];  /* of the visible toy: x, y, width, height in pixels; zeros if nothing shows */
+    float visible; /* share of the picture that it covers */
+    float hidden;  /* share of the toy in the frame that something else covers */
 } kn_toy_truth;
 
 /* Working memory of one thread, for pictures up to `side`. */
@@ -92,18 +122,19 @@ void kn_toy_camera_free(kn_toy_camera *c);
 
 /* A size x size picture: rgb (size, size, 3) bytes.  mask (size, size), 255 on the toy, and truth may be NULL.
  * KEN_E_LIMIT beyond the camera's side. */
-KEN_CALL ken_status kn_toy_shoot(kn_toy_camera *c, const kn_toy *t, const kn_toy_view *v, uint32_t size,
-                                 uint8_t *rgb, uint8_t *mask, kn_toy_truth *truth);
+KEN_CALL ken_status kn_toy_shoot(kn_toy_camera *c, const kn_toy *t, const kn_toy_view *v,
+                                 uint32_t size, uint8_t *rgb, uint8_t *mask, kn_toy_truth *truth);
 
 /* Primitives and materials of a toy in a pose, and the camera of a view: what kn_toy_shoot hands to the kernel. */
-void kn_toy_scene_make(kn_toy_scene *out, const kn_toy *t, const kn_toy_view *v, uint32_t width, uint32_t height);
+void kn_toy_scene_make(kn_toy_scene *out, const kn_toy *t, const kn_toy_view *v, uint32_t width,
+                       uint32_t height);
 void kn_toy_body(kn_toy_scene *s, const kn_toy *t, const float pose[KN_TOY_POSE]);
 float kn_toy_head_height(const kn_toy *t); /* of its centre */
 
 /* A sentence about the toy, in English and Chinese, from the same attributes; `says` names them, comma-separated.
  * variant chooses words, order and how much is told.  wrong: 1 puts one attribute wrong.  Each buffer holds n. */
-void kn_toy_caption(const kn_toy *t, const kn_toy_view *v, uint32_t variant, int wrong, char *en, char *zh,
-                    char *says, size_t n);
+void kn_toy_caption(const kn_toy *t, const kn_toy_view *v, uint32_t variant, int wrong, char *en,
+                    char *zh, char *says, size_t n);
 const char *kn_toy_color_name(int32_t i, int chinese);
 const char *kn_toy_species_name(int32_t i, int chinese);
 

@@ -11,7 +11,8 @@
 
 enum { STREAM_VIEW = 0x76696577, STREAM_THINGS = 0x7468696e };
 
-static const char *const mode_names[KN_TOY_MODES] = { "clean", "full", "head", "part", "occluded", "light", "mixed" };
+static const char *const mode_names[KN_TOY_MODES] = { "clean",    "full",  "head", "part",
+                                                      "occluded", "light", "mixed" };
 
 ken_status kn_toy_mode_named(kn_toy_mode *out, const char *name)
 {
@@ -20,7 +21,8 @@ ken_status kn_toy_mode_named(kn_toy_mode *out, const char *name)
             *out = (kn_toy_mode)i;
             return KEN_OK;
         }
-    return kn_fail(KEN_E_INVALID, "unknown view '%s': clean, full, head, part, occluded, light, mixed", name);
+    return kn_fail(KEN_E_INVALID,
+                   "unknown view '%s': clean, full, head, part, occluded, light, mixed", name);
 }
 
 const char *kn_toy_mode_name(kn_toy_mode m)
@@ -90,12 +92,14 @@ static void aim(kn_toy_view *v, const kn_toy *t, kn_rand *r, int mode)
 static void shine(kn_toy_view *v, kn_rand *r, int mode)
 {
     const int clean = mode == KN_TOY_CLEAN, extreme = mode == KN_TOY_LIGHT;
-    const float turn = between(r, -1.3f, 1.3f), high = clean ? between(r, .6f, 1.1f) : between(r, .25f, 1.25f);
+    const float turn = between(r, -1.3f, 1.3f),
+                high = clean ? between(r, .6f, 1.1f) : between(r, .25f, 1.25f);
     v->light[0] = sinf(turn) * cosf(high);
     v->light[1] = sinf(high);
     v->light[2] = cosf(turn) * cosf(high);
     v->warmth = clean ? 0 : extreme ? between(r, -.5f, .5f) : between(r, -.22f, .22f);
-    const float fill = clean ? .5f : between(r, .15f, .55f), key = clean ? .75f : between(r, .55f, 1.1f);
+    const float fill = clean ? .5f : between(r, .15f, .55f),
+                key = clean ? .75f : between(r, .55f, 1.1f);
     const float tint[3] = { 1 + v->warmth, 1, 1 - v->warmth };
     for (int i = 0; i < 3; i++) {
         v->light_color[i] = key * tint[i];
@@ -124,7 +128,8 @@ static void furnish(kn_toy_view *v, kn_rand *r, int mode)
         }
     }
     if (v->room == KN_TOY_GARDEN) {
-        const float grass[2][3] = { { .05f, .16f, .03f }, { .12f, .22f, .05f } }, sky[2][3] = { { .1f, .2f, .08f }, { .35f, .5f, .75f } };
+        const float grass[2][3] = { { .05f, .16f, .03f }, { .12f, .22f, .05f } },
+                    sky[2][3] = { { .1f, .2f, .08f }, { .35f, .5f, .75f } };
         memcpy(v->floor_color, grass, sizeof grass);
         memcpy(v->wall_color, sky, sizeof sky);
         v->floor_pattern = 3;
@@ -148,15 +153,18 @@ static void develop(kn_toy_view *v, kn_rand *r, int mode)
 
 static int pick_mode(kn_rand *r, int mode)
 {
-    static const int mixed[] = { KN_TOY_CLEAN, KN_TOY_FULL, KN_TOY_FULL, KN_TOY_FULL, KN_TOY_HEAD,
-                                 KN_TOY_HEAD,  KN_TOY_PART, KN_TOY_PART, KN_TOY_OCCLUDED, KN_TOY_LIGHT };
+    static const int mixed[] = { KN_TOY_CLEAN,    KN_TOY_FULL, KN_TOY_FULL, KN_TOY_FULL,
+                                 KN_TOY_HEAD,     KN_TOY_HEAD, KN_TOY_PART, KN_TOY_PART,
+                                 KN_TOY_OCCLUDED, KN_TOY_LIGHT };
     const uint32_t i = kn_rand_below(r, 10);
     return mode == KN_TOY_MIXED ? mixed[i] : mode;
 }
 
-void kn_toy_view_make(kn_toy_view *v, const kn_toy *t, kn_toy_mode mode, uint64_t seed, uint32_t number)
+void kn_toy_view_make(kn_toy_view *v, const kn_toy *t, kn_toy_mode mode, uint64_t seed,
+                      uint32_t number)
 {
-    kn_rand r = kn_rand_at(seed ^ (t->id * 0x9E3779B97F4A7C15u), (uint64_t)STREAM_VIEW << 32 | number);
+    kn_rand r =
+        kn_rand_at(seed ^ (t->id * 0x9E3779B97F4A7C15u), (uint64_t)STREAM_VIEW << 32 | number);
     memset(v, 0, sizeof *v);
     const int m = pick_mode(&r, (int)mode);
     v->mode = m;
@@ -168,14 +176,17 @@ void kn_toy_view_make(kn_toy_view *v, const kn_toy *t, kn_toy_mode mode, uint64_
     for (int i = 0; i < KN_TOY_POSE; i++)
         v->pose[i] = m == KN_TOY_CLEAN ? between(&r, -.15f, .15f) : between(&r, -.7f, .7f);
     v->occluders = m == KN_TOY_OCCLUDED ? 2 : m != KN_TOY_CLEAN && chance(&r, .25f);
-    v->neighbours = m != KN_TOY_CLEAN && m != KN_TOY_HEAD && chance(&r, .35f) ? 1 + (int32_t)kn_rand_below(&r, 2) : 0;
+    v->neighbours = m != KN_TOY_CLEAN && m != KN_TOY_HEAD && chance(&r, .35f)
+                        ? 1 + (int32_t)kn_rand_below(&r, 2)
+                        : 0;
 }
 
 /* ---- the scene ---- */
 
 static void camera(kn_toy_scene *s, const kn_toy_view *v)
 {
-    const float ca = cosf(v->azimuth), sa = sinf(v->azimuth), ce = cosf(v->elevation), se = sinf(v->elevation);
+    const float ca = cosf(v->azimuth), sa = sinf(v->azimuth), ce = cosf(v->elevation),
+                se = sinf(v->elevation);
     const float cr = cosf(v->roll), sr = sinf(v->roll);
     const float f[3] = { -sa * ce, -se, -ca * ce }, right[3] = { ca, 0, -sa };
     const float up[3] = { -sa * se, ce, -ca * se };
@@ -202,7 +213,8 @@ static kn_toy_prim *thing(kn_toy_scene *s, int32_t shape, int32_t material, int3
 static void on_screen(const kn_toy_scene *s, float u, float v, float distance, float out[3])
 {
     for (int i = 0; i < 3; i++)
-        out[i] = s->eye[i] + distance * (s->forward[i] + s->tan_half * (u * s->right[i] + v * s->up[i]));
+        out[i] =
+            s->eye[i] + distance * (s->forward[i] + s->tan_half * (u * s->right[i] + v * s->up[i]));
 }
 
 /* Local axes: x and y in the picture, turned by `turn`, z towards the camera. */
@@ -241,7 +253,8 @@ static int32_t new_material(kn_toy_scene *s, kn_rand *r, int skin)
 static void hand(kn_toy_scene *s, const kn_toy_view *v, kn_rand *r, float u, float w)
 {
     const int32_t skin = new_material(s, r, 1);
-    const float turn = between(r, -.9f, .9f) + (u > 0 ? 1.5707963f : -1.5707963f), near = v->distance * between(r, .55f, .66f);
+    const float turn = between(r, -.9f, .9f) + (u > 0 ? 1.5707963f : -1.5707963f),
+                near = v->distance * between(r, .55f, .66f);
     const float unit = near * s->tan_half;
     for (int i = 0; i < 5; i++) {
         kn_toy_prim *p = thing(s, i < 4 ? KN_TOY_CONE : KN_TOY_ELLIPSOID, skin, 1);
@@ -249,7 +262,8 @@ static void hand(kn_toy_scene *s, const kn_toy_view *v, kn_rand *r, float u, flo
             return;
         const float step = i < 4 ? ((float)i - 1.5f) * .17f : 0, out = i < 4 ? 0 : .55f;
         face_camera(s, p, turn);
-        on_screen(s, u + cosf(turn) * step + sinf(turn) * out, w + sinf(turn) * step - cosf(turn) * out, near, p->center);
+        on_screen(s, u + cosf(turn) * step + sinf(turn) * out,
+                  w + sinf(turn) * step - cosf(turn) * out, near, p->center);
         p->size[0] = unit * (i < 4 ? .085f : .36f);
         p->size[1] = unit * (i < 4 ? .07f : .34f);
         p->size[2] = unit * (i < 4 ? .34f + .05f * (float)(i % 3) : .1f);
@@ -315,7 +329,8 @@ static void things(kn_toy_scene *s, const kn_toy_view *v)
         neighbour(s, v, &r, i);
 }
 
-void kn_toy_scene_make(kn_toy_scene *s, const kn_toy *t, const kn_toy_view *v, uint32_t width, uint32_t height)
+void kn_toy_scene_make(kn_toy_scene *s, const kn_toy *t, const kn_toy_view *v, uint32_t width,
+                       uint32_t height)
 {
     s->width = width;
     s->height = height;
