@@ -237,16 +237,23 @@ ken_status kn_unlink(const char *path)
     return err ? kn_fail_errno(err) : KEN_OK;
 }
 
-static ken_status sync_parent(const char *path)
+/* The folder that path lies in; path is cut to its name.  Without memory: what is done is done. */
+static ken_status sync_folder_of(char *path)
 {
-    const char *slash = strrchr(path, '/');
+    char *slash = strrchr(path, '/');
     if (!slash)
         return kn_sync_dir(".");
-    char *dir = kn_strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (!dir)
+    slash[slash == path] = 0;
+    return kn_sync_dir(path);
+}
+
+static ken_status sync_parent(const char *path)
+{
+    char *copy = kn_strdup(path);
+    if (!copy)
         return KEN_E_NOMEM;
-    ken_status st = kn_sync_dir(dir);
-    kn_free(dir);
+    ken_status st = sync_folder_of(copy);
+    kn_free(copy);
     return st;
 }
 
@@ -312,9 +319,10 @@ ken_status kn_replace_commit(kn_replace *r)
     if (!st)
         st = kn_rename(r->temp, r->path);
     if (!st) {
-        kn_free(r->temp); /* it is the real file now: abort must not remove it */
+        char *dir = r->temp; /* it is the real file now: abort must not remove it */
         r->temp = NULL;
-        st = sync_parent(r->path);
+        st = sync_folder_of(dir);
+        kn_free(dir);
     }
     if (st)
         kn_fail_in(st, "%s", r->path);
