@@ -53,7 +53,7 @@ static const struct {
 static uint32_t vision_heads(const cv_plan *p, const cv_side *side, uint32_t width, uint32_t layers)
 {
     kn_net_config arch;
-    uint32_t heads = width / 64;
+    uint32_t heads = width % 64 ? 0 : width / 64;
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
         if (wide[i].width == width && wide[i].layers == layers)
             heads = wide[i].heads;
@@ -65,6 +65,16 @@ static uint32_t vision_heads(const cv_plan *p, const cv_side *side, uint32_t wid
         heads = width / each;
     heads = cv_side_whole(side->hf, "num_attention_heads", heads);
     return cv_side_whole(side->hf, "vision_config.num_attention_heads", heads);
+}
+
+/* Zero heads, where nothing said how many. */
+static ken_status check_heads(const kn_trunk_config *c)
+{
+    if (c->heads)
+        return KEN_OK;
+    return kn_fail(KEN_E_UNSUPPORTED,
+                   "how many heads has a transformer of width %u? No configuration is beside it",
+                   c->width);
 }
 
 static float epsilon(const cv_side *side, const char *path, float otherwise)
@@ -132,7 +142,8 @@ ken_status cv_infer_vit(cv_plan *p, const cv_side *side)
     p->config.image = KN_NET_VIT;
     if (!c->ln_pre)
         return kn_fail(KEN_E_UNSUPPORTED, "a ViT without ln_pre, which pools in another way");
-    return find_act(p, side, "vision", &c->trunk.act);
+    st = find_act(p, side, "vision", &c->trunk.act);
+    return st ? st : check_heads(&c->trunk);
 }
 
 static ken_status infer_bert(const cv_side *side, kn_text_config *c)
@@ -146,7 +157,7 @@ static ken_status infer_bert(const cv_side *side, kn_text_config *c)
     c->trunk.eps = epsilon(side, "text_config.layer_norm_eps", 1e-12F);
     c->positions = c->context;
     c->context = c->positions < 52 ? c->positions : 52; /* cn_clip's tokenize() */
-    return KEN_OK;
+    return check_heads(&c->trunk);
 }
 
 ken_status cv_infer_text(cv_plan *p, const cv_side *side)
@@ -163,20 +174,21 @@ ken_status cv_infer_text(cv_plan *p, const cv_side *side)
     p->config.has_text = 1;
     *c = (kn_text_config){ .trunk = { .width = (uint32_t)tok->k,
                                       .layers = count_layers(p, "t.", ".ln1.w"),
-                                      .heads = (uint32_t)tok->k / 64,
+                                      .heads = tok->k % 64 ? 0 : (uint32_t)tok->k / 64,
                                       .mlp = (uint32_t)fc->n,
                                       .eps = 1e-5F },
                            .context = (uint32_t)pos->n,
                            .positions = (uint32_t)pos->n,
                            .vocab = (uint32_t)tok->n,
                            .dim = (uint32_t)proj->n };
-    if (!c->trunk.heads)
-        c->trunk.heads = 1;
     c->trunk.heads = cv_side_whole(side->open_clip, "model_cfg.text_cfg.heads", c->trunk.heads);
     c->trunk.heads = cv_side_whole(side->hf, "num_attention_heads", c->trunk.heads);
     c->trunk.heads = cv_side_whole(side->hf, "text_config.num_attention_heads", c->trunk.heads);
     if (p->names.bert)
         return infer_bert(side, c);
+    ken_status st = check_heads(&c->trunk);
+    if (st)
+        return st;
     c->trunk.eps = epsilon(side, "text_config.layer_norm_eps", 1e-5F);
     c->eot = (int32_t)c->vocab - 1; /* the largest id: what the publisher's argmax finds */
     return find_act(p, side, "text", &c->trunk.act);

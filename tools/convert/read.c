@@ -101,7 +101,7 @@ static ken_status read_file(cv_set *s, const char *path)
     ken_status st = kn_map_open(map, path);
     if (st) {
         kn_free(map);
-        return st;
+        return kn_fail_in(st, "%s", path);
     }
     st = cv_set_keep(s, map, close_map);
     char *file = st ? NULL : kn_strdup(path);
