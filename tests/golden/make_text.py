@@ -17,6 +17,7 @@ is switched off, since ken does without; the rest of the publishers' code runs a
                 A checksum is the low 24 bits of the CRC-32 of the ids as 32-bit little-endian numbers,
                 cut to 77 or 52 of them.
     table.inc   the short texts of the table in test_text.c with their ids
+    characters.inc  the CRC-32 of what becomes of every letter, number, Mn and space by itself
 """
 import collections
 import gzip
@@ -277,8 +278,22 @@ def write_table(clip, bert):
         f.write("/* clang-format on */\n")
 
 
+def write_characters():
+    """Python's unicodedata, str.lower and ftfy on one character at a time."""
+    crc = 0
+    plain = ftfy.TextFixerConfig(fix_encoding=False, explain=False)
+    for c in range(1, 0x110000):
+        ch, cat = chr(c), ucd.category(chr(c))
+        if cat != "Cs" and (cat[0] in "LN" or cat == "Mn" or ch.isspace()):
+            out = (ch + ucd.normalize("NFC", ch) + ucd.normalize("NFD", ch) + ch.lower()
+                   + ftfy.fix_text(ch, plain))
+            crc = zlib.crc32((out + "\0").encode(), crc)
+    (HERE / "characters.inc").write_text("0x%08xu\n" % crc)
+
+
 def main():
     clip_dir, cn_dir = map(pathlib.Path, sys.argv[1:])
+    write_characters()
     simple, bert = load(clip_dir / "simple_tokenizer.py"), load(cn_dir / "bert_tokenizer.py")
     repair = ftfy.fix_text
     plain = ftfy.TextFixerConfig(fix_encoding=False, explain=False)

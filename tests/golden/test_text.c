@@ -7,7 +7,9 @@
 #include "tests/test.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/inflate.h"
+#include "text/clean.h"
 #include "text/text.h"
 
 #include <string.h>
@@ -183,8 +185,53 @@ START_TEST(table)
 }
 END_TEST
 
+static void add_utf8(kn_buf *b, const kn_points *p)
+{
+    for (size_t i = 0; i < p->len; i++) {
+        unsigned char bytes[4];
+        ck_assert_int_eq(kn_buf_add(b, bytes, kn_utf8_put(p->at[i], bytes)), KEN_OK);
+    }
+}
+
+/* c by itself as step number `step` leaves it. */
+static void add_step(kn_buf *b, uint32_t c, int step)
+{
+    kn_points p = { 0 };
+    ck_assert_int_eq(kn_points_add(&p, c), KEN_OK);
+    ken_status st = step == 0   ? KEN_OK
+                    : step == 1 ? kn_points_normalize(&p, KN_FORM_C)
+                    : step == 2 ? kn_points_normalize(&p, KN_FORM_D)
+                    : step == 3 ? kn_points_lower(&p)
+                                : kn_fix_text(&p);
+    ck_assert_int_eq(st, KEN_OK);
+    add_utf8(b, &p);
+    kn_points_release(&p);
+}
+
+/* Every letter, number, mark and space of Unicode 14: that these are they, and both normal forms, lower
+ * case and ftfy of each. */
+START_TEST(characters)
+{
+    static const uint32_t want =
+#include "tests/golden/text/characters.inc"
+        ;
+    kn_buf b;
+    kn_buf_init(&b, 1 << 23);
+    for (uint32_t c = 1; c < 0x110000; c++) {
+        if (!(kn_flags(c) & (KN_LETTER | KN_NUMBER | KN_MARK | KN_SPACE)))
+            continue;
+        for (int step = 0; step < 5; step++)
+            add_step(&b, c, step);
+        ck_assert_int_eq(kn_buf_add(&b, "", 1), KEN_OK);
+    }
+    ck_assert_uint_eq(kn_crc32(b.data, b.len), want);
+    kn_buf_release(&b);
+}
+END_TEST
+
 static void fill(TCase *tc)
 {
+    tcase_add_test(tc, characters);
     tcase_add_test(tc, reduced_clip);
     tcase_add_test(tc, reduced_wordpiece);
     tcase_add_test(tc, full_clip);

@@ -191,6 +191,36 @@ START_TEST(blocks_lie_anywhere)
 }
 END_TEST
 
+/* One field of the head changed: refused. */
+START_TEST(heads_that_lie)
+{
+    static const struct {
+        size_t at;
+        uint32_t value;
+        ken_status want;
+    } bad[] = {
+        { 0, 0, KEN_E_FORMAT },         { 4, 0x01006b6f, KEN_E_VERSION }, { 8, 1, KEN_E_FORMAT },
+        { 12, 64, KEN_E_FORMAT },       { 16, 0, KEN_E_FORMAT },          { 16, 1u << 31, KEN_E_FORMAT },
+        { 20, 0, KEN_E_FORMAT },        { 20, 12, KEN_E_FORMAT },         { 20, 1u << 31, KEN_E_FORMAT },
+        { 24, 256, KEN_E_FORMAT },      { 24, 64, KEN_E_FORMAT },         { 28, 0, KEN_E_FORMAT },
+        { 28, 1u << 30, KEN_E_FORMAT }, { 32, 13, KEN_E_FORMAT },         { 36, 13, KEN_E_FORMAT },
+        { 40, 13, KEN_E_FORMAT },       { 44, 1u << 20, KEN_E_FORMAT },
+    };
+    opened o = open_pieces();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        unsigned char old[4];
+        kn_tokenizer *t;
+        memcpy(old, o.block + bad[i].at, 4);
+        for (int k = 0; k < 4; k++)
+            o.block[bad[i].at + (size_t)k] = (unsigned char)(bad[i].value >> 8 * k);
+        ken_status st = kn_tokenizer_open(&t, "bert-wordpiece", o.block, o.len);
+        ck_assert_msg(st == bad[i].want, "field at %zu, row %zu: %d", bad[i].at, i, st);
+        memcpy(o.block + bad[i].at, old, 4);
+    }
+    close_text(&o);
+}
+END_TEST
+
 static void check_hostile(const char *kind, const unsigned char *block, size_t len)
 {
     kn_tokenizer *t;
@@ -352,6 +382,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, vocabularies_that_are_none);
     tcase_add_test(tc, line_ends);
     tcase_add_test(tc, blocks_lie_anywhere);
+    tcase_add_test(tc, heads_that_lie);
     tcase_add_test(tc, blocks_that_lie);
     tcase_add_test(tc, texts_that_are_made_to_hurt);
     tcase_add_test(tc, examples_of_ftfy);
