@@ -124,7 +124,8 @@ typedef struct kn_resample {
     uint32_t channels;      /* 1, 3 or 4 */
     const uint32_t *first;  /* (width or height) first input pixel of each output one */
     const uint32_t *count;  /* … and how many */
-    const int32_t *coeff;   /* (width or height, taps) fixed point, 22 bits behind the point */
+    const int32_t *coeff;   /* (width or height, taps) fixed point, 22 bits behind the point;
+                             * each from -1.9 to 1.9 */
     uint32_t taps;
 } kn_resample;
 
