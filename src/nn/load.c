@@ -286,6 +286,14 @@ static ken_status check_matrix(const origin *o)
     return check_shape(o->t, 3, (uint64_t[]){ panels, kp, KN_PANEL });
 }
 
+/* Kernels read panels by cache lines.  The writer puts those that are a multiple of one there; a
+ * small one, of 16-bit elements and an odd k, may lie anywhere. */
+static int fits(const origin *o)
+{
+    return o->t && o->s->panels && !o->scale && (uintptr_t)o->t->data % 64 == 0 &&
+           (o->s->crew->math == KN_MATH_F32 || o->type == KN_BF16);
+}
+
 static ken_status load_matrix(const kn_source *s, kn_mat *out, size_t n, size_t k,
                               const float *scale, const char *base)
 {
@@ -301,7 +309,7 @@ static ken_status load_matrix(const kn_source *s, kn_mat *out, size_t n, size_t 
         if (st)
             return st;
     }
-    if (o.t && s->panels && !scale && (s->crew->math == KN_MATH_F32 || o.type == KN_BF16)) {
+    if (fits(&o)) {
         *out = (kn_mat){ .n = n, .k = k, .w = o.t->data, .type = o.type };
         return KEN_OK;
     }
