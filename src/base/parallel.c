@@ -2,9 +2,8 @@
  * parallel.c - one static split, two ways to run it.
  *
  * Our own pool has threads - 1 helpers that look for work some 30 microseconds
- * after a loop, then sleep.  OpenMP's (libgomp) look far longer: a second
- * program on the machine then costs a network of a hundred loops ten times its
- * time, and ThreadSanitizer cannot see into it.
+ * after a loop, then sleep.  OpenMP's (libgomp) look far longer, which holds a
+ * processor that another program could use, and ThreadSanitizer cannot see into it.
  */
 #include "base/parallel.h"
 
