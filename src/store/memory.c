@@ -14,8 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Chains, not probing: ten thousand copies of one picture share a hash. */
 typedef struct table {
-    uint32_t *at; /* (cap) position + 1, 0: empty; cap a power of two */
+    uint32_t *head; /* (cap) entry + 1, 0: none; cap a power of two */
+    uint32_t *next; /* (cap) of each entry, likewise */
+    uint32_t *at;   /* (cap) its position */
     size_t len, cap;
 } table;
 
@@ -51,44 +54,46 @@ static uint64_t key_number(uint64_t n)
     return kn_hash64(&n, sizeof n);
 }
 
-/* The next position under key from *step on, or -1. */
-static int64_t table_next(const table *t, uint64_t key, size_t *step)
+/* The next position under key, or -1.  *entry is 0 at the start. */
+static int64_t table_next(const table *t, uint64_t key, uint32_t *entry)
 {
-    while (t->cap && *step < t->cap) {
-        uint32_t at = t->at[(key + (*step)++) & (t->cap - 1)];
-        if (!at)
-            return -1;
-        return (int64_t)at - 1;
-    }
-    return -1;
+    if (!t->cap)
+        return -1;
+    *entry = *entry ? t->next[*entry - 1] : t->head[key & (t->cap - 1)];
+    return *entry ? (int64_t)t->at[*entry - 1] : -1;
 }
 
 static void table_insert(table *t, uint64_t key, size_t position)
 {
-    size_t i = key & (t->cap - 1);
-    while (t->at[i])
-        i = (i + 1) & (t->cap - 1);
-    t->at[i] = (uint32_t)position + 1;
-    t->len++;
+    uint32_t *head = &t->head[key & (t->cap - 1)];
+    t->at[t->len] = (uint32_t)position;
+    t->next[t->len] = *head;
+    *head = (uint32_t)++t->len;
+}
+
+static void table_release(table *t)
+{
+    kn_free(t->head);
+    *t = (table){ 0 };
 }
 
 /* An empty table with room for want entries. */
 static ken_status table_make(table *t, size_t want)
 {
     size_t cap = 64;
-    while (cap < want * 2)
+    while (cap < want)
         cap *= 2;
-    uint32_t *at = kn_zalloc(cap, sizeof *at);
-    if (!at)
+    uint32_t *head = kn_zalloc(cap * 3, sizeof *head);
+    if (!head)
         return KEN_E_NOMEM;
-    kn_free(t->at);
-    *t = (table){ at, 0, cap };
+    table_release(t);
+    *t = (table){ head, head + cap, head + 2 * cap, 0, cap };
     return KEN_OK;
 }
 
 static int table_full(const table *t)
 {
-    return t->len * 2 >= t->cap;
+    return t->len == t->cap;
 }
 
 /* ---- life ---- */
@@ -122,13 +127,13 @@ void kn_memory_free(kn_memory *m)
         kn_free(m->texts[i].value);
     }
     kn_free(m->items);
-    kn_free(m->by_path.at);
-    kn_free(m->by_hash.at);
-    kn_free(m->by_inode.at);
+    table_release(&m->by_path);
+    table_release(&m->by_hash);
+    table_release(&m->by_inode);
     kn_free(m->segments);
     kn_free(m->dead);
     kn_free(m->rejects);
-    kn_free(m->reject_by_path.at);
+    table_release(&m->reject_by_path);
     kn_free(m->texts);
     kn_free(m);
 }
@@ -178,8 +183,8 @@ static ken_status index_one(kn_memory *m, size_t i)
 
 static const kn_item *at_path(const kn_memory *m, const char *path)
 {
-    size_t step = 0;
-    for (int64_t i; (i = table_next(&m->by_path, key_text(path), &step)) >= 0;)
+    uint32_t entry = 0;
+    for (int64_t i; (i = table_next(&m->by_path, key_text(path), &entry)) >= 0;)
         if (m->items[i].path && !strcmp(m->items[i].path, path))
             return &m->items[i];
     return NULL;
@@ -286,8 +291,8 @@ static ken_status pick_by_key(const kn_memory *m, const kn_select *which, picked
     const uint64_t key = which->by == KN_BY_INODE ? key_number(which->number)
                                                   : key_text(which->text);
     ken_status st = KEN_OK;
-    size_t step = 0;
-    for (int64_t i; !st && (i = table_next(t, key, &step)) >= 0;)
+    uint32_t entry = 0;
+    for (int64_t i; !st && (i = table_next(t, key, &entry)) >= 0;)
         if (matches(&m->items[i], which))
             st = pick(p, &m->items[i]);
     return st;
@@ -408,8 +413,8 @@ void kn_memory_dead(kn_memory *m, kn_slot_fn fn, void *cookie)
 
 static kn_reject *find_reject(const kn_memory *m, const char *path)
 {
-    size_t step = 0;
-    for (int64_t i; (i = table_next(&m->reject_by_path, key_text(path), &step)) >= 0;)
+    uint32_t entry = 0;
+    for (int64_t i; (i = table_next(&m->reject_by_path, key_text(path), &entry)) >= 0;)
         if (m->rejects[i].path && !strcmp(m->rejects[i].path, path))
             return &m->rejects[i];
     return NULL;
