@@ -84,7 +84,7 @@ static void make_vit(make_model *m, const family *f)
 static void make_block(make_model *m, const res_shape *r, const char *base, size_t in, size_t planes,
                        size_t stride)
 {
-    char name[40];
+    char name[64];
     const size_t out = r->bottleneck ? 4 * planes : planes;
     snprintf(name, sizeof name, "%s.conv1", base);
     make_conv(m, planes, r->bottleneck ? in : 9 * in, name);
@@ -102,7 +102,7 @@ static void make_resnet(make_model *m, const family *f)
 {
     static const char *const parts[] = { "v.pool.q", "v.pool.k", "v.pool.v", "v.pool.o" };
     const res_shape *r = &f->res;
-    char base[32];
+    char base[48];
     size_t c = r->width;
     make_conv(m, r->clip ? r->width / 2 : r->width, r->clip || r->cifar ? 27 : 147, "v.stem.0");
     if (r->clip) {

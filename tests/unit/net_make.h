@@ -25,7 +25,7 @@ typedef enum make_kind {
 } make_kind;
 
 typedef struct make_tensor {
-    char name[40];
+    char name[64];
     make_kind kind;
     size_t n, k;
     float *data;
@@ -42,7 +42,7 @@ static make_tensor *make_find(make_model *m, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 static make_tensor *make_find(make_model *m, const char *fmt, ...)
 {
-    char name[40];
+    char name[64];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(name, sizeof name, fmt, ap);
@@ -90,7 +90,7 @@ static inline void make_norm(make_model *m, size_t n, const char *name)
 static inline void make_layers(make_model *m, const char *prefix, size_t layers, size_t w, size_t mlp)
 {
     static const char *const norms[] = { "ln1", "ln2" };
-    char name[40];
+    char name[64];
     for (size_t i = 0; i < layers; i++) {
         for (int j = 0; j < 2; j++) {
             snprintf(name, sizeof name, "%s.%zu.%s", prefix, i, norms[j]);
@@ -150,7 +150,7 @@ static inline void scale_rows(make_tensor *t, size_t rows, double f)
 /* heads: of the image network's attention, and of the text network's */
 static inline void make_fold(make_model *m, size_t image_heads, size_t text_heads)
 {
-    char base[40];
+    char base[64];
     const size_t len = m->len;
     for (size_t i = 0; i < len; i++) {
         make_tensor *t = &m->list[i];

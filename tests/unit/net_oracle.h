@@ -131,7 +131,7 @@ static void layer(const oracle *o, const char *base, double *x, size_t rows, siz
 
 static void layers(const oracle *o, const char *prefix, size_t n, double *x, size_t rows, size_t w)
 {
-    char base[32];
+    char base[48];
     for (size_t i = 0; i < n; i++) {
         snprintf(base, sizeof base, "%s.%zu", prefix, i);
         layer(o, base, x, rows, w);
@@ -261,7 +261,7 @@ typedef struct res_shape {
 static map shortcut(const oracle *o, const res_shape *r, const char *base, map in, size_t cout,
                     size_t stride)
 {
-    char name[40];
+    char name[64];
     if (stride == 1 && in.c == cout)
         return in;
     if (r->cifar) {
@@ -282,7 +282,7 @@ static map shortcut(const oracle *o, const res_shape *r, const char *base, map i
 static map block(const oracle *o, const res_shape *r, const char *base, map in, size_t planes,
                  size_t stride)
 {
-    char name[40];
+    char name[64];
     map x;
     snprintf(name, sizeof name, "%s.conv1", base);
     x = r->bottleneck ? conv(o, name, in, 1, 1, 1, 1) : conv(o, name, in, 3, stride, 1, 1);
@@ -341,7 +341,7 @@ static map stem(const oracle *o, const res_shape *r, map x)
 
 static double *oracle_resnet(const oracle *o, const res_shape *r, double *pixels, size_t h, size_t w)
 {
-    char base[32];
+    char base[48];
     map x = stem(o, r, (map){ h, w, 3, pixels });
     for (size_t s = 0; s < r->stages; s++)
         for (size_t i = 0; i < r->layers[s]; i++) {
