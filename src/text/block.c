@@ -2,7 +2,7 @@
  * block.c - the one table that both tokenizers live on.
  *
  * Open addressing with linear steps, three quarters full at most, filled the Robin Hood way (Celis,
- * 1986): whoever is farther from home keeps the row.  So no key is far from home (8 rows in CLIP's
+ * 1986): whoever is farther from home keeps the row.  So no key is far from home (16 rows in CLIP's
  * vocabulary), a look-up mostly stays in one cache line, and one for a key that is not there can stop
  * after `reach` rows, or at once where it meets a key nearer to home than it would be itself.
  */
@@ -82,7 +82,8 @@ static ken_status check(const kn_tokenizer *t, size_t len)
     if (!t->rows || t->rows > KN_MAX_ROWS || t->rows & (t->rows - 1) || t->reach > KN_MAX_REACH ||
         t->reach >= t->rows)
         return kn_fail(KEN_E_FORMAT, "tokenizer: a table of %u rows, reach %u", t->rows, t->reach);
-    if (t->vocab > MAX_VOCAB || t->start >= t->vocab || t->end >= t->vocab || t->unknown >= t->vocab)
+    if (t->vocab > MAX_VOCAB || t->start >= t->vocab || t->end >= t->vocab ||
+        t->unknown >= t->vocab)
         return kn_fail(KEN_E_FORMAT, "tokenizer: special tokens outside the %u of the vocabulary",
                        t->vocab);
     if (t->kind == KN_CLIP_BPE && (t->nodes || t->vocab < KN_SYMBOLS + 2))

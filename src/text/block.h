@@ -86,7 +86,8 @@ KEN_CALL ken_status kn_wordpiece_encode(const kn_tokenizer *t, kn_points *p, kn_
 
 /* Blocks from the text of a vocabulary file. */
 KEN_CALL ken_status kn_bpe_build(unsigned char **out, size_t *len, const char *text, size_t n);
-KEN_CALL ken_status kn_wordpiece_build(unsigned char **out, size_t *len, const char *text, size_t n);
+KEN_CALL ken_status kn_wordpiece_build(unsigned char **out, size_t *len, const char *text,
+                                       size_t n);
 
 /* The symbol of a byte inside a word; at its end, 256 more. */
 uint32_t kn_bpe_symbol(unsigned byte);

@@ -9,8 +9,8 @@
  * its pairs in a heap ordered by (number, place), so that its time is n log n; all pairs of one number
  * are taken out together, which makes it the same order of merges for any vocabulary.
  */
-#include "text/clean.h"
 #include "text/block.h"
+#include "text/clean.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -146,7 +146,8 @@ static void merge_chain(const kn_tokenizer *t, chain *w)
 static ken_status merge_long(const kn_tokenizer *t, uint32_t *s, size_t *n)
 {
     uint32_t *space = kn_alloc(*n, 4 * sizeof(*space));
-    uint64_t *heap = kn_alloc(*n, 3 * sizeof(*heap)); /* a merge makes two pairs, and n - 1 there were */
+    uint64_t *heap =
+        kn_alloc(*n, 3 * sizeof(*heap)); /* a merge makes two pairs, and n - 1 there were */
     ken_status st = space && heap ? KEN_OK : KEN_E_NOMEM;
     if (!st) {
         chain w = { s, space, space + *n, space + 2 * *n, space + 3 * *n, heap, 0 };
@@ -171,8 +172,8 @@ static ken_status merge_long(const kn_tokenizer *t, uint32_t *s, size_t *n)
 /* ---- pieces ---- */
 
 /* Points (n) as one piece; room (4 n) for symbols. */
-static ken_status encode_piece(const kn_tokenizer *t, const uint32_t *c, size_t n, uint32_t *symbols,
-                               kn_ids *ids)
+static ken_status encode_piece(const kn_tokenizer *t, const uint32_t *c, size_t n,
+                               uint32_t *symbols, kn_ids *ids)
 {
     ken_status st = KEN_OK;
     size_t len = 0;
@@ -213,8 +214,9 @@ static int is_other(uint32_t c)
 /* Length of the piece that the text begins with, 0: it begins with none. */
 static size_t piece_length(const uint32_t *c, size_t n)
 {
-    static const char *const words[] = { "<|startoftext|>", "<|endoftext|>", "'s",  "'t", "'re",
-                                         "'ve",             "'m",            "'ll", "'d" };
+    static const char *const words[] = {
+        "<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"
+    };
     size_t len = 0;
     if (*c == '<' || *c == '\'')
         for (size_t i = 0; !len && i < sizeof(words) / sizeof(*words); i++)

@@ -112,8 +112,11 @@ ken_status kn_bpe_build(unsigned char **out, size_t *len, const char *text, size
         st = read_merges(&b, text, n);
     if (!st) {
         uint32_t vocab = KN_SYMBOLS + (uint32_t)b.count + 2;
-        kn_tokenizer head = { .kind = KN_CLIP_BPE, .vocab = vocab, .start = vocab - 2,
-                              .end = vocab - 1,    .unknown = vocab - 1 };
+        kn_tokenizer head = { .kind = KN_CLIP_BPE,
+                              .vocab = vocab,
+                              .start = vocab - 2,
+                              .end = vocab - 1,
+                              .unknown = vocab - 1 };
         st = kn_block_write(out, len, &head, b.merges, b.count, NULL);
     }
     kn_trie_release(&b.names);

@@ -47,7 +47,11 @@ static int find(const char *name, size_t n, unsigned kinds)
 
 static size_t put_entity(uint32_t *to, int entity)
 {
-    enum { MORE = 1 << 24, FIRST = (1 << 21) - 1, RESTS = sizeof entity_rests / sizeof *entity_rests };
+    enum {
+        MORE = 1 << 24,
+        FIRST = (1 << 21) - 1,
+        RESTS = sizeof entity_rests / sizeof *entity_rests
+    };
     size_t n = 1, i = 0;
     to[0] = entity_value[entity] & FIRST;
     if (!(entity_value[entity] & MORE))
@@ -84,8 +88,8 @@ static size_t put_number(uint32_t *to, uint32_t v)
         v = charref_80[v - 0x80];
     else if (v == 0 || (v >= 0xd800 && v < 0xe000) || v > 0x10ffff)
         v = REPLACEMENT;
-    else if (v < 9 || v == 0x0b || (v > 0x0d && v < 0x20) || v == 0x7f || (v >= 0xfdd0 && v < 0xfdf0) ||
-             (v & 0xfffe) == 0xfffe)
+    else if (v < 9 || v == 0x0b || (v > 0x0d && v < 0x20) || v == 0x7f ||
+             (v >= 0xfdd0 && v < 0xfdf0) || (v & 0xfffe) == 0xfffe)
         return 0;
     to[0] = v;
     return 1;
@@ -98,8 +102,8 @@ static size_t read_name(char name[32], const uint32_t *c, size_t n)
 {
     size_t i = 0;
     for (; i < 32 && i < n; i++) {
-        if (c[i] == '\t' || c[i] == '\n' || c[i] == '\f' || c[i] == ' ' || c[i] == '<' || c[i] == '&' ||
-            c[i] == '#' || c[i] == ';')
+        if (c[i] == '\t' || c[i] == '\n' || c[i] == '\f' || c[i] == ' ' || c[i] == '<' ||
+            c[i] == '&' || c[i] == '#' || c[i] == ';')
             break;
         name[i] = c[i] < 0x80 ? (char)c[i] : '?';
     }
@@ -161,7 +165,8 @@ static size_t careful(const uint32_t *c, size_t n, uint32_t *to, size_t *put)
     uint32_t value;
     size_t number = n > 1 && c[1] == '#', len = 0;
     const uint32_t *s = c + 1 + number;
-    for (n -= 1 + number; len < n && len < LONGEST && (is_digit(s[len]) || is_letter(s[len])); len++)
+    for (n -= 1 + number; len < n && len < LONGEST && (is_digit(s[len]) || is_letter(s[len]));
+         len++)
         name[len] = (char)s[len];
     if (!len || len == n || s[len] != ';')
         return 0;

@@ -220,8 +220,8 @@ static ken_status decompose(kn_points *to, const kn_points *from)
     for (size_t i = 0; !st && i < from->len; i++) {
         utf8proc_int32_t c = (utf8proc_int32_t)from->at[i], out[MOST];
         int unused = 0;
-        utf8proc_ssize_t n = utf8proc_decompose_char(
-            c, out, MOST, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &unused);
+        utf8proc_ssize_t n =
+            utf8proc_decompose_char(c, out, MOST, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &unused);
         if (n < 0 || n > MOST) {
             out[0] = c;
             n = 1;
@@ -287,9 +287,8 @@ static int is_normal(const kn_points *p, kn_form form)
 
 static ken_status compose_part(uint32_t *c, size_t *n)
 {
-    utf8proc_ssize_t len =
-        utf8proc_normalize_utf32((utf8proc_int32_t *)c, (utf8proc_ssize_t)*n,
-                                 UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    utf8proc_ssize_t len = utf8proc_normalize_utf32((utf8proc_int32_t *)c, (utf8proc_ssize_t)*n,
+                                                    UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     if (len < 0)
         return kn_fail(KEN_E_FORMAT, "text: %s", utf8proc_errmsg(len));
     *n = (size_t)len;

@@ -60,7 +60,8 @@ static ken_status strip_accents(kn_points *p)
 }
 
 /* Id of the longest piece that c (n) begins with; *len its length, 0: there is none. */
-static uint32_t longest(const kn_tokenizer *t, uint32_t node, const uint32_t *c, size_t n, size_t *len)
+static uint32_t longest(const kn_tokenizer *t, uint32_t node, const uint32_t *c, size_t n,
+                        size_t *len)
 {
     uint32_t best = KN_NO_VALUE;
     *len = 0;

@@ -18,7 +18,8 @@ static void trim(const kn_points *line, const uint32_t **c, size_t *n)
         ++*c, --*n;
 }
 
-static ken_status read_tokens(kn_trie *t, kn_points *line, const char *text, size_t n, uint32_t *vocab)
+static ken_status read_tokens(kn_trie *t, kn_points *line, const char *text, size_t n,
+                              uint32_t *vocab)
 {
     const char *p = text, *end = text + n;
     for (*vocab = 0; p < end; ++*vocab) {

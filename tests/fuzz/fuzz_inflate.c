@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     enum { MOST = 1 << 20 };
-    unsigned char *copy = malloc(len ? len : 1), *out; /* of exactly its size: reading past it shows */
+    unsigned char *copy = malloc(len ? len : 1),
+                  *out; /* of exactly its size: reading past it shows */
     size_t n;
     if (!copy)
         return 0;

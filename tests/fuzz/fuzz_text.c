@@ -29,7 +29,8 @@ static kn_tokenizer *open_file(const char *kind, const char *path)
     }
     size_t n = fread(source, 1, sizeof(source), f);
     fclose(f);
-    if (kn_tokenizer_build(&block, &len, kind, source, n) || kn_tokenizer_open(&t, kind, block, len))
+    if (kn_tokenizer_build(&block, &len, kind, source, n) ||
+        kn_tokenizer_open(&t, kind, block, len))
         abort();
     return t;
 }
@@ -70,7 +71,8 @@ static void check_form(const char *text, size_t len, kn_form form)
     kn_points p = { 0 };
     size_t bad;
     utf8proc_uint8_t *want = NULL;
-    utf8proc_option_t options = UTF8PROC_STABLE | (form == KN_FORM_C ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE);
+    utf8proc_option_t options =
+        UTF8PROC_STABLE | (form == KN_FORM_C ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE);
     if (!kn_points_decode(&p, text, len, &bad) && !bad && is_comparable(&p) &&
         !kn_points_normalize(&p, form)) {
         utf8proc_ssize_t n =

@@ -33,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     const char *kind = data[0] & 1 ? "bert-wordpiece" : "clip-bpe";
     size_t text_len = data[1], n = len - 2 - text_len;
-    char *text = malloc(text_len + 1); /* these two of exactly their size: reading past them shows */
+    char *text =
+        malloc(text_len + 1); /* these two of exactly their size: reading past them shows */
     unsigned char *block = malloc(n ? n : 1), *built = NULL;
     kn_tokenizer *t = NULL;
     if (text && block) {

@@ -49,7 +49,8 @@ static const unsigned char blocks[] = {
 };
 /* clang-format on */
 
-static ken_status unpack(unsigned char **out, size_t *len, const unsigned char *in, size_t n, size_t max)
+static ken_status unpack(unsigned char **out, size_t *len, const unsigned char *in, size_t n,
+                         size_t max)
 {
     unsigned char *exact = malloc(n ? n : 1); /* so that a sanitizer sees a read past it */
     memcpy(exact, in, n);
@@ -116,10 +117,10 @@ START_TEST(broken_streams)
         const char *bytes;
         size_t n;
     } bad[] = {
-        { "\x07", 1 },                 /* a block of kind 3 */
+        { "\x07", 1 },                  /* a block of kind 3 */
         { "\x01\x01\x00\x00\x00x", 6 }, /* a stored length that does not fit its complement */
-        { "\x05\xe0\x03", 3 },         /* 288 literals' lengths */
-        { "\x03\x02\x00", 3 },         /* a match before the start */
+        { "\x05\xe0\x03", 3 },          /* 288 literals' lengths */
+        { "\x03\x02\x00", 3 },          /* a match before the start */
         { "\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 12 }, /* codes of no symbol */
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {

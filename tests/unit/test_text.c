@@ -106,8 +106,9 @@ END_TEST
 /* Each byte that belongs to no character is U+FFFD of its own. */
 START_TEST(bytes_that_are_not_utf8)
 {
-    static const char *const bad[] = { "\x80",         "\xc0\xaf",     "\xe0\x80\xaf", "\xed\xa0\x80",
-                                       "\xf0\x80\x80", "\xf4\x90\x80", "\xff\xfe",     "\xe4\xb8" };
+    static const char *const bad[] = { "\x80",         "\xc0\xaf",     "\xe0\x80\xaf",
+                                       "\xed\xa0\x80", "\xf0\x80\x80", "\xf4\x90\x80",
+                                       "\xff\xfe",     "\xe4\xb8" };
     opened o = open_bpe();
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         int32_t ids[77], want[77];
@@ -199,12 +200,15 @@ START_TEST(heads_that_lie)
         uint32_t value;
         ken_status want;
     } bad[] = {
-        { 0, 0, KEN_E_FORMAT },         { 4, 0x01006b6f, KEN_E_VERSION }, { 8, 1, KEN_E_FORMAT },
-        { 12, 64, KEN_E_FORMAT },       { 16, 0, KEN_E_FORMAT },          { 16, 1u << 31, KEN_E_FORMAT },
-        { 20, 0, KEN_E_FORMAT },        { 20, 12, KEN_E_FORMAT },         { 20, 1u << 31, KEN_E_FORMAT },
-        { 24, 256, KEN_E_FORMAT },      { 24, 64, KEN_E_FORMAT },         { 28, 0, KEN_E_FORMAT },
-        { 28, 1u << 30, KEN_E_FORMAT }, { 32, 13, KEN_E_FORMAT },         { 36, 13, KEN_E_FORMAT },
-        { 40, 13, KEN_E_FORMAT },       { 44, 1u << 20, KEN_E_FORMAT },
+        { 0, 0, KEN_E_FORMAT },         { 4, 0x01006b6f, KEN_E_VERSION },
+        { 8, 1, KEN_E_FORMAT },         { 12, 64, KEN_E_FORMAT },
+        { 16, 0, KEN_E_FORMAT },        { 16, 1u << 31, KEN_E_FORMAT },
+        { 20, 0, KEN_E_FORMAT },        { 20, 12, KEN_E_FORMAT },
+        { 20, 1u << 31, KEN_E_FORMAT }, { 24, 256, KEN_E_FORMAT },
+        { 24, 64, KEN_E_FORMAT },       { 28, 0, KEN_E_FORMAT },
+        { 28, 1u << 30, KEN_E_FORMAT }, { 32, 13, KEN_E_FORMAT },
+        { 36, 13, KEN_E_FORMAT },       { 40, 13, KEN_E_FORMAT },
+        { 44, 1u << 20, KEN_E_FORMAT },
     };
     opened o = open_pieces();
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -274,9 +278,27 @@ static double seconds(void)
 START_TEST(texts_that_are_made_to_hurt)
 {
     static const char *const units[] = {
-        "a",          "ab",         "aab",        "!",    "&amp;", "&",      "amp;",        "&#",
-        "\xcc\x81",   "\xcc\xa3\xcc\x81", "\xce\xa3\xcc\x81", "\xce\xa3'", "\n", " ",
-        "\x1b[1",     "\xc4\xb0",   "\xef\xac\x83", "<|",  "'s",    "\xe5\x8c\x97", "\xff",
+        "a",
+        "ab",
+        "aab",
+        "!",
+        "&amp;",
+        "&",
+        "amp;",
+        "&#",
+        "\xcc\x81",
+        "\xcc\xa3\xcc\x81",
+        "\xce\xa3\xcc\x81",
+        "\xce\xa3'",
+        "\n",
+        " ",
+        "\x1b[1",
+        "\xc4\xb0",
+        "\xef\xac\x83",
+        "<|",
+        "'s",
+        "\xe5\x8c\x97",
+        "\xff",
         "\xe1\x84\x88\xe1\x85\xa9\xe1\x86\xa7",
     };
     enum { BYTES = 999999 };
@@ -335,7 +357,8 @@ START_TEST(examples_of_ftfy)
     check_fixed("&ntilde; &Ntilde; &NTILDE; &nTILDE;", "ñ Ñ Ñ &nTILDE;");
     check_fixed("\x1b[36;44mI'm blue, da ba dee da ba doo...\x1b[0m",
                 "I'm blue, da ba dee da ba doo...");
-    check_fixed("This is how Microsoft \r trolls Mac users", "This is how Microsoft \n trolls Mac users");
+    check_fixed("This is how Microsoft \r trolls Mac users",
+                "This is how Microsoft \n trolls Mac users");
     check_fixed("<p> &lt;", "<p> &lt;");
 }
 END_TEST
@@ -359,7 +382,8 @@ static ken_status build_and_use(const char *kind, const char *source, const char
 START_TEST(no_memory)
 {
     char text[400];
-    snprintf(text, sizeof(text), "&eacute;\xef\xac\x83 \x1b[1m \xc4\xb0 e\xcc\x81\r\n&amp;lt;\n%0200d", 7);
+    snprintf(text, sizeof(text),
+             "&eacute;\xef\xac\x83 \x1b[1m \xc4\xb0 e\xcc\x81\r\n&amp;lt;\n%0200d", 7);
     for (int k = 0; k < 2; k++) {
         ken_status st = KEN_E_NOMEM;
         for (long i = 0; st; i++) {
