@@ -206,11 +206,12 @@ static ken_status copy_match(stream *s, unsigned symbol)
         return kn_fail(KEN_E_FORMAT, "compressed data refers to before its start");
     TRY(make_room(s, n));
     unsigned char *to = s->out + s->len;
+    const unsigned char *from = to - back;
     if (back >= n)
-        memcpy(to, to - back, n);
+        memcpy(to, from, n);
     else
         for (size_t k = 0; k < n; k++) /* overlapping: that is how runs are made */
-            to[k] = to[k - back];
+            to[k] = from[k];
     s->len += n;
     return KEN_OK;
 }

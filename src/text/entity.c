@@ -130,7 +130,7 @@ static size_t reference(const uint32_t *c, size_t n, uint32_t *to, size_t *put)
     if (entity != NONE)
         end += (size_t)semicolon;
     for (size_t k = len; entity == NONE && k > 1; k--)
-        if ((semicolon || k < len) && (entity = find(name, k, WITHOUT)) != NONE)
+        if ((entity = find(name, k, WITHOUT)) != NONE)
             end = 1 + k;
     if (entity == NONE)
         return 0;

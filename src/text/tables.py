@@ -20,7 +20,7 @@ LAST = 0x110000
 POINTS = [c for c in range(LAST) if not 0xD800 <= c < 0xE000]
 # in the order of the enum in unicode.h
 FLAGS = ["LETTER", "NUMBER", "DIGIT", "SPACE", "CASED", "IGNORABLE", "MARK", "PUNCT", "FORMAT",
-         "BLANK", "FIX", "LOWER", "NFC", "NFD"]
+         "FIX", "LOWER", "NFC", "NFD"]
 
 
 def second_of_pairs():
@@ -58,7 +58,6 @@ def flags(c, seconds):
         "MARK": cat == "Mn",
         "PUNCT": cat[0] == "P" or (0x20 < c < 0x7F and not ch.isalnum()),
         "FORMAT": (cat in ("Cc", "Cf") and ch not in "\t\n\r") or c in (0, 0xFFFD),
-        "BLANK": cat == "Zs" or ch in "\t\n\r",
         "FIX": fix_one(ch) != ch or c in chardata.CONTROL_CHARS,
         "LOWER": ch.lower() != ch,
         "NFC": normal or ucd.normalize("NFC", ch) != ch or ch in seconds,

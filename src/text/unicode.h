@@ -37,11 +37,10 @@ enum {
     KN_MARK = 1 << 6,      /* Mn */
     KN_PUNCT = 1 << 7,  /* P*, and all of ASCII that is neither letter, digit, space nor control */
     KN_FORMAT = 1 << 8, /* Cc and Cf but tab, line feed and carriage return; U+FFFD */
-    KN_BLANK = 1 << 9,  /* Zs, tab, line feed, carriage return */
-    KN_FIX = 1 << 10,   /* ftfy replaces or removes it */
-    KN_LOWER = 1 << 11, /* has another lower case */
-    KN_NFC = 1 << 12,   /* text without any of these is in NFC */
-    KN_NFD = 1 << 13    /* and without any of these in NFD */
+    KN_FIX = 1 << 9,    /* ftfy replaces or removes it */
+    KN_LOWER = 1 << 10, /* has another lower case */
+    KN_NFC = 1 << 11,   /* text without any of these is in NFC */
+    KN_NFD = 1 << 12    /* and without any of these in NFD */
 };
 unsigned kn_flags(uint32_t c);
 

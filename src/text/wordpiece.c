@@ -27,20 +27,19 @@ static int is_chinese(uint32_t c)
     return 0;
 }
 
-/* _clean_text and _tokenize_chinese_chars */
+/* _clean_text and _tokenize_chinese_chars.  Spaces stay what they are: words are cut at any. */
 static ken_status clean(kn_points *to, const kn_points *from)
 {
     ken_status st = kn_points_reserve(to, from->len);
     for (size_t i = 0; !st && i < from->len; i++) {
         uint32_t c = from->at[i];
-        unsigned flags = kn_flags(c);
-        if (flags & KN_FORMAT)
+        if (kn_flags(c) & KN_FORMAT)
             continue;
         uint32_t out[3] = { ' ', c, ' ' };
         if (is_chinese(c))
             st = kn_points_append(to, out, 3);
         else
-            st = kn_points_add(to, flags & KN_BLANK ? ' ' : c);
+            st = kn_points_add(to, c);
     }
     return st;
 }

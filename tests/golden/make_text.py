@@ -230,7 +230,7 @@ TABLE = ["a diagram", "a dog", "a cat", "a photo of a cat", "a photo of 2 cats",
          "supercalifragilisticexpialidocious", "...!!??", "½ Ⅷ ٣", "İSTANBUL", "x\u0301y", "",
          "a photo of a fox", "杰尼龟", "妙蛙种子", "小火龙", "皮卡丘", "Hello World 2024", "iPhone手机壳",
          "a photo of a café", "北京，天安门！", "😀", "あい", "中国ABC123", "ΟΔΥΣΣΕΥΣ ΣΑΣ. Σ", "'ſ <|ſtartoftext|>",
-         "a\u0345b", "long " * 40, "长" * 60, "x" * 200, "x" * 201]
+         "a\u0345b", "\u1108\u1169\u11a7 \u1108\u1169\u11a8", "long " * 40, "长" * 60, "x" * 200, "x" * 201]
 
 
 # ---- the publishers ---------------------------------------------------------------------------------

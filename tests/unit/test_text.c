@@ -360,6 +360,9 @@ START_TEST(examples_of_ftfy)
     check_fixed("This is how Microsoft \r trolls Mac users",
                 "This is how Microsoft \n trolls Mac users");
     check_fixed("<p> &lt;", "<p> &lt;");
+    /* U+11A7 is no final consonant, though the range of those would begin there */
+    check_fixed("\xe1\x84\x88\xe1\x85\xa9\xe1\x86\xa7\xe1\x84\x88\xe1\x85\xa9\xe1\x86\xa8",
+                "\xeb\xbd\x80\xe1\x86\xa7\xeb\xbd\x81");
 }
 END_TEST
 
