@@ -20,10 +20,12 @@ KEN_CALL ken_status kn_check_size(const kn_source *s, uint64_t width, uint64_t h
 
 /* Pixels as stored; *orientation 1..8 is what EXIF says (1 if nothing, or where it is done already). */
 typedef ken_status kn_decode_fn(ken_image **out, const kn_source *s, int *orientation);
-kn_decode_fn kn_decode_jpeg, kn_decode_stb, kn_decode_pnm, kn_decode_webp, kn_decode_heif;
+kn_decode_fn kn_decode_jpeg, kn_decode_stb, kn_decode_gif, kn_decode_bmp, kn_decode_tga,
+    kn_decode_pnm, kn_decode_webp, kn_decode_heif;
 typedef ken_status kn_size_fn(uint32_t *width, uint32_t *height, const kn_source *s,
                               int *orientation);
-kn_size_fn kn_size_jpeg, kn_size_stb, kn_size_pnm, kn_size_webp, kn_size_heif;
+kn_size_fn kn_size_jpeg, kn_size_stb, kn_size_gif, kn_size_bmp, kn_size_tga, kn_size_pnm,
+    kn_size_webp, kn_size_heif;
 
 /* Rows of a picture as they come out of a decoder, top row first. */
 typedef ken_status kn_rows_fn(const uint8_t *rgb, size_t stride, uint32_t first, uint32_t n,
@@ -51,6 +53,8 @@ int kn_png_orientation(const unsigned char *bytes, size_t len);
 KEN_CALL ken_status kn_png_check(const unsigned char *bytes, size_t len);
 int kn_webp_orientation(const unsigned char *bytes, size_t len);
 
+/* A row of n pixels (n, 4) to (n, 3): over the background if there is one, else alpha is dropped. */
+void kn_flatten(uint8_t *rgb, const uint8_t *rgba, size_t n, const ken_decode_options *opts);
 /* Over the background if there is one, else alpha is dropped; rgba (height, width, 4). */
 KEN_CALL ken_status kn_image_from_rgba(ken_image **out, const uint8_t *rgba, uint32_t width,
                                        uint32_t height, const ken_decode_options *opts);

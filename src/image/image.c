@@ -131,8 +131,8 @@ typedef struct format {
 
 static const format formats[] = {
     { "jpeg", kn_decode_jpeg, kn_size_jpeg }, { "png", kn_decode_stb, kn_size_stb },
-    { "gif", kn_decode_stb, kn_size_stb },    { "bmp", kn_decode_stb, kn_size_stb },
-    { "tga", kn_decode_stb, kn_size_stb },    { "pnm", kn_decode_pnm, kn_size_pnm },
+    { "gif", kn_decode_gif, kn_size_gif },    { "bmp", kn_decode_bmp, kn_size_bmp },
+    { "tga", kn_decode_tga, kn_size_tga },    { "pnm", kn_decode_pnm, kn_size_pnm },
 #ifdef KEN_WEBP
     { "webp", kn_decode_webp, kn_size_webp },
 #endif
@@ -262,19 +262,22 @@ ken_status ken_image_load(ken_image **out, const char *path, const ken_decode_op
     return st ? kn_fail_in(st, "%s", path) : KEN_OK;
 }
 
+void kn_flatten(uint8_t *rgb, const uint8_t *rgba, size_t n, const ken_decode_options *opts)
+{
+    for (size_t i = 0; i < n; i++, rgba += 4, rgb += 3) {
+        const unsigned a = opts->has_background ? rgba[3] : 255;
+        for (int k = 0; k < 3; k++) {
+            const unsigned t = rgba[k] * a + opts->background[k] * (255 - a) + 128;
+            rgb[k] = (uint8_t)((t + (t >> 8)) >> 8); /* t / 255, rounded */
+        }
+    }
+}
+
 ken_status kn_image_from_rgba(ken_image **out, const uint8_t *rgba, uint32_t width, uint32_t height,
                               const ken_decode_options *opts)
 {
     ken_status st = kn_image_new(out, width, height);
-    if (st)
-        return st;
-    uint8_t *p = (*out)->pixels;
-    for (size_t i = 0; i < (size_t)width * height; i++, rgba += 4, p += 3) {
-        const unsigned a = opts->has_background ? rgba[3] : 255;
-        for (int k = 0; k < 3; k++) {
-            const unsigned t = rgba[k] * a + opts->background[k] * (255 - a) + 128;
-            p[k] = (uint8_t)((t + (t >> 8)) >> 8); /* t / 255, rounded */
-        }
-    }
-    return KEN_OK;
+    if (!st)
+        kn_flatten((*out)->pixels, rgba, (size_t)width * height, opts);
+    return st;
 }

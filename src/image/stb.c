@@ -1,5 +1,5 @@
 /*
- * stb.c - PNG, GIF, BMP and TGA (and JPEG where libjpeg is not built in) through stb_image.
+ * stb.c - PNG (and JPEG where libjpeg is not built in) through stb_image.
  *
  * Its memory comes through our gate, with a ceiling that follows the picture's size: a small file
  * cannot unfold into all of memory.
@@ -34,6 +34,9 @@ static void *more_room(void *p, size_t n)
 #define STBI_NO_HDR
 #define STBI_NO_LINEAR
 #define STBI_NO_PNM
+#define STBI_NO_BMP
+#define STBI_NO_GIF
+#define STBI_NO_TGA
 #ifdef KEN_JPEG
 #define STBI_NO_JPEG
 #endif

@@ -12,6 +12,7 @@ Sources are computed, not stored: see picture().
 """
 import pathlib
 import random
+import struct
 import sys
 import zlib
 
@@ -120,13 +121,91 @@ v = np.asarray(im.convert("L")).tolist()
 (here / "plain.pbm").write_text("P1 61 47\n" + "\n".join("".join(str(int(p > 99)) for p in r) for r in v) + "\n")
 (here / "wide.ppm").write_bytes(b"P6 5 2 1023\n" + np.arange(0, 30 * 34, 34, dtype=">u2").tobytes())
 Image.fromarray((np.arange(600, dtype=np.uint16) * 109).reshape(20, 30)).save(here / "grey16.png")
+
+
+# ---- the corners of BMP, TGA and GIF, written by hand ----
+def rows(values, bits, align=4):
+    """Each row of numbers packed into `bits` each, the first one highest (1, 4) or little-endian."""
+    out = b""
+    for r in values:
+        if bits < 8:
+            line = bytes(int("".join(format(v, f"0{bits}b") for v in r[i:i + 8 // bits]).ljust(8, "0"), 2) for i in range(0, len(r), 8 // bits))
+        else:
+            line = b"".join(int(v).to_bytes(bits // 8, "little") for v in r)
+        out += line + bytes(-len(line) % align)
+    return out
+
+
+def bmp(name, w, h, bits, data, compression=0, colors=b"", header=40, masks=(), n=0):
+    entry = 3 if header == 12 else 4
+    if header == 12:
+        info = struct.pack("<IHHHH", 12, w, h, 1, bits)
+    else:
+        info = struct.pack("<IiiHHIIiiII", header, w, h, 1, bits, compression, len(data), 2835, 2835, n or len(colors) // entry, 0)
+        info += b"".join(struct.pack("<I", m) for m in masks)
+        info = info.ljust(header, b"\0")
+    at = 14 + len(info) + len(colors)
+    (here / name).write_bytes(struct.pack("<2sIHHI", b"BM", at + len(data), 0, 0, at) + info + colors + data)
+
+
+random.seed(77)
+W, H = 13, 9
+number = [[random.randrange(1 << 32) for _ in range(W)] for _ in range(H)]
+low = lambda bits: [[v & ((1 << bits) - 1) for v in r] for r in number]
+four = lambda n, size=4: b"".join(bytes((random.randrange(256), random.randrange(256), random.randrange(256), 0))[:size] for _ in range(n))
+bmp("bits1.bmp", W, H, 1, rows(low(1), 1), colors=four(2))
+bmp("bits4.bmp", W, H, 4, rows(low(4), 4), colors=four(16))
+bmp("few.bmp", W, H, 8, rows(low(8), 8), colors=four(40))
+bmp("core.bmp", W, H, 8, rows(low(8), 8), colors=four(256, 3), header=12)
+bmp("down.bmp", W, -H, 24, rows(low(24), 24))
+bmp("bits555.bmp", W, H, 16, rows(low(16), 16))
+bmp("bits565.bmp", W, H, 16, rows(low(16), 16), 3, masks=(0xf800, 0x7e0, 0x1f))
+bmp("bits32.bmp", W, H, 32, rows(low(32), 32))
+bmp("alpha.bmp", W, H, 32, rows(low(32), 32), 3, header=108, masks=(0xff0000, 0xff00, 0xff, 0xff000000))
+bmp("rgba.bmp", W, H, 32, rows(low(32), 32), 3, header=56, masks=(0xff, 0xff00, 0xff0000, 0xff000000))
+run8 = b"".join(bytes((4, 7, 0, 5, 1, 2, 3, 4, 5, 0, 4, y)) + b"\0\0" for y in range(H)) + b"\0\1"
+bmp("rle8.bmp", W, H, 8, run8, 1, colors=four(20))
+run4 = b"".join(bytes((6, 0x7c, 0, 5, 0x12, 0x34, 0x50, 0, 2, y)) + b"\0\0" for y in range(H)) + b"\0\1"
+bmp("rle4.bmp", W, H, 4, run4, 2, colors=four(16))
+bmp("delta.bmp", W, H, 8, bytes((3, 9, 0, 2, 2, 1, 4, 5, 0, 0)) + bytes((13, 3, 0, 0)) * (H - 2) + b"\0\1", 1, colors=four(20))
+
+
+def tga(name, kind, bits, data, flags=0x20, colors=b"", first=0, map_bits=0):
+    n = len(colors) * 8 // map_bits if map_bits else 0
+    (here / name).write_bytes(struct.pack("<BBBHHBHHHHBB", 3, int(n > 0), kind, first, n, map_bits, 0, 0, W, H, bits, flags) + b"ken" + colors + data)
+
+
+tga("map24.tga", 1, 8, rows(low(6), 8, 1), colors=four(64, 3), map_bits=24)
+tga("map16.tga", 1, 8, rows(low(6), 8, 1), colors=four(64, 2), map_bits=16, flags=0)
+tga("map32.tga", 1, 8, rows(low(6), 8, 1), colors=four(50), map_bits=32, first=10)
+tga("bits16.tga", 2, 16, rows(low(16), 16, 1))
+tga("bits32.tga", 2, 32, rows(low(32), 32, 1), flags=0x28)
+tga("mirrored.tga", 2, 24, rows(low(24), 24, 1), flags=0x10)
+tga("turned.tga", 3, 8, rows(low(8), 8, 1), flags=0x30)
+packets = b"".join(bytes((128 + 5, y)) + bytes((6,)) + bytes(range(y, y + 7)) for y in range(H))
+tga("rlegrey.tga", 11, 8, packets)
+tga("rlemap.tga", 9, 8, packets, colors=four(64, 3), map_bits=24, flags=0)
+tga("rle24.tga", 10, 24, b"".join(bytes((128 + 9, y, 2 * y, 200)) + bytes((2,)) + bytes(range(9)) for y in range(H)))
+im.quantize(200).save(here / "interlaced.gif", interlace=1)
+im.quantize(7).save(here / "few.gif", interlace=0, transparency=3)
+im.convert("L").save(here / "grey.gif")
+whole = bytearray((here / "few.gif").read_bytes())
+at = whole.index(b",", 13 + 3 * (2 << (whole[10] & 7)))
+whole[6:10] = struct.pack("<HH", 80, 60)  # a larger screen, the picture not in its corner
+whole[at + 1:at + 5] = struct.pack("<HH", 9, 4)
+(here / "placed.gif").write_bytes(whole)
+whole[at + 1:at + 5] = struct.pack("<HH", 70, 30)  # and one that leaves it
+(here / "beyond.gif").write_bytes(whole)
+Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 130), dtype=np.uint8)).convert("RGB").quantize(256).save(here / "noise.gif")
+
 with open(here / "decode.txt", "w") as f:
     f.write(head)
     for p in sorted(here.iterdir()):
         if p.suffix != ".txt":
             i = Image.open(p)
             up = ImageOps.exif_transpose(i).convert("RGB")
-            f.write(f"{p.name} {i.width} {i.height} {crc(i.convert('RGB').tobytes())} {crc(up.tobytes())}\n")
+            size = i.size if i.format != "GIF" else up.size
+            f.write(f"{p.name} {size[0]} {size[1]} {crc(i.convert('RGB').tobytes())} {crc(up.tobytes())}\n")
 
 # ---- parts of larger JPEGs, in every orientation ----
 large = picture(40, 30).resize((700, 520), Image.BICUBIC)
