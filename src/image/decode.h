@@ -51,6 +51,10 @@ int kn_exif_orientation(const unsigned char *tiff, size_t len);
 int kn_png_orientation(const unsigned char *bytes, size_t len);
 /* The checksums that Pillow looks at: of critical chunks but IDAT.  KEN_E_FORMAT names the chunk. */
 KEN_CALL ken_status kn_png_check(const unsigned char *bytes, size_t len);
+/* A copy whose palette is filled up with black, NULL if it is long enough: stb_image takes what is
+ * missing from its stack.  kn_free it. */
+KEN_CALL ken_status kn_png_fill_palette(unsigned char **out, size_t *out_len,
+                                        const unsigned char *bytes, size_t len);
 int kn_webp_orientation(const unsigned char *bytes, size_t len);
 
 /* A row of n pixels (n, 4) to (n, 3): over the background if there is one, else alpha is dropped. */

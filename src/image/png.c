@@ -1,4 +1,5 @@
-/* png.c - the checksums of a PNG file, which stb_image does not look at. */
+/* png.c - what stb_image leaves undone: the checksums of a PNG file, and palettes that are too short. */
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/inflate.h"
 #include "image/decode.h"
@@ -27,5 +28,40 @@ ken_status kn_png_check(const unsigned char *b, size_t len)
             break;
         at += 12 + n;
     }
+    return KEN_OK;
+}
+
+/* The first PLTE chunk, NULL if there is none that fits. */
+static const unsigned char *palette_of(const unsigned char *b, size_t len)
+{
+    for (size_t at = 8; at < len && len - at >= 12; at += 12 + big32(b + at)) {
+        if (big32(b + at) > len - at - 12)
+            return NULL;
+        if (!memcmp(b + at + 4, "PLTE", 4))
+            return b + at;
+    }
+    return NULL;
+}
+
+ken_status kn_png_fill_palette(unsigned char **out, size_t *out_len, const unsigned char *b,
+                               size_t len)
+{
+    enum { INDEXED = 3, DEPTH_AT = 24, TYPE_AT = 25, FULL = 768 };
+    *out = NULL;
+    const unsigned char *chunk = len > TYPE_AT && b[TYPE_AT] == INDEXED ? palette_of(b, len) : NULL;
+    const size_t n = chunk ? big32(chunk) : FULL, add = n < FULL ? FULL - n : 0;
+    if (!add || n % 3 || n >= (size_t)3 << b[DEPTH_AT])
+        return KEN_OK;
+    unsigned char *copy = kn_alloc(len + add, 1);
+    if (!copy)
+        return KEN_E_NOMEM;
+    const size_t head = (size_t)(chunk - b) + 8 + n;
+    memcpy(copy, b, head);
+    memset(copy + head, 0, add);
+    memcpy(copy + head + add, b + head, len - head);
+    copy[chunk - b + 2] = FULL >> 8;
+    copy[chunk - b + 3] = FULL & 255;
+    *out = copy;
+    *out_len = len + add;
     return KEN_OK;
 }

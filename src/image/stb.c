@@ -94,29 +94,42 @@ static ken_status decode_grey16(ken_image **out, const kn_source *s)
     return st;
 }
 
-ken_status kn_decode_stb(ken_image **out, const kn_source *s, int *orientation)
+static ken_status decode(ken_image **out, const kn_source *s)
 {
-    uint32_t width, height;
     int w, h, n;
-    ken_status st = kn_size_stb(&width, &height, s, orientation);
-    if (st)
-        return st;
-    const int png = s->bytes[0] == 0x89;
-    st = png ? kn_png_check(s->bytes, s->len) : KEN_OK;
-    if (st)
-        return st;
-    ceiling = (size_t)width * height * 8 + (size_t)height * 16 +
-              SLACK; /* 16 bits, four channels, filters */
     if (is_grey16(s))
         return decode_grey16(out, s);
     const int want = s->opts.has_background ? 4 : 3;
     uint8_t *pixels = stbi_load_from_memory(s->bytes, (int)s->len, &w, &h, &n, want);
     if (!pixels)
         return reason();
+    ken_status st;
     if (want == 4)
         st = kn_image_from_rgba(out, pixels, (uint32_t)w, (uint32_t)h, &s->opts);
     else
         st = ken_image_from_rgb(out, pixels, (uint32_t)w, (uint32_t)h, 3 * (size_t)w);
     kn_free(pixels);
+    return st;
+}
+
+ken_status kn_decode_stb(ken_image **out, const kn_source *s, int *orientation)
+{
+    uint32_t width, height;
+    unsigned char *filled = NULL;
+    kn_source from = *s;
+    ken_status st = kn_size_stb(&width, &height, s, orientation);
+    if (!st && s->bytes[0] == 0x89) {
+        st = kn_png_check(s->bytes, s->len);
+        if (!st)
+            st = kn_png_fill_palette(&filled, &from.len, s->bytes, s->len);
+    }
+    if (st)
+        return st;
+    if (filled)
+        from.bytes = filled;
+    /* 16 bits, four channels, filters */
+    ceiling = (size_t)width * height * 8 + (size_t)height * 16 + SLACK;
+    st = decode(out, &from);
+    kn_free(filled);
     return st;
 }

@@ -198,6 +198,11 @@ whole[at + 1:at + 5] = struct.pack("<HH", 70, 30)  # and one that leaves it
 (here / "beyond.gif").write_bytes(whole)
 Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 130), dtype=np.uint8)).convert("RGB").quantize(256).save(here / "noise.gif")
 
+chunk = lambda n, d: struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d))
+(here / "few.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 3, 0, 0, 0)) +
+                               chunk(b"PLTE", bytes(range(1, 61))) + chunk(b"tRNS", bytes(range(9))) +
+                               chunk(b"IDAT", zlib.compress(b"".join(b"\0" + bytes(range(y, y + 16)) for y in range(16)))) + chunk(b"IEND", b""))
+
 with open(here / "decode.txt", "w") as f:
     f.write(head)
     for p in sorted(here.iterdir()):
