@@ -5,7 +5,6 @@
 #include "image/decode.h"
 
 #ifdef KEN_HEIF
-#include "base/alloc.h"
 #include "base/error.h"
 
 #include <dlfcn.h>
@@ -28,6 +27,8 @@ static struct library {
                                 enum heif_colorspace, enum heif_chroma,
                                 const struct heif_decoding_options *);
     const uint8_t *(*plane)(const struct heif_image *, enum heif_channel, int *);
+    int (*plane_width)(const struct heif_image *, enum heif_channel);
+    int (*plane_height)(const struct heif_image *, enum heif_channel);
     void (*image_release)(const struct heif_image *);
 } lib;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -54,6 +55,8 @@ static void load(void)
                     find(&lib.height, "heif_image_handle_get_height") &&
                     find(&lib.decode, "heif_decode_image") &&
                     find(&lib.plane, "heif_image_get_plane_readonly") &&
+                    find(&lib.plane_width, "heif_image_get_width") &&
+                    find(&lib.plane_height, "heif_image_get_height") &&
                     find(&lib.image_release, "heif_image_release");
     if (!all) {
         dlclose(lib.handle);
@@ -118,15 +121,14 @@ static ken_status copy(ken_image **out, const struct heif_image *img, uint32_t w
 {
     int stride = 0;
     const uint8_t *p = lib.plane(img, heif_channel_interleaved, &stride);
-    if (!p || stride < (int)(4 * w))
-        return kn_fail(KEN_E_FORMAT, "no pixels");
-    uint8_t *rgba = kn_alloc((size_t)w * h, 4);
-    if (!rgba)
-        return KEN_E_NOMEM;
-    for (uint32_t y = 0; y < h; y++)
-        memcpy(rgba + 4 * (size_t)y * w, p + (size_t)y * (size_t)stride, 4 * (size_t)w);
-    ken_status st = kn_image_from_rgba(out, rgba, w, h, &s->opts);
-    kn_free(rgba);
+    const enum heif_channel all = heif_channel_interleaved;
+    if (!p || stride < (int)(4 * w) || lib.plane_width(img, all) != (int)w ||
+        lib.plane_height(img, all) != (int)h)
+        return kn_fail(KEN_E_FORMAT, "the pixels are not of the size that the header says");
+    ken_status st = kn_image_new(out, w, h);
+    for (uint32_t y = 0; !st && y < h; y++)
+        kn_flatten((*out)->pixels + y * (*out)->stride, p + (size_t)y * (size_t)stride, w,
+                   &s->opts);
     return st;
 }
 

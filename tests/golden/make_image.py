@@ -10,6 +10,7 @@ tensor.txt    source case, then some values of torchvision's normalised tensor, 
 pngsuite.txt  FILE crc32 or "refused"
 Sources are computed, not stored: see picture().
 """
+import ctypes
 import pathlib
 import random
 import struct
@@ -198,6 +199,37 @@ whole[at + 1:at + 5] = struct.pack("<HH", 70, 30)  # and one that leaves it
 (here / "beyond.gif").write_bytes(whole)
 Image.fromarray(np.random.default_rng(3).integers(0, 256, (90, 130), dtype=np.uint8)).convert("RGB").quantize(256).save(here / "noise.gif")
 
+
+
+def heic(path, picture):
+    """Pillow writes none: through libheif's own interface."""
+    class Error(ctypes.Structure):
+        _fields_ = [("code", ctypes.c_int), ("sub", ctypes.c_int), ("message", ctypes.c_char_p)]
+    lib = ctypes.CDLL("libheif.so.1")
+    ptr, ref, hevc, rgb, interleaved = ctypes.c_void_p, ctypes.byref, 1, 1, 10
+
+    def call(name, *args):
+        getattr(lib, name).restype = Error
+        e = getattr(lib, name)(*args)
+        assert e.code == 0, e.message
+    lib.heif_context_alloc.restype = ptr
+    lib.heif_image_get_plane.restype = ctypes.POINTER(ctypes.c_uint8)
+    context, encoder, image, stride = ptr(lib.heif_context_alloc()), ptr(), ptr(), ctypes.c_int()
+    call("heif_context_get_encoder_for_format", context, hevc, ref(encoder))
+    call("heif_encoder_set_lossy_quality", encoder, 95)
+    call("heif_image_create", *picture.size, rgb, interleaved, ref(image))
+    call("heif_image_add_plane", image, interleaved, *picture.size, 24)
+    plane, data = lib.heif_image_get_plane(image, interleaved, ref(stride)), picture.tobytes()
+    for y in range(picture.height):
+        ctypes.memmove(ctypes.addressof(plane.contents) + y * stride.value, data[y * picture.width * 3:], picture.width * 3)
+    call("heif_context_encode_image", context, image, encoder, None, None)
+    call("heif_context_write_to_file", context, str(path).encode())
+
+
+y, x = np.mgrid[0:48, 0:64]
+ramp = Image.fromarray(np.stack([4 * x, 5 * y, 2 * (x + y)], -1).astype(np.uint8))
+heic(here / "ramp.heic", ramp)
+ramp.save(here / "ramp.avif", quality=90, subsampling="4:4:4")
 chunk = lambda n, d: struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d))
 (here / "few.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 3, 0, 0, 0)) +
                                chunk(b"PLTE", bytes(range(1, 61))) + chunk(b"tRNS", bytes(range(9))) +
@@ -206,7 +238,7 @@ chunk = lambda n, d: struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.
 with open(here / "decode.txt", "w") as f:
     f.write(head)
     for p in sorted(here.iterdir()):
-        if p.suffix != ".txt":
+        if p.suffix not in (".txt", ".heic", ".avif"):
             i = Image.open(p)
             up = ImageOps.exif_transpose(i).convert("RGB")
             size = i.size if i.format != "GIF" else up.size

@@ -185,6 +185,33 @@ START_TEST(decodes_as_pillow)
 }
 END_TEST
 
+/* Lossy, and of a library that is there or not: near the ramps that make_image.py drew. */
+START_TEST(decodes_heif_and_avif)
+{
+    static const char *const files[] = { "ramp.heic", "ramp.avif" };
+    for (int i = 0; i < 2; i++) {
+        char path[256];
+        ken_image *img;
+        snprintf(path, sizeof path, DIR "%s", files[i]);
+        const ken_status st = ken_image_load(&img, path, NULL);
+        if (st == KEN_E_UNSUPPORTED) {
+            printf("skipped decodes_heif_and_avif, %s: %s\n", files[i], ken_last_error());
+            continue;
+        }
+        ck_assert_msg(!st, "%s", ken_last_error());
+        ck_assert(img->width == 64 && img->height == 48);
+        for (int y = 0; y < 48; y++)
+            for (int x = 0; x < 64; x++) {
+                const uint8_t *p = ken_image_row(img, (uint32_t)y) + 3 * x;
+                ck_assert_msg(abs(p[0] - 4 * x) <= 12 && abs(p[1] - 5 * y) <= 12 &&
+                                  abs(p[2] - 2 * (x + y)) <= 12,
+                              "%s at %d, %d: %d %d %d", files[i], x, y, p[0], p[1], p[2]);
+            }
+        ken_image_free(img);
+    }
+}
+END_TEST
+
 START_TEST(tells_the_size_without_decoding)
 {
     char line[256], name[64], path[256];
@@ -397,6 +424,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, fits_as_torchvision);
     tcase_add_test(tc, normalises_as_torchvision);
     tcase_add_test(tc, decodes_as_pillow);
+    tcase_add_test(tc, decodes_heif_and_avif);
     tcase_add_test(tc, tells_the_size_without_decoding);
     tcase_add_test(tc, a_cut_or_capped_picture_is_refused);
     tcase_add_test(tc, pngsuite_as_pillow);
