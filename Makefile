@@ -254,7 +254,13 @@ $(B)/ken.pc: Makefile
 	  'Description: recognise and find pictures' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lken' \
 	  'Libs.private: $(SHARED_LIBS) -pthread' 'Cflags: -I$${includedir}' > $@
 
-install: all $(B)/ken.pc            ## into $(DESTDIR)$(PREFIX)
+# the manual and the completions come from the program's own help
+$(B)/ken.1: $(B)/ken tools/package/man.sh
+	$(Q)sh tools/package/man.sh $(B)/ken > $@
+$(B)/ken.bash $(B)/ken.fish: $(B)/ken.%: $(B)/ken tools/package/completion.sh
+	$(Q)sh tools/package/completion.sh $(B)/ken $* > $@
+
+install: all $(B)/ken.pc $(B)/ken.1 $(B)/ken.bash $(B)/ken.fish ## into $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/ken/models
 	$(INSTALL) -m 755 $(B)/ken $(B)/ken-convert $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 $(B)/libken.a $(DESTDIR)$(LIBDIR)
@@ -263,9 +269,14 @@ install: all $(B)/ken.pc            ## into $(DESTDIR)$(PREFIX)
 	ln -sf libken.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libken.so
 	$(INSTALL) -m 644 $(B)/ken.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(INSTALL) -m 644 src/ken.h $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL) -d $(addprefix $(DESTDIR)$(DATADIR)/,man/man1 bash-completion/completions fish/vendor_completions.d)
+	$(INSTALL) -m 644 $(B)/ken.1 $(DESTDIR)$(DATADIR)/man/man1
+	$(INSTALL) -m 644 $(B)/ken.bash $(DESTDIR)$(DATADIR)/bash-completion/completions/ken
+	$(INSTALL) -m 644 $(B)/ken.fish $(DESTDIR)$(DATADIR)/fish/vendor_completions.d
 
 uninstall:                          ## undo install
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,ken ken-convert) $(DESTDIR)$(INCLUDEDIR)/ken.h
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,man/man1/ken.1 bash-completion/completions/ken fish/vendor_completions.d/ken.fish)
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libken.a libken.so libken.so.$(MAJOR) libken.so.$(VERSION) pkgconfig/ken.pc)
 
 clean:                              ## remove what was built
