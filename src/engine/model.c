@@ -47,7 +47,8 @@ static ken_status check_options(const ken_model_options *o, kn_net_options *out)
     return KEN_OK;
 }
 
-/* Takes net, also on failure. */
+/* Takes net, also on failure.  The path is remembered in full: a collection opens it again from
+ * another folder. */
 static ken_status new_model(ken_model **out, kn_net *net, const char *path, const char *name,
                             const kn_net_options *o)
 {
@@ -58,11 +59,14 @@ static ken_status new_model(ken_model **out, kn_net *net, const char *path, cons
     }
     m->net = net;
     m->threads = o->threads ? o->threads : kn_processors();
-    m->path = kn_strdup(path);
-    m->name = kn_strdup(name);
-    if (!m->path || !m->name) {
+    ken_status st = *path ? kn_path_absolute(&m->path, path) : KEN_OK;
+    if (!st && !*path)
+        st = (m->path = kn_strdup("")) ? KEN_OK : KEN_E_NOMEM;
+    if (!st)
+        st = (m->name = kn_strdup(name)) ? KEN_OK : KEN_E_NOMEM;
+    if (st) {
         ken_model_close(m);
-        return KEN_E_NOMEM;
+        return st;
     }
     const size_t len = strlen(m->name), end = strlen(".safetensors");
     if (len > end && !strcmp(m->name + len - end, ".safetensors"))

@@ -125,10 +125,29 @@ out_is "./-n 5.ppm" "a name like a flag is shown with ./"
 find odd -name '*.ppm' -print0 | "$ken" index --db p -m "$model" -0 --json > "$tmp/out" 2> "$tmp/err"
 json 'd["added"] == 4' "index -0 reads a list"
 
+# the model is found again from another folder
+mkdir -p elsewhere
+cp "$model" here.safetensors
+run index --db r -m ./here.safetensors shop/red
+(cd elsewhere && "$ken" search --db ../r @../shop/red/1.ppm -n 1 -l > "$tmp/out" 2> "$tmp/err")
+out_is "../shop/red/1.ppm" "a model named by a relative path"
+
 # another model than the collection's
-cp "$model" other.safetensors
 run compare --db c ./shop/red/1.ppm ./shop/red/1.ppm
 is 0 "the collection's model serves other commands"
+mv "$model" first.safetensors
+need_model hf-clip
+run search --db c -m "$model" ./shop/red/1.ppm
+is 5 "another model on a collection"
+err "index --re-embed" "the way out is told"
+run index --db c -m "$model" --re-embed shop --json
+is 0 "--re-embed"
+run search --db c ./shop/red/1.ppm -n 1 -l
+out_is "shop/red/1.ppm" "answers with the new model"
+run search --db c "red"
+is 0 "which knows words"
+run check --db c
+is 0 "a re-embedded collection is whole"
 run index --db c -m nonesuch shop
 is 5 "an unknown model on a collection"
 finish
