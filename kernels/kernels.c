@@ -78,10 +78,3 @@ size_t kn_panel_bytes(size_t n, size_t k, kn_type type)
     const size_t panels = (n + KN_PANEL - 1) / KN_PANEL;
     return panels * kn_panel_k(k, type) * KN_PANEL * (type == KN_F32 ? 4 : 2);
 }
-
-/* One row of scores a query of a block; room for keys and values turned into panels. */
-size_t kn_attention_scratch(uint32_t kv_rows, uint32_t dim)
-{
-    const size_t keys = ((size_t)kv_rows + 63) / 64 * 64, width = ((size_t)dim + 15) / 16 * 16;
-    return keys * (width + KN_ATTENTION_BLOCK) + keys * width;
-}

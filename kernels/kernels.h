@@ -97,7 +97,8 @@ typedef struct kn_conv {
 /* Multi-head attention over `seqs` independent sequences whose rows lie one
  * behind the other; row r holds q, k and v of all heads side by side.
  * out[i] = softmax(q_i . k_j) v, over j (and j <= i if causal).  q already holds the
- * factor 1/sqrt(head dim).  Softmax in f32. */
+ * factor 1/sqrt(head dim).  Softmax in f32; a level with bf16 products rounds its weights to bf16
+ * when the type is bf16. */
 typedef struct kn_attention {
     kn_type type;           /* of q, k, v and out: KN_F32 or KN_BF16 */
     const void *q, *k, *v;  /* rows ldq / ldk / ldv elements apart */
@@ -111,7 +112,7 @@ typedef struct kn_attention {
     const float *bias;      /* (kv_rows) added to the scores of each key, or NULL */
     float *scratch;         /* kn_attention_scratch(kv_rows, dim) floats, 64-aligned */
 } kn_attention;
-enum { KN_ATTENTION_BLOCK = 16 }; /* most query rows that a level works on at a time */
+enum { KN_ATTENTION_BLOCK = 32 }; /* most query rows that a level works on at a time */
 size_t kn_attention_scratch(uint32_t kv_rows, uint32_t dim);
 
 /* One horizontal or vertical pass of Pillow's resampling: 8-bit in and out. */

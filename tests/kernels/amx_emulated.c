@@ -4,10 +4,13 @@
 #define kn_core_amx kn_core_amx_emulated
 #define kn_gemm_amx kn_gemm_amx_emulated
 #define kn_conv_amx kn_conv_amx_emulated
+#define kn_attention_amx kn_attention_amx_emulated
 
 #include "kernels/amx/gemm.c"
 
 #include "kernels/amx/conv.c"
+
+#include "kernels/amx/attention.c"
 
 #include "checkkern.h"
 
@@ -15,5 +18,6 @@ void ck_init_amx_emulated(kn_kernels *k)
 {
     kn_gemm_amx_emulated(k);
     kn_conv_amx_emulated(k);
+    kn_attention_amx_emulated(k);
 }
 #endif
