@@ -14,9 +14,9 @@
 #include <stdalign.h>
 
 enum {
-    KEYS = 64,             /* what keys are rounded up to in the scratch */
-    DIMS = KN_PANEL_K,     /* and columns of a head */
-    SUM_FLOATS = 32 * 32   /* of the largest tile */
+    KEYS = 64,           /* what keys are rounded up to in the scratch */
+    DIMS = KN_PANEL_K,   /* and columns of a head */
+    SUM_FLOATS = 32 * 32 /* of the largest tile */
 };
 
 typedef struct job {
@@ -114,8 +114,9 @@ static void mix(const job *j, size_t first, size_t rows, size_t seen, const floa
     alignas(64) float sums[SUM_FLOATS];
     const kn_attention *a = j->a;
     const kn_core *core = j->l->core;
-    kn_tile tile = { .a = j->weights, .k = seen, .panels = core->panels[rows], .fresh = 1,
-                     .sum = sums };
+    kn_tile tile = {
+        .a = j->weights, .k = seen, .panels = core->panels[rows], .fresh = 1, .sum = sums
+    };
     const size_t columns = tile.panels * KN_PANEL;
     for (size_t d = 0; d < a->dim; d += columns) {
         set_panels(j, &tile, j->values, d / KN_PANEL, rounded(a->dim, KN_PANEL) / KN_PANEL,

@@ -1,8 +1,8 @@
 /* attention.c - the level's part of attend.c: bf16 in tiles, f32 as at level avx512. */
+#include "kernels/avx512bf16/attention.h"
 #include "kernels/amx/core.h"
 #include "kernels/amx/tile.h"
 #include "kernels/avx512/core.h"
-#include "kernels/avx512bf16/attention.h"
 #include "kernels/levels.h"
 
 static void attention(const kn_attention *a)

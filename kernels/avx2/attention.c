@@ -1,7 +1,8 @@
 /* attention.c - the level's part of attend.c: all panels are f32. */
-#include "kernels/avx2/core.h"
 #include "kernels/avx2/vec.h"
+
 #include "kernels/lanes/attention.h"
+#include "kernels/avx2/core.h"
 #include "kernels/levels.h"
 
 static void attention(const kn_attention *a)

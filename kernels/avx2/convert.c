@@ -1,5 +1,6 @@
 /* convert.c - between f32 and its 16-bit forms, 8 floats at a time. */
 #include "kernels/avx2/vec.h"
+
 #include "kernels/lanes/convert.h"
 #include "kernels/levels.h"
 

@@ -1,5 +1,6 @@
 /* dist.c - how near two vectors are, 8 floats at a time. */
 #include "kernels/avx2/vec.h"
+
 #include "kernels/lanes/dist.h"
 #include "kernels/levels.h"
 

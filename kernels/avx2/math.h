@@ -9,8 +9,7 @@
 /* All ones in the first n lanes, n <= 8. */
 static inline __m256i lanes(size_t n)
 {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n),
-                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 /* x 2^n for whole n in -152..128.  One factor 2^n may not exist, two of half of it do. */
@@ -59,7 +58,8 @@ static inline __m256 v_quickgelu(__m256 x)
 static inline __m256 v_gelu(__m256 x)
 {
     const __m256 one = _mm256_set1_ps(1.0f);
-    const __m256 u = _mm256_min_ps(_mm256_set1_ps(14.0f), _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x)); /* Q(14) < 1e-44 */
+    const __m256 u = _mm256_min_ps(_mm256_set1_ps(14.0f),
+                                   _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x)); /* Q(14) < 1e-44 */
     const __m256 t = _mm256_div_ps(one, _mm256_fmadd_ps(u, _mm256_set1_ps(0.27f), one));
     __m256 p = _mm256_set1_ps(0.028915278613567352f);
     p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(-0.12625528872013092f));

@@ -1,5 +1,6 @@
 /* norm.c - normalisations of one row, 8 floats at a time. */
 #include "kernels/avx2/vec.h"
+
 #include "kernels/lanes/norm.h"
 #include "kernels/levels.h"
 

@@ -1,5 +1,6 @@
 /* pool.c - pooling, 8 channels at a time. */
 #include "kernels/avx2/vec.h"
+
 #include "kernels/lanes/pool.h"
 #include "kernels/levels.h"
 

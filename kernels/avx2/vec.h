@@ -165,8 +165,8 @@ static inline void v_sum4(const vf x[4], float out[4])
 {
     const vf a = _mm256_add_ps(_mm256_unpacklo_ps(x[0], x[1]), _mm256_unpackhi_ps(x[0], x[1]));
     const vf b = _mm256_add_ps(_mm256_unpacklo_ps(x[2], x[3]), _mm256_unpackhi_ps(x[2], x[3]));
-    _mm_storeu_ps(out, fold(_mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44),
-                                          _mm256_shuffle_ps(a, b, 0xee))));
+    _mm_storeu_ps(
+        out, fold(_mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44), _mm256_shuffle_ps(a, b, 0xee))));
 }
 
 static inline float v_greatest(vf x)
@@ -191,7 +191,7 @@ static inline void v_transpose(vf x[VL])
 {
     transpose_lanes(x);
     transpose_lanes(x + 4);
-KN_UNROLL
+    KN_UNROLL
     for (int i = 0; i < 4; i++) {
         const vf a = x[i], b = x[i + 4];
         x[i] = _mm256_permute2f128_ps(a, b, 0x20);

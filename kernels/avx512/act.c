@@ -1,5 +1,6 @@
 /* act.c - activation functions in place, 16 floats at a time. */
 #include "kernels/avx512/vec.h"
+
 #include "kernels/lanes/act.h"
 #include "kernels/levels.h"
 

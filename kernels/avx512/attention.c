@@ -1,7 +1,8 @@
 /* attention.c - the level's part of attend.c: all panels are f32. */
-#include "kernels/avx512/core.h"
 #include "kernels/avx512/vec.h"
+
 #include "kernels/lanes/attention.h"
+#include "kernels/avx512/core.h"
 #include "kernels/levels.h"
 
 void kn_attention_f32_avx512(const kn_attention *a)

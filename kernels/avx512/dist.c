@@ -1,5 +1,6 @@
 /* dist.c - how near two vectors are, 16 floats at a time. */
 #include "kernels/avx512/vec.h"
+
 #include "kernels/lanes/dist.h"
 #include "kernels/levels.h"
 

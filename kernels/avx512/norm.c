@@ -1,5 +1,6 @@
 /* norm.c - normalisations of one row, 16 floats at a time. */
 #include "kernels/avx512/vec.h"
+
 #include "kernels/lanes/norm.h"
 #include "kernels/levels.h"
 

@@ -1,5 +1,6 @@
 /* pool.c - pooling, 16 channels at a time. */
 #include "kernels/avx512/vec.h"
+
 #include "kernels/lanes/pool.h"
 #include "kernels/levels.h"
 

@@ -147,8 +147,8 @@ static inline void v_sum4(const vf x[4], float out[4])
 {
     const vf a = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
     const vf b = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
-    _mm_storeu_ps(out, fold(_mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44),
-                                          _mm512_shuffle_ps(a, b, 0xee))));
+    _mm_storeu_ps(
+        out, fold(_mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee))));
 }
 
 static inline float v_greatest(vf x)
@@ -172,10 +172,10 @@ static inline void transpose_lanes(vf *x)
 
 static inline void v_transpose(vf x[VL])
 {
-KN_UNROLL
+    KN_UNROLL
     for (int i = 0; i < 16; i += 4)
         transpose_lanes(x + i);
-KN_UNROLL
+    KN_UNROLL
     for (int i = 0; i < 4; i++) { /* a 4x4 transposition of 128-bit lanes */
         const vf a = _mm512_shuffle_f32x4(x[i], x[i + 4], 0x88);
         const vf b = _mm512_shuffle_f32x4(x[i], x[i + 4], 0xdd);

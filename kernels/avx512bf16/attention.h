@@ -61,8 +61,8 @@ static inline void pack_values_pairs(const kn_attention *a, uint32_t h, void *pa
                                value_pairs(a, j, (size_t)h * a->dim + d, a->dim - d));
 }
 
-static inline float weigh_bf16(const float *scores, size_t columns, size_t stride, const float *bias,
-                               size_t n, size_t padded, void *out)
+static inline float weigh_bf16(const float *scores, size_t columns, size_t stride,
+                               const float *bias, size_t n, size_t padded, void *out)
 {
     if (bias)
         return weigh_as(scores, columns, stride, bias, n, padded, out, KN_BF16);

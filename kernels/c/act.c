@@ -1,6 +1,6 @@
 /* act.c - activation functions in place. */
-#include "kernels/levels.h"
 #include "kernels/c/math.h"
+#include "kernels/levels.h"
 
 static void activate(float *x, size_t n, kn_act act)
 {

@@ -1,7 +1,7 @@
 /* attention.c - softmax(q k^T) v, the definition. */
-#include "kernels/levels.h"
 #include "kernels/c/math.h"
 #include "kernels/c/panel.h"
+#include "kernels/levels.h"
 
 /* Scores of query row i of head h, softmax over the first n keys, into p. */
 static void weights(const kn_attention *a, uint32_t i, uint32_t h, size_t n, float *p)

@@ -1,6 +1,6 @@
 /* convert.c - between f32 and its 16-bit forms. */
-#include "kernels/levels.h"
 #include "kernels/c/math.h"
+#include "kernels/levels.h"
 
 static void f32_to_bf16(const float *in, uint16_t *out, size_t n)
 {

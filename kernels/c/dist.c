@@ -1,6 +1,6 @@
 /* dist.c - how near two vectors are. */
-#include "kernels/levels.h"
 #include "kernels/c/math.h"
+#include "kernels/levels.h"
 
 #include <string.h>
 

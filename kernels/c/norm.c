@@ -1,6 +1,6 @@
 /* norm.c - normalisations of one row. */
-#include "kernels/levels.h"
 #include "kernels/c/math.h"
+#include "kernels/levels.h"
 
 /* Sums of halves: the error grows with the logarithm of n. */
 static float sum_pairwise(const float *x, size_t n, float minus, int squared)

@@ -1,7 +1,7 @@
 /* pool.c - pooling of pictures whose channels lie together. */
-#include "kernels/levels.h"
 #include "kernels/c/math.h"
 #include "kernels/c/panel.h"
+#include "kernels/levels.h"
 
 static void store_as(void *p, kn_type type, size_t i, float x)
 {

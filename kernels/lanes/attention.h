@@ -50,9 +50,9 @@ INLINE void pack_values_as(const kn_attention *a, uint32_t h, float *panels, kn_
     for (size_t j = 0; j < a->kv_rows; j++)
         for (size_t d = 0; d < (a->dim + KN_PANEL - 1) / KN_PANEL * KN_PANEL; d += VL)
             v_store(panels + d / KN_PANEL * panel + j * KN_PANEL + d % KN_PANEL,
-                    d < a->dim ? load_as(a->v, type, j * a->ldkv + (size_t)h * a->dim + d,
-                                         a->dim - d)
-                               : v_set(0));
+                    d < a->dim
+                        ? load_as(a->v, type, j * a->ldkv + (size_t)h * a->dim + d, a->dim - d)
+                        : v_set(0));
 }
 
 static inline void pack_values_f32(const kn_attention *a, uint32_t h, void *panels)

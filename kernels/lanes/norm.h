@@ -37,16 +37,15 @@ INLINE float sum_of(const float *x, size_t n, float minus, int squared)
     return v_sum(v_add(v_add(s0, s1), v_add(s2, s3)));
 }
 
-INLINE vf scaled(const float *x, size_t n, vf mean, vf scale, const float *gamma,
-                 const float *beta)
+INLINE vf scaled(const float *x, size_t n, vf mean, vf scale, const float *gamma, const float *beta)
 {
     vf y = v_mul(v_sub(load_as(x, KN_F32, 0, n), mean), scale);
     const vf g = gamma ? load_as(gamma, KN_F32, 0, n) : v_set(1);
     return v_fma(y, g, beta ? load_as(beta, KN_F32, 0, n) : v_set(0));
 }
 
-INLINE void layernorm_as(const float *x, size_t n, const float *gamma, const float *beta,
-                         float eps, void *out, kn_type out_type)
+INLINE void layernorm_as(const float *x, size_t n, const float *gamma, const float *beta, float eps,
+                         void *out, kn_type out_type)
 {
     const float mean = sum_of(x, n, 0, 0) / (float)n;
     const vf scale = v_set(1 / sqrtf(sum_of(x, n, mean, 1) / (float)n + eps));
@@ -71,8 +70,8 @@ static void softmax(float *x, size_t n)
     const vf lowest = v_set(-INFINITY);
     vf most = lowest, sum = v_set(0);
     for (size_t i = 0; i < n; i += VL)
-        most = v_max(n - i >= VL ? v_load(x + i)
-                                 : v_first(n - i, v_load_some(x + i, n - i), lowest), most);
+        most = v_max(
+            n - i >= VL ? v_load(x + i) : v_first(n - i, v_load_some(x + i, n - i), lowest), most);
     most = v_set(v_greatest(most));
     for (size_t i = 0; i < n; i += VL) {
         vf e = v_exp(v_sub(load_as(x, KN_F32, i, n - i), most));

@@ -17,13 +17,13 @@ typedef struct window {
 INLINE void reduce(const window *o, size_t ch, size_t n, kn_type type, int sum,
                    const size_t vectors, vf *total)
 {
-KN_UNROLL
+    KN_UNROLL
     for (size_t v = 0; v < vectors; v++)
         total[v] = v_set(sum ? 0 : -INFINITY);
     for (size_t y = o->y0; y < o->y1; y++)
         for (size_t x = o->x0; x < o->x1; x++) {
             const size_t at = (y * o->w + x) * o->c + ch;
-KN_UNROLL
+            KN_UNROLL
             for (size_t v = 0; v < vectors; v++) {
                 const vf e = load_as(o->in, type, at + v * VL, n - v * VL);
                 total[v] = sum ? v_add(total[v], e) : v_max(e, total[v]);
@@ -39,7 +39,7 @@ INLINE void pool_as(const window *o, kn_type type, int sum, float by, void *out,
     size_t ch = 0;
     for (; ch + 4 * VL <= o->c; ch += 4 * VL) {
         reduce(o, ch, 4 * VL, type, sum, 4, total);
-KN_UNROLL
+        KN_UNROLL
         for (size_t v = 0; v < 4; v++)
             store_as(out, out_type, at + ch + v * VL, VL,
                      sum ? v_div(total[v], v_set(by)) : total[v]);

@@ -95,8 +95,8 @@ static void check_values(ck *t, const trial *tr)
         /* bf16: half a unit of the result, and of each weight where they meet values in bf16 */
         const double round = a->type == KN_BF16 ? fabs(want) / 256 + mag / 512 : 0;
         ck_near(t, (double)out_at(a, i, h * a->dim + d), want, 2 * share * mag + round,
-                "type %d dim %u keys %u queries %u causal %d row %u", a->type, a->dim, a->kv_rows, a->q_rows,
-                a->causal, i);
+                "type %d dim %u keys %u queries %u causal %d row %u", a->type, a->dim, a->kv_rows,
+                a->q_rows, a->causal, i);
     }
 }
 
@@ -113,13 +113,19 @@ static void check_alone(ck *t, const trial *tr)
     one.q_rows = one.heads = 1;
     one.out = alone;
     t->now.attention(&one);
-    ck_equal(t, alone, (const char *)tr->a.out + (i * tr->a.ldo + h * one.dim) * size, one.dim * size,
-             "row %u head %u alone, type %d keys %u", i, h, one.type, tr->a.kv_rows);
+    ck_equal(t, alone, (const char *)tr->a.out + (i * tr->a.ldo + h * one.dim) * size,
+             one.dim * size, "row %u head %u alone, type %d keys %u", i, h, one.type,
+             tr->a.kv_rows);
 }
 
-static void check_one(ck *t, kn_type type, uint32_t dim, uint32_t keys, uint32_t queries, int causal)
+static void check_one(ck *t, kn_type type, uint32_t dim, uint32_t keys, uint32_t queries,
+                      int causal)
 {
-    trial tr = { .a = { .type = type, .heads = 1 + ck_rand() % 3, .dim = dim, .q_rows = queries, .kv_rows = keys,
+    trial tr = { .a = { .type = type,
+                        .heads = 1 + ck_rand() % 3,
+                        .dim = dim,
+                        .q_rows = queries,
+                        .kv_rows = keys,
                         .causal = causal } };
     prepare(t, &tr);
     t->now.attention(&tr.a);

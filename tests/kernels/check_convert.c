@@ -25,8 +25,9 @@ static void narrow(ck *t, kn_type type, size_t n)
     for (size_t i = 0; i < n; i++) {
         in[i] = any_float();
         if (i % 4 == 1) /* half way between two neighbours of the target */
-            in[i] = type == KN_BF16 ? ck_from_bf16((uint16_t)ck_rand()) * 1.00390625f
-                                    : (float)((double)ck_from_f16((uint16_t)ck_rand()) * (1 + 1.0 / 2048));
+            in[i] = type == KN_BF16
+                        ? ck_from_bf16((uint16_t)ck_rand()) * 1.00390625f
+                        : (float)((double)ck_from_f16((uint16_t)ck_rand()) * (1 + 1.0 / 2048));
         if (i % 4 == 2)
             in[i] = (float)(int)(ck_rand() % 2000) * 1e-7f; /* f16's subnormals */
     }
@@ -35,7 +36,8 @@ static void narrow(ck *t, kn_type type, size_t n)
     else
         t->now.f32_to_f16(in, out, n);
     for (size_t i = 0; i < n; i++) {
-        const uint16_t want = type == KN_BF16 ? ck_to_bf16((double)in[i]) : ck_to_f16((double)in[i]);
+        const uint16_t want =
+            type == KN_BF16 ? ck_to_bf16((double)in[i]) : ck_to_f16((double)in[i]);
         if (in[i] != in[i])
             ck_near(t, is_nan16(out[i], type), 1, 0, "NaN stays NaN, n=%zu", n);
         else

@@ -55,8 +55,8 @@ static void pairs(ck *t, kind k)
 /* q queries with m rows: near the truth, and each the bits of one query with all rows. */
 static void table(ck *t, int half, size_t q, size_t m, size_t n)
 {
-    float *a = ck_guarded(t, q * n * 4), *rows = ck_guarded(t, m * n * 4), *out = ck_guarded(t, (q * (m + 3) - 3) * 4),
-          *one = ck_guarded(t, m * 4);
+    float *a = ck_guarded(t, q * n * 4), *rows = ck_guarded(t, m * n * 4),
+          *out = ck_guarded(t, (q * (m + 3) - 3) * 4), *one = ck_guarded(t, m * 4);
     uint16_t *h = ck_guarded(t, m * n * 2);
     ck_fill(a, q * n);
     ck_fill(rows, m * n);
@@ -73,7 +73,8 @@ static void table(ck *t, int half, size_t q, size_t m, size_t n)
             t->now.dots_f16(a + i * n, h, m, n, one);
         else
             t->now.dots_f32(a + i * n, rows, m, n, one);
-        ck_equal(t, out + i * (m + 3), one, m * 4, "query %zu of %zu alone, m=%zu n=%zu", i, q, m, n);
+        ck_equal(t, out + i * (m + 3), one, m * 4, "query %zu of %zu alone, m=%zu n=%zu", i, q, m,
+                 n);
         for (size_t j = 0; j < m; j++) {
             double want = 0, mag = 0;
             for (size_t k = 0; k < n; k++) {
@@ -83,7 +84,8 @@ static void table(ck *t, int half, size_t q, size_t m, size_t n)
             const float alone = half ? t->now.dot_f16(a + i * n, h + j * n, n)
                                      : t->now.dot_f32(a + i * n, rows + j * n, n);
             ck_equal(t, one + j, &alone, 4, "row %zu of %zu alone, n=%zu", j, m, n);
-            ck_near(t, (double)one[j], want, ((double)n + 2) * FLT_EPSILON * mag, "m=%zu n=%zu j=%zu", m, n, j);
+            ck_near(t, (double)one[j], want, ((double)n + 2) * FLT_EPSILON * mag,
+                    "m=%zu n=%zu j=%zu", m, n, j);
         }
     }
     ck_release(t);
@@ -113,7 +115,8 @@ static void check_hamming(ck *t)
 static void bench(ck *t)
 {
     const size_t n = 512, m = 4096, q = 32;
-    float *a = ck_guarded(t, q * n * 4), *rows = ck_guarded(t, m * n * 4), *out = ck_guarded(t, q * m * 4);
+    float *a = ck_guarded(t, q * n * 4), *rows = ck_guarded(t, m * n * 4),
+          *out = ck_guarded(t, q * m * 4);
     ck_fill(a, q * n);
     ck_fill(rows, m * n);
     CK_BENCH(t, "dots 1 x 4096 x 512", (t->ref.dots_f32(a, rows, m, n, out), 0),

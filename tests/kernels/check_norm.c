@@ -25,9 +25,11 @@ static void layernorm_once(ck *t, size_t n, kn_type type, int plain)
     for (size_t i = 0; i < n; i++) {
         const double scale = 1 / sqrt(var + (double)1e-5f), gain = plain ? 1 : (double)g[i];
         const double want = ((double)x[i] - mean) * scale * gain + (plain ? 0 : (double)b[i]);
-        const double got = (double)(type == KN_BF16 ? ck_from_bf16(((uint16_t *)out)[i]) : ((float *)out)[i]);
+        const double got =
+            (double)(type == KN_BF16 ? ck_from_bf16(((uint16_t *)out)[i]) : ((float *)out)[i]);
         const double bound = 16 * FLT_EPSILON * (4 + fabs(mean)) * (scale * fabs(gain) + 1);
-        ck_near(t, got, want, bound + (type == KN_BF16 ? fabs(want) / 256 : 0), "n=%zu i=%zu type %d", n, i, type);
+        ck_near(t, got, want, bound + (type == KN_BF16 ? fabs(want) / 256 : 0),
+                "n=%zu i=%zu type %d", n, i, type);
     }
     if (type == KN_F32) { /* in place */
         float *again = ck_guarded(t, n * 4);
@@ -53,7 +55,8 @@ static void softmax_once(ck *t, size_t n)
     t->now.softmax(x, n);
     for (size_t i = 0; i < n; i++) {
         const double want = exp((double)before[i] - most) / sum;
-        ck_near(t, (double)x[i], want, want * ((double)n + 48) * FLT_EPSILON + 1e-37, "n=%zu i=%zu", n, i);
+        ck_near(t, (double)x[i], want, want * ((double)n + 48) * FLT_EPSILON + 1e-37, "n=%zu i=%zu",
+                n, i);
     }
     ck_release(t);
 }
@@ -103,8 +106,8 @@ static void activate_once(ck *t, size_t n, kn_act act)
         const double want = exact((double)before[i], act);
         /* 1.702 as a float, and exp's argument rounded, cost |x| 2^-24 of the result each */
         const double bound = fabs(want) * (8 + 4 * fabs((double)before[i])) * FLT_EPSILON + 1e-30;
-        ck_near(t, (double)x[i], want, act == KN_ACT_GELU ? fmax(bound, 2e-7 * fabs(want)) : bound, "act %d x=%g", act,
-                (double)before[i]);
+        ck_near(t, (double)x[i], want, act == KN_ACT_GELU ? fmax(bound, 2e-7 * fabs(want)) : bound,
+                "act %d x=%g", act, (double)before[i]);
     }
     ck_release(t);
 }

@@ -12,7 +12,8 @@ typedef struct map {
 
 static double get(kn_type type, const void *p, size_t i)
 {
-    return (double)(type == KN_BF16 ? ck_from_bf16(((const uint16_t *)p)[i]) : ((const float *)p)[i]);
+    return (double)(type == KN_BF16 ? ck_from_bf16(((const uint16_t *)p)[i])
+                                    : ((const float *)p)[i]);
 }
 
 static map random_map(ck *t, kn_type type, uint32_t h, uint32_t w, uint32_t c)
@@ -39,16 +40,19 @@ static void window(ck *t, const map *m, uint32_t k, uint32_t s, uint32_t p, int 
     for (size_t i = 0; i < n; i++) {
         double most = -1e300, sum = 0;
         for (uint32_t e = 0; e < k * k; e++) {
-            const long y = (long)(i / m->c / ow * s + e / k) - (long)p, x = (long)(i / m->c % ow * s + e % k) - (long)p;
+            const long y = (long)(i / m->c / ow * s + e / k) - (long)p,
+                       x = (long)(i / m->c % ow * s + e % k) - (long)p;
             if (y < 0 || x < 0 || y >= (long)m->h || x >= (long)m->w)
                 continue;
-            const double v = get(m->type, m->data, ((size_t)y * m->w + (size_t)x) * m->c + i % m->c);
+            const double v =
+                get(m->type, m->data, ((size_t)y * m->w + (size_t)x) * m->c + i % m->c);
             most = v > most ? v : most;
             sum += v / (k * k);
         }
-        const double bound = kind ? (k * k + 2) * FLT_EPSILON + (m->type == KN_BF16 ? fabs(sum) / 256 : 0) : 0;
-        ck_near(t, get(m->type, out, i), kind ? sum : most, bound, "%ux%ux%u k=%u s=%u p=%u i=%zu", m->h, m->w, m->c,
-                k, s, p, i);
+        const double bound =
+            kind ? (k * k + 2) * FLT_EPSILON + (m->type == KN_BF16 ? fabs(sum) / 256 : 0) : 0;
+        ck_near(t, get(m->type, out, i), kind ? sum : most, bound, "%ux%ux%u k=%u s=%u p=%u i=%zu",
+                m->h, m->w, m->c, k, s, p, i);
     }
 }
 
@@ -68,7 +72,8 @@ static void mean(ck *t, const map *m)
 static void each(ck *t, void (*fn)(ck *, const map *))
 {
     for (uint32_t i = 0; i < 40; i++) {
-        const map m = random_map(t, i % 2 ? KN_BF16 : KN_F32, 3 + ck_rand() % 9, 3 + ck_rand() % 9, 1 + i);
+        const map m =
+            random_map(t, i % 2 ? KN_BF16 : KN_F32, 3 + ck_rand() % 9, 3 + ck_rand() % 9, 1 + i);
         fn(t, &m);
         ck_release(t);
     }
