@@ -1,4 +1,4 @@
-/* act.c - activation functions in place, 8 floats at a time. */
+/* act.c - activation functions in place, eight floats at a time. */
 #include "kernels/avx2/vec.h"
 
 #include "kernels/lanes/act.h"

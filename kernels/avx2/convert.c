@@ -1,4 +1,4 @@
-/* convert.c - between f32 and its 16-bit forms, 8 floats at a time. */
+/* convert.c - between f32 and its 16-bit forms, eight floats at a time. */
 #include "kernels/avx2/vec.h"
 
 #include "kernels/lanes/convert.h"

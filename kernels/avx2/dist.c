@@ -1,4 +1,4 @@
-/* dist.c - how near two vectors are, 8 floats at a time. */
+/* dist.c - how near two vectors are, eight floats at a time. */
 #include "kernels/avx2/vec.h"
 
 #include "kernels/lanes/dist.h"

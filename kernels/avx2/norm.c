@@ -1,4 +1,4 @@
-/* norm.c - normalisations of one row, 8 floats at a time. */
+/* norm.c - normalisations of one row, eight floats at a time. */
 #include "kernels/avx2/vec.h"
 
 #include "kernels/lanes/norm.h"

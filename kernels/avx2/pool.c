@@ -1,4 +1,4 @@
-/* pool.c - pooling, 8 channels at a time. */
+/* pool.c - pooling, eight channels at a time. */
 #include "kernels/avx2/vec.h"
 
 #include "kernels/lanes/pool.h"

@@ -1,4 +1,4 @@
-/* act.c - activation functions in place, 16 floats at a time. */
+/* act.c - activation functions in place, sixteen floats at a time. */
 #include "kernels/avx512/vec.h"
 
 #include "kernels/lanes/act.h"

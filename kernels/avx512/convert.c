@@ -1,4 +1,4 @@
-/* convert.c - between f32 and its 16-bit forms, 16 floats at a time. */
+/* convert.c - between f32 and its 16-bit forms, sixteen floats at a time. */
 #include "kernels/avx512/vec.h"
 
 #include "kernels/lanes/convert.h"

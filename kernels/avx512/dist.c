@@ -1,4 +1,4 @@
-/* dist.c - how near two vectors are, 16 floats at a time. */
+/* dist.c - how near two vectors are, sixteen floats at a time. */
 #include "kernels/avx512/vec.h"
 
 #include "kernels/lanes/dist.h"

@@ -1,4 +1,4 @@
-/* norm.c - normalisations of one row, 16 floats at a time. */
+/* norm.c - normalisations of one row, sixteen floats at a time. */
 #include "kernels/avx512/vec.h"
 
 #include "kernels/lanes/norm.h"

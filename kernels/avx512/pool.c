@@ -1,4 +1,4 @@
-/* pool.c - pooling, 16 channels at a time. */
+/* pool.c - pooling, sixteen channels at a time. */
 #include "kernels/avx512/vec.h"
 
 #include "kernels/lanes/pool.h"

@@ -1,4 +1,6 @@
 /* amx_emulated.c - level amx on a model of the tile unit, for machines without one. */
+#include "checkkern.h"
+
 #if defined(__x86_64__)
 #define KN_AMX_EMULATE
 #define kn_core_amx kn_core_amx_emulated
@@ -11,8 +13,6 @@
 #include "kernels/amx/conv.c"
 
 #include "kernels/amx/attention.c"
-
-#include "checkkern.h"
 
 void ck_init_amx_emulated(kn_kernels *k)
 {

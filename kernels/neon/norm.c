@@ -1,0 +1,12 @@
+/* norm.c - normalisations of one row, four floats at a time. */
+#include "kernels/neon/vec.h"
+
+#include "kernels/lanes/norm.h"
+#include "kernels/levels.h"
+
+void kn_norm_neon(kn_kernels *k)
+{
+    k->layernorm = layernorm;
+    k->softmax = softmax;
+    k->l2_normalize = l2_normalize;
+}
