@@ -47,11 +47,15 @@ static void prepare(ck *t, trial *tr)
     a->v = at(tr, 2 * w);
     a->ldq = a->ldkv = tr->ld;
     a->ldo = w + 3;
-    a->scratch = ck_guarded(t, (kn_attention_scratch(a->kv_rows, a->dim) + 15) / 16 * 64);
+    const size_t scratch = (kn_attention_scratch(a->kv_rows, a->dim) + 15) / 16 * 64;
+    a->scratch = ck_guarded(t, scratch);
+    memset(a->scratch, 0xff, scratch); /* NaN, which nothing may see */
     a->out = ck_guarded(t, ((a->q_rows - 1) * a->ldo + w) * (a->type == KN_BF16 ? 2 : 4));
     float *bias = ck_guarded(t, a->kv_rows * sizeof *bias);
     ck_fill(bias, a->kv_rows);
-    a->bias = a->causal ? NULL : bias;
+    for (uint32_t j = 1; j < a->kv_rows; j += 3)
+        bias[j] = -INFINITY; /* a key that is not there */
+    a->bias = a->kv_rows % 2 ? NULL : bias;
 }
 
 static double oracle(const trial *t, uint32_t i, uint32_t h, uint32_t d, double *mag)
@@ -134,14 +138,37 @@ static void check_one(ck *t, kn_type type, uint32_t dim, uint32_t keys, uint32_t
     ck_release(t);
 }
 
-static void bench(ck *t, kn_type type, uint32_t keys)
+/* Operations a second, and their share of what multiply-adds in registers give in turns with it. */
+static void bench(ck *t, kn_type type, uint32_t keys, uint32_t queries)
 {
-    char label[32];
-    trial tr = { .a = { .type = type, .heads = 4, .dim = 64, .q_rows = keys, .kv_rows = keys } };
+    const kn_math math = type == KN_BF16 ? KN_MATH_BF16 : KN_MATH_F32;
+    double best = 1e30, peak = 0;
+    trial tr = { .a = {
+                     .type = type, .heads = 12, .dim = 64, .q_rows = queries, .kv_rows = keys } };
     prepare(t, &tr);
-    snprintf(label, sizeof label, "%s keys=%u", type == KN_BF16 ? "bf16" : "f32", keys);
-    CK_BENCH(t, label, (t->ref.attention(&tr.a), 0), (t->now.attention(&tr.a), 0));
+    for (int turn = 0; turn < 40; turn++) {
+        const double begin = ck_now();
+        t->now.attention(&tr.a);
+        const double middle = ck_now(), done = t->now.peak(math, 1000);
+        best = fmin(best, middle - begin);
+        peak = fmax(peak, done / (ck_now() - middle));
+    }
+    const double work = 4.0 * tr.a.heads * tr.a.dim * keys * queries;
+    printf(
+        "%-16s %-10s %s 12 heads of 64, %u queries, %u keys: %.1f us, %.1f GFLOP/s, %.2f of peak\n",
+        "attention", t->level, type == KN_BF16 ? "bf16" : "f32", queries, keys, best * 1e6,
+        work / best * 1e-9, work / best / peak);
     ck_release(t);
+}
+
+static void benches(ck *t)
+{
+    static const uint32_t keys[] = { 8, 50, 77, 197, 257, 577 };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        for (int narrow = 0; narrow < 2; narrow++) {
+            bench(t, narrow ? KN_BF16 : KN_F32, keys[i], keys[i]);
+            bench(t, narrow ? KN_BF16 : KN_F32, keys[i], 1);
+        }
 }
 
 void check_attention(ck *t)
@@ -157,8 +184,5 @@ void check_attention(ck *t)
             check_one(t, type, dim, n, k / 2 == 1 ? 1 : n, k / 2 == 2);
         }
     if (t->bench)
-        for (uint32_t n = 50; n < 600; n = n * 2 + 97) {
-            bench(t, KN_F32, n);
-            bench(t, KN_BF16, n);
-        }
+        benches(t);
 }

@@ -46,33 +46,63 @@ static void narrow(ck *t, kn_type type, size_t n)
     ck_release(t);
 }
 
-static void widen(ck *t, kn_type type)
+/* The last n of all 16-bit values. */
+static void widen(ck *t, kn_type type, size_t n)
 {
-    uint16_t *in = ck_guarded(t, ALL * 2);
-    float *out = ck_guarded(t, ALL * 4);
-    for (size_t i = 0; i < ALL; i++)
-        in[i] = (uint16_t)i;
+    uint16_t *in = ck_guarded(t, n * 2);
+    float *out = ck_guarded(t, n * 4);
+    for (size_t i = 0; i < n; i++)
+        in[i] = (uint16_t)(ALL - n + i);
     if (type == KN_BF16)
-        t->now.bf16_to_f32(in, out, ALL);
+        t->now.bf16_to_f32(in, out, n);
     else
-        t->now.f16_to_f32(in, out, ALL);
-    for (size_t i = 0; i < ALL; i++) {
+        t->now.f16_to_f32(in, out, n);
+    for (size_t i = 0; i < n; i++) {
         const float want = type == KN_BF16 ? ck_from_bf16(in[i]) : ck_from_f16(in[i]);
-        ck_near(t, (double)out[i], (double)want, 0, "bits %04zx", i);
+        ck_near(t, (double)out[i], (double)want, 0, "bits %04x", in[i]);
     }
     ck_release(t);
+}
+
+static void bench(ck *t)
+{
+    float *x = ck_guarded(t, 4096 * 4);
+    uint16_t *h = ck_guarded(t, 4096 * 2);
+    ck_fill(x, 4096);
+    if (!strcmp(t->kernel, "f32_to_bf16"))
+        CK_BENCH(t, "n=4096", t->ref.f32_to_bf16(x, h, 4096), t->now.f32_to_bf16(x, h, 4096));
+    if (!strcmp(t->kernel, "f32_to_f16"))
+        CK_BENCH(t, "n=4096", t->ref.f32_to_f16(x, h, 4096), t->now.f32_to_f16(x, h, 4096));
+    if (!strcmp(t->kernel, "bf16_to_f32"))
+        CK_BENCH(t, "n=4096", t->ref.bf16_to_f32(h, x, 4096), t->now.bf16_to_f32(h, x, 4096));
+    if (!strcmp(t->kernel, "f16_to_f32"))
+        CK_BENCH(t, "n=4096", t->ref.f16_to_f32(h, x, 4096), t->now.f16_to_f32(h, x, 4096));
+    ck_release(t);
+}
+
+static void check_narrow(ck *t, kn_type type)
+{
+    for (size_t n = 0; n < 200; n++)
+        narrow(t, type, n < 100 ? n : n * 20);
+    bench(t);
+}
+
+static void check_widen(ck *t, kn_type type)
+{
+    for (size_t n = 0; n < 70; n++)
+        widen(t, type, n);
+    widen(t, type, ALL);
+    bench(t);
 }
 
 void check_convert(ck *t)
 {
     if (CK_BEGIN(t, f32_to_bf16))
-        for (size_t n = 0; n < 200; n++)
-            narrow(t, KN_BF16, n < 100 ? n : n * 20);
+        check_narrow(t, KN_BF16);
     if (CK_BEGIN(t, f32_to_f16))
-        for (size_t n = 0; n < 200; n++)
-            narrow(t, KN_F16, n < 100 ? n : n * 20);
+        check_narrow(t, KN_F16);
     if (CK_BEGIN(t, bf16_to_f32))
-        widen(t, KN_BF16);
+        check_widen(t, KN_BF16);
     if (CK_BEGIN(t, f16_to_f32))
-        widen(t, KN_F16);
+        check_widen(t, KN_F16);
 }

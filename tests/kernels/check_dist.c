@@ -6,6 +6,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX = 300 };
@@ -111,38 +112,108 @@ static void check_hamming(ck *t)
     }
 }
 
-/* A million floats: what one query costs when memory is the limit, and a batch when it is not. */
-static void bench(ck *t)
+static void bench_pairs(ck *t)
 {
-    const size_t n = 512, m = 4096, q = 32;
-    float *a = ck_guarded(t, q * n * 4), *rows = ck_guarded(t, m * n * 4),
-          *out = ck_guarded(t, q * m * 4);
-    ck_fill(a, q * n);
-    ck_fill(rows, m * n);
-    CK_BENCH(t, "dots 1 x 4096 x 512", (t->ref.dots_f32(a, rows, m, n, out), 0),
-             (t->now.dots_f32(a, rows, m, n, out), 0));
-    CK_BENCH(t, "dots 32 x 4096 x 512", (t->ref.dots_batch_f32(a, q, rows, m, n, out, m), 0),
-             (t->now.dots_batch_f32(a, q, rows, m, n, out, m), 0));
+    float *a = ck_guarded(t, 768 * 4), *b = ck_guarded(t, 768 * 4);
+    volatile float sink = 0;
+    ck_fill(a, 768);
+    ck_fill(b, 768);
+    if (!strcmp(t->kernel, "dot_f32"))
+        CK_BENCH(t, "n=768", sink += t->ref.dot_f32(a, b, 768), sink += t->now.dot_f32(a, b, 768));
+    if (!strcmp(t->kernel, "l2sq_f32"))
+        CK_BENCH(t, "n=768", sink += t->ref.l2sq_f32(a, b, 768),
+                 sink += t->now.l2sq_f32(a, b, 768));
+    if (!strcmp(t->kernel, "dot_f16"))
+        CK_BENCH(t, "n=768", sink += t->ref.dot_f16(a, (uint16_t *)b, 768),
+                 sink += t->now.dot_f16(a, (uint16_t *)b, 768));
+    if (!strcmp(t->kernel, "dot_i8"))
+        CK_BENCH(t, "n=768", sink += t->ref.dot_i8(a, (int8_t *)b, 768),
+                 sink += t->now.dot_i8(a, (int8_t *)b, 768));
+    if (!strcmp(t->kernel, "hamming"))
+        CK_BENCH(t, "96 bytes", t->ref.hamming((uint8_t *)a, (uint8_t *)b, 96),
+                 t->now.hamming((uint8_t *)a, (uint8_t *)b, 96));
     ck_release(t);
+}
+
+/* What reading alone takes: eight sums of whole words. */
+static double read_time(const void *p, size_t bytes)
+{
+    static volatile uint64_t sink;
+    const uint64_t *w = p;
+    uint64_t s[8] = { 0 };
+    const double begin = ck_now();
+    for (size_t i = 0; i + 8 <= bytes / 8; i += 8)
+        for (size_t j = 0; j < 8; j++)
+            s[j] += w[i + j];
+    for (size_t j = 0; j < 8; j++)
+        sink += s[j];
+    return ck_now() - begin;
+}
+
+/* One query with 100,000 rows: memory is the limit, so the bytes are read plainly in turns with it.
+ * Many queries with fewer rows: multiply-adds are the limit. */
+static void bench_table(ck *t, int half)
+{
+    const size_t n = 512, m = 100000, q = 32, few = 4096, bytes = m * n * (half ? 2 : 4);
+    float *a = ck_guarded(t, q * n * 4), *out = ck_guarded(t, q * m * 4);
+    void *rows = ck_guarded(t, bytes);
+    double one = 1e30, plain = 1e30, many = 1e30, peak = 0;
+    ck_fill(a, q * n);
+    memset(rows, 0x11, bytes);
+    for (int turn = 0; turn < 12; turn++) {
+        const double begin = ck_now();
+        if (half)
+            t->now.dots_f16(a, rows, m, n, out);
+        else
+            t->now.dots_f32(a, rows, m, n, out);
+        one = fmin(one, ck_now() - begin);
+        plain = fmin(plain, read_time(rows, bytes));
+        const double middle = ck_now();
+        if (half)
+            t->now.dots_batch_f16(a, q, rows, few, n, out, few);
+        else
+            t->now.dots_batch_f32(a, q, rows, few, n, out, few);
+        many = fmin(many, ck_now() - middle);
+        const double late = ck_now(), done = t->now.peak(KN_MATH_F32, 20000);
+        peak = fmax(peak, done / (ck_now() - late));
+    }
+    const double work = 2.0 * (double)(q * few * n);
+    printf("%-16s %-10s 1 query, 100000 rows of 512: %.1f GB/s, read plainly %.1f GB/s\n",
+           t->kernel, t->level, (double)bytes / one * 1e-9, (double)bytes / plain * 1e-9);
+    printf("%-16s %-10s 32 queries, 4096 rows of 512: %.1f GFLOP/s, %.2f of peak\n", t->kernel,
+           t->level, work / many * 1e-9, work / many / peak);
+    ck_release(t);
+}
+
+static void check_pairs(ck *t, kind k)
+{
+    pairs(t, k);
+    bench_pairs(t);
+}
+
+static void check_tables(ck *t, int half)
+{
+    tables(t, half);
+    if (t->bench)
+        bench_table(t, half);
 }
 
 void check_dist(ck *t)
 {
     if (CK_BEGIN(t, dot_f32))
-        pairs(t, F32);
+        check_pairs(t, F32);
     if (CK_BEGIN(t, dot_f16))
-        pairs(t, F16);
+        check_pairs(t, F16);
     if (CK_BEGIN(t, dot_i8))
-        pairs(t, I8);
+        check_pairs(t, I8);
     if (CK_BEGIN(t, l2sq_f32))
-        pairs(t, L2);
-    if (CK_BEGIN(t, dots_batch_f32)) {
-        tables(t, 0);
-        if (t->bench)
-            bench(t);
-    }
+        check_pairs(t, L2);
+    if (CK_BEGIN(t, dots_batch_f32))
+        check_tables(t, 0);
     if (CK_BEGIN(t, dots_batch_f16))
-        tables(t, 1);
-    if (CK_BEGIN(t, hamming))
+        check_tables(t, 1);
+    if (CK_BEGIN(t, hamming)) {
         check_hamming(t);
+        bench_pairs(t);
+    }
 }

@@ -24,10 +24,15 @@ static void layernorm_once(ck *t, size_t n, kn_type type, int plain)
     t->now.layernorm(x, n, plain ? NULL : g, plain ? NULL : b, 1e-5f, out, type);
     for (size_t i = 0; i < n; i++) {
         const double scale = 1 / sqrt(var + (double)1e-5f), gain = plain ? 1 : (double)g[i];
-        const double want = ((double)x[i] - mean) * scale * gain + (plain ? 0 : (double)b[i]);
+        const double move = ((double)x[i] - mean) * scale * gain;
+        const double want = move + (plain ? 0 : (double)b[i]);
         const double got =
             (double)(type == KN_BF16 ? ck_from_bf16(((uint16_t *)out)[i]) : ((float *)out)[i]);
-        const double bound = 16 * FLT_EPSILON * (4 + fabs(mean)) * (scale * fabs(gain) + 1);
+        /* a float passes at most n / 16 + 40 additions on its way into a sum: so far the mean
+         * (of numbers up to 4) is off, and half as much, relatively, the scale */
+        const double steps = (double)n / 16 + 40;
+        const double bound = FLT_EPSILON * (4 * steps * scale * fabs(gain) +
+                                            fabs(move) * (steps / 2 + 8) + fabs(want));
         ck_near(t, got, want, bound + (type == KN_BF16 ? fabs(want) / 256 : 0),
                 "n=%zu i=%zu type %d", n, i, type);
     }
@@ -112,32 +117,101 @@ static void activate_once(ck *t, size_t n, kn_act act)
     ck_release(t);
 }
 
-void check_norm(ck *t)
+/* Zeros, numbers so small or large that parts of the formulas leave f32, and NaN. */
+static void activate_extremes(ck *t)
 {
-    float *x = NULL, *y = NULL;
-    if (t->bench) {
-        x = ck_guarded(t, 768 * 4);
-        y = ck_guarded(t, 768 * 4);
+    static const float x[] = { 0, -0.0f, 1e-30f, -1e-30f, 14, -14, 88, -88, 1e30f, -1e30f, 5, -5 };
+    enum { N = sizeof x / sizeof *x };
+    for (kn_act act = KN_ACT_NONE; act <= KN_ACT_GELU; act++)
+        for (size_t shift = 0; shift < N; shift++) {
+            float *y = ck_guarded(t, (N + 1) * 4);
+            for (size_t i = 0; i < N; i++)
+                y[i] = x[(i + shift) % N];
+            y[N] = NAN;
+            t->now.activate(y, N + 1, act);
+            for (size_t i = 0; i < N; i++) {
+                const double in = (double)x[(i + shift) % N], want = exact(in, act);
+                ck_near(t, (double)y[i], want, 2e-5 * fabs(want) + 1e-36, "act %d x=%g", act, in);
+            }
+            if (act != KN_ACT_RELU)
+                ck_near(t, (double)y[N], NAN, 0, "act %d NaN", act);
+            ck_release(t);
+        }
+}
+
+/* Scores of -infinity weigh nothing. */
+static void softmax_masked(ck *t, size_t n)
+{
+    float *x = ck_guarded(t, n * 4), *some = ck_guarded(t, n * 4);
+    size_t m = 0;
+    ck_fill(x, n);
+    for (size_t i = 0; i < n; i++)
+        if (i % 3 == n % 3)
+            x[i] = -INFINITY;
+        else
+            some[m++] = x[i];
+    t->now.softmax(x, n);
+    t->now.softmax(some, m);
+    for (size_t i = 0, j = 0; i < n; i++)
+        if (i % 3 == n % 3)
+            ck_near(t, (double)x[i], 0, 0, "masked, n=%zu i=%zu", n, i);
+        else {
+            ck_near(t, (double)x[i], (double)some[j], 2 * (double)n * FLT_EPSILON, "beside masked");
+            j++;
+        }
+    ck_release(t);
+}
+
+static void bench(ck *t)
+{
+    float *x = ck_guarded(t, 768 * 4), *y = ck_guarded(t, 768 * 4);
+    ck_fill(x, 768);
+    if (!strcmp(t->kernel, "layernorm"))
+        CK_BENCH(t, "n=768", t->ref.layernorm(x, 768, x, x, 1e-5f, y, KN_F32),
+                 t->now.layernorm(x, 768, x, x, 1e-5f, y, KN_F32));
+    if (!strcmp(t->kernel, "softmax"))
+        CK_BENCH(t, "n=768", t->ref.softmax(x, 768), t->now.softmax(x, 768));
+    if (!strcmp(t->kernel, "l2_normalize"))
+        CK_BENCH(t, "n=768", t->ref.l2_normalize(x, 768), t->now.l2_normalize(x, 768));
+    if (!strcmp(t->kernel, "activate")) {
+        CK_BENCH(t, "GELU n=768", t->ref.activate(x, 768, KN_ACT_GELU),
+                 t->now.activate(x, 768, KN_ACT_GELU));
         ck_fill(x, 768);
-    }
-    if (CK_BEGIN(t, layernorm)) {
-        if (t->bench)
-            CK_BENCH(t, "n=768", (t->ref.layernorm(x, 768, x, x, 1e-5f, y, KN_F32), 0),
-                     (t->now.layernorm(x, 768, x, x, 1e-5f, y, KN_F32), 0));
-        ck_release(t);
-        for (size_t n = 1; n < MAX; n++)
-            layernorm_once(t, n, n % 2 ? KN_F32 : KN_BF16, n % 3 == 0);
-        layernorm_once(t, 768, KN_F32, 0);
-        layernorm_once(t, 1280, KN_BF16, 0);
+        CK_BENCH(t, "QuickGELU n=768", t->ref.activate(x, 768, KN_ACT_QUICKGELU),
+                 t->now.activate(x, 768, KN_ACT_QUICKGELU));
     }
     ck_release(t);
-    if (CK_BEGIN(t, softmax))
+}
+
+static void check_layernorm(ck *t)
+{
+    for (size_t n = 1; n < MAX; n++)
+        layernorm_once(t, n, n % 2 ? KN_F32 : KN_BF16, n % 3 == 0);
+    layernorm_once(t, 768, KN_F32, 0);
+    layernorm_once(t, 1280, KN_BF16, 0);
+    bench(t);
+}
+
+void check_norm(ck *t)
+{
+    if (CK_BEGIN(t, layernorm))
+        check_layernorm(t);
+    if (CK_BEGIN(t, softmax)) {
         for (size_t n = 1; n < MAX; n++)
             softmax_once(t, n);
-    if (CK_BEGIN(t, l2_normalize))
+        for (size_t n = 2; n < MAX; n++)
+            softmax_masked(t, n);
+        bench(t);
+    }
+    if (CK_BEGIN(t, l2_normalize)) {
         for (size_t n = 1; n < MAX * 6; n += n < 70 ? 1 : 37)
             l2_once(t, n);
-    if (CK_BEGIN(t, activate))
+        bench(t);
+    }
+    if (CK_BEGIN(t, activate)) {
         for (size_t n = 1; n < MAX; n++)
             activate_once(t, n, (kn_act)(n % 4));
+        activate_extremes(t);
+        bench(t);
+    }
 }
