@@ -137,6 +137,13 @@ static inline vf v_max(vf a, vf b)
     return _mm256_max_ps(a, b);
 }
 
+/* e^x where that is a normal number, else 0: subnormal factors would cost a multiplication dear. */
+static inline vf v_weight(vf x)
+{
+    const vf least = _mm256_set1_ps(-87.0f), m = _mm256_cmp_ps(x, least, _CMP_NLT_UQ); /* and NaN */
+    return _mm256_and_ps(m, v_exp(_mm256_max_ps(least, x)));
+}
+
 static inline vf v_first(size_t n, vf x, vf other)
 {
     return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(lanes(n)));

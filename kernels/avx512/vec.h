@@ -118,6 +118,14 @@ static inline vf v_max(vf a, vf b)
     return _mm512_max_ps(a, b);
 }
 
+/* e^x where that is a normal number, else 0: subnormal factors would cost a multiplication dear. */
+static inline vf v_weight(vf x)
+{
+    const vf least = _mm512_set1_ps(-87.0f);
+    const __mmask16 m = _mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ); /* and NaN */
+    return _mm512_maskz_mov_ps(m, v_exp(_mm512_max_ps(least, x)));
+}
+
 static inline vf v_first(size_t n, vf x, vf other)
 {
     return _mm512_mask_blend_ps(lanes(n), other, x);

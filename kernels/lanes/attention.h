@@ -90,7 +90,7 @@ INLINE float weigh_as(const float *scores, size_t columns, size_t stride, const 
     vf sum = v_set(0);
     for (size_t c = 0; c < n; c += columns, scores += stride)
         for (size_t j = c; j < n && j < c + columns; j += VL) {
-            vf e = v_exp(v_sub(biased(scores + (j - c), bias, j, n), most));
+            vf e = v_weight(v_sub(biased(scores + (j - c), bias, j, n), most));
             if (n - j < VL)
                 e = v_first(n - j, e, v_set(0));
             sum = v_add(sum, e);

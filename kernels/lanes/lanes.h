@@ -17,6 +17,7 @@
  *   v_sum4(x, out)                 four times v_sum, to the bit
  *   v_transpose                    VL vectors
  *   v_exp  v_activation
+ *   v_weight(x)                    e^x where that is a normal number, else 0
  */
 #ifndef KERNELS_LANES_LANES_H
 #define KERNELS_LANES_LANES_H

@@ -74,7 +74,7 @@ static void softmax(float *x, size_t n)
             n - i >= VL ? v_load(x + i) : v_first(n - i, v_load_some(x + i, n - i), lowest), most);
     most = v_set(v_greatest(most));
     for (size_t i = 0; i < n; i += VL) {
-        vf e = v_exp(v_sub(load_as(x, KN_F32, i, n - i), most));
+        vf e = v_weight(v_sub(load_as(x, KN_F32, i, n - i), most));
         if (n - i < VL)
             e = v_first(n - i, e, v_set(0));
         sum = v_add(sum, e);

@@ -131,6 +131,13 @@ static inline vf v_fma(vf a, vf b, vf c)
     return vfmaq_f32(c, a, b);
 }
 
+/* e^x where that is a normal number, else 0: subnormal factors would cost a multiplication dear. */
+static inline vf v_weight(vf x)
+{
+    const vf least = vdupq_n_f32(-87.0f);
+    return vbslq_f32(vcltq_f32(x, least), vdupq_n_f32(0), v_exp(vmaxq_f32(least, x)));
+}
+
 static inline vf v_first(size_t n, vf x, vf other)
 {
     static const uint32_t lane[4] = { 0, 1, 2, 3 };
