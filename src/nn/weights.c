@@ -49,6 +49,17 @@ static const struct {
     [KN_DT_U64] = { "U64", 8 },   [KN_DT_OTHER] = { "other", 0 },
 };
 
+/* Types of the format that no network here uses: read as OTHER, but of their right size. */
+static const struct {
+    const char *name;
+    unsigned bits;
+} others[] = {
+    { "F8_E5M2", 8 },     { "F8_E4M3", 8 },     { "F8_E8M0", 8 },
+    { "F8_E4M3FNUZ", 8 }, { "F8_E5M2FNUZ", 8 }, { "F4", 4 },
+    { "F6_E2M3", 6 },     { "F6_E3M2", 6 },     { "C64", 64 },
+};
+enum { OTHERS = sizeof others / sizeof *others };
+
 size_t kn_dtype_bytes(kn_dtype t)
 {
     return dtypes[t].bytes;
@@ -149,18 +160,24 @@ static int whole(const cJSON *j, uint64_t *out)
     return (double)*out == j->valuedouble;
 }
 
-static kn_dtype dtype_named(const char *s)
+/* The type, and the bits of an element; 0 for a name that the format does not have. */
+static kn_dtype dtype_named(const char *s, uint64_t *bits)
 {
-    int i = 0;
-    while (i < KN_DT_OTHER && strcmp(s, dtypes[i].name))
+    int i = 0, j = 0;
+    while (i < KN_DT_OTHER && strcmp(s, dtypes[i].name) != 0)
         i++;
+    *bits = 8 * dtypes[i].bytes;
+    while (i == KN_DT_OTHER && j < OTHERS && strcmp(s, others[j].name) != 0)
+        j++;
+    if (i == KN_DT_OTHER && j < OTHERS)
+        *bits = others[j].bits;
     return (kn_dtype)i;
 }
 
-static ken_status read_shape(kn_tensor *t, const cJSON *shape, uint64_t *bytes)
+/* Multiplies *bits by each axis. */
+static ken_status read_shape(kn_tensor *t, const cJSON *shape, uint64_t *bits)
 {
     const cJSON *j;
-    *bytes = kn_dtype_bytes(t->dtype);
     if (!cJSON_IsArray(shape))
         return kn_fail(KEN_E_FORMAT, "no shape");
     cJSON_ArrayForEach(j, shape)
@@ -169,36 +186,66 @@ static ken_status read_shape(kn_tensor *t, const cJSON *shape, uint64_t *bytes)
             return kn_fail(KEN_E_FORMAT, "more than %d axes", KN_MAX_RANK);
         if (!whole(j, &t->shape[t->rank]))
             return kn_fail(KEN_E_FORMAT, "axis %u is not a size", t->rank);
-        if (__builtin_mul_overflow(*bytes, t->shape[t->rank], bytes))
+        if (__builtin_mul_overflow(*bits, t->shape[t->rank], bits))
             return kn_fail(KEN_E_FORMAT, "the shape overflows");
         t->rank++;
     }
     return KEN_OK;
 }
 
-static ken_status read_entry(const kn_weights *w, const cJSON *j, kn_tensor *t)
+/* Each member once; what else an entry has is of no concern. */
+static ken_status check_members(const cJSON *entry)
 {
-    const cJSON *type = cJSON_GetObjectItemCaseSensitive(j, "dtype");
-    const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(j, "data_offsets");
-    uint64_t begin, end, bytes;
-    t->name = j->string;
-    if (!cJSON_IsString(type))
-        return kn_fail(KEN_E_FORMAT, "no dtype");
-    t->dtype = dtype_named(type->valuestring);
-    ken_status st = read_shape(t, cJSON_GetObjectItemCaseSensitive(j, "shape"), &bytes);
-    if (st)
-        return st;
-    if (cJSON_GetArraySize(offsets) != 2 || !whole(cJSON_GetArrayItem(offsets, 0), &begin) ||
+    const cJSON *j;
+    int seen[3] = { 0 };
+    if (!cJSON_IsObject(entry))
+        return kn_fail(KEN_E_FORMAT, "not a JSON object");
+    cJSON_ArrayForEach(j, entry)
+    {
+        const int i = !strcmp(j->string, "dtype")          ? 0
+                      : !strcmp(j->string, "shape")        ? 1
+                      : !strcmp(j->string, "data_offsets") ? 2
+                                                           : -1;
+        if (i >= 0 && seen[i]++)
+            return kn_fail(KEN_E_FORMAT, "%s appears twice", j->string);
+    }
+    return KEN_OK;
+}
+
+static ken_status read_place(const kn_weights *w, const cJSON *offsets, kn_tensor *t)
+{
+    uint64_t begin, end;
+    if (!cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2 ||
+        !whole(cJSON_GetArrayItem(offsets, 0), &begin) ||
         !whole(cJSON_GetArrayItem(offsets, 1), &end))
         return kn_fail(KEN_E_FORMAT, "data_offsets are not two sizes");
     if (begin > end || end > w->data_len)
         return kn_fail(KEN_E_FORMAT, "data outside the file");
-    if (t->dtype != KN_DT_OTHER && end - begin != bytes)
-        return kn_fail(KEN_E_FORMAT, "%llu bytes of data, the shape says %llu",
-                       (unsigned long long)(end - begin), (unsigned long long)bytes);
     t->data = w->data + begin;
     t->bytes = end - begin;
     return KEN_OK;
+}
+
+static ken_status read_entry(const kn_weights *w, const cJSON *j, kn_tensor *t)
+{
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(j, "dtype");
+    uint64_t bits = 0;
+    t->name = j->string;
+    ken_status st = check_members(j);
+    if (!st && !cJSON_IsString(type))
+        st = kn_fail(KEN_E_FORMAT, "no dtype");
+    if (st)
+        return st;
+    t->dtype = dtype_named(type->valuestring, &bits);
+    if (!bits)
+        return kn_fail(KEN_E_FORMAT, "a dtype \"%.20s\" that is not known", type->valuestring);
+    st = read_shape(t, cJSON_GetObjectItemCaseSensitive(j, "shape"), &bits);
+    if (!st)
+        st = read_place(w, cJSON_GetObjectItemCaseSensitive(j, "data_offsets"), t);
+    if (!st && (bits % 8 || t->bytes != bits / 8))
+        st = kn_fail(KEN_E_FORMAT, "%zu bytes of data, the shape says %llu bits", t->bytes,
+                     (unsigned long long)bits);
+    return st;
 }
 
 static int by_place(const void *a, const void *b)
@@ -235,8 +282,11 @@ static ken_status read_meta(kn_weights *w, const cJSON *j)
     const cJSON *item;
     if (w->meta || !cJSON_IsObject(j))
         return kn_fail(KEN_E_FORMAT, "__metadata__ is not one object");
-    cJSON_ArrayForEach(item, j) if (!cJSON_IsString(item)) return kn_fail(
-        KEN_E_FORMAT, "__metadata__: %s is not a string", item->string);
+    cJSON_ArrayForEach(item, j)
+    {
+        if (!cJSON_IsString(item))
+            return kn_fail(KEN_E_FORMAT, "__metadata__: %s is not a string", item->string);
+    }
     w->meta = j;
     return KEN_OK;
 }
