@@ -44,9 +44,10 @@ CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.261302
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def randomise(model, seed, dtype=torch.float16, warm=None):
+def randomise(model, seed, dtype=torch.float16, warm=None, tame=None):
     """Weights that keep activations of size 1, rounded to dtype.  BatchNorm's statistics are those of what
-    `warm` sends through the model, shaken: near enough that pictures differ, far enough that folding shows."""
+    `warm` sends through the model, shaken: near enough that pictures differ, far enough that folding shows.
+    `tame` may change the weights before that."""
     g = torch.Generator().manual_seed(seed)
     norms = (nn.BatchNorm2d, nn.LayerNorm)
     inside = {id(p) for m in model.modules() if isinstance(m, norms) for p in m.parameters()}
@@ -67,6 +68,8 @@ def randomise(model, seed, dtype=torch.float16, warm=None):
             else:
                 p.normal_(0, (p[0].numel() if name not in ("text_projection", "visual.proj")
                               else p.shape[0]) ** -0.5 * 1.3, generator=g)
+        if tame:
+            tame(model)
         if warm:
             shake_statistics(model, warm, g)
         for t in model.state_dict().values():
