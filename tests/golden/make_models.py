@@ -392,6 +392,11 @@ def make_hf_clip(run, data):
             lambda x: m.visual_projection(m.vision_model(x).pooler_output),
             lambda p: torch.tensor(np.array(processor(p)["pixel_values"][0])),
             lambda i: m.text_projection(m.text_model(i).pooler_output), ENGLISH, ids)
+    larger = dict(prep, size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48})
+    grown = transformers.CLIPImageProcessorPil(**larger)
+    run.add("Hugging Face CLIP, positions resized", "hf-clip",
+            lambda x: m.visual_projection(m.vision_model(x, interpolate_pos_encoding=True).pooler_output),
+            lambda p: torch.tensor(np.array(grown(p)["pixel_values"][0])), size=48)
 
 
 def make_hf_chinese(run, data):
@@ -433,6 +438,13 @@ def make_ofa(run, data):
                 "args": argparse.Namespace(lr=1e-5, logs=[None, (1, 2)])}, os.path.join(d, "epoch_latest.pt"))
     run.add("OFA Chinese-CLIP, torch zip", "ofa-chinese/epoch_latest.pt", m.encode_image,
             squash(32, CLIP_MEAN, CLIP_STD, transforms.InterpolationMode.BICUBIC), m.encode_text, CHINESE, ids, 52)
+    # cn_clip/clip/model.py, resize_pos_embed
+    old = m.visual.positional_embedding.data
+    table = F.interpolate(old[1:].reshape(1, 4, 4, -1).permute(0, 3, 1, 2), size=(6, 6), mode="bicubic",
+                          align_corners=True).permute(0, 2, 3, 1).reshape(36, -1)
+    m.visual.positional_embedding = nn.Parameter(torch.cat([old[:1], table]))
+    run.add("OFA Chinese-CLIP, positions resized", "ofa-chinese/epoch_latest.pt", m.encode_image,
+            squash(48, CLIP_MEAN, CLIP_STD, transforms.InterpolationMode.BICUBIC), size=48)
 
 
 def main():

@@ -235,6 +235,11 @@ ken_status cv_infer_resnet(cv_plan *p)
                                                       : KN_STEM_CIFAR;
     c->bottleneck = cv_names_has(&p->names, "v.1.0.conv3.w");
     c->width = (uint32_t)first->n;
+    if (c->stem != KN_STEM_CLIP && stem->n != first->n)
+        return kn_fail(KEN_E_UNSUPPORTED,
+                       "tensor %s: %u planes behind a stem of %llu, as wide "
+                       "ResNets and ResNeXts have them",
+                       first->part[0].t->name, c->width, (unsigned long long)stem->n);
     for (c->stages = 0; c->stages < KN_MAX_STAGES; c->stages++) {
         char prefix[16];
         snprintf(prefix, sizeof prefix, "v.%u.", c->stages + 1);

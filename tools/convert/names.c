@@ -206,8 +206,8 @@ static ken_status map_one(cv_names *m, const cv_tensor *t, const cv_rule *const 
             return add_slot(m, t, r, name);
         }
     if (m->family == CV_UNKNOWN)
-        return kn_fail(KEN_E_UNSUPPORTED, "no known network: %zu tensors, the first is %.200s",
-                       m->len + m->drops_len + 1, t->name);
+        return kn_fail(KEN_E_UNSUPPORTED, "not the tensors of a network that is known: %.200s …",
+                       t->name);
     return kn_fail(KEN_E_UNSUPPORTED, "tensor %.200s: %s", t->name,
                    t->problem ? t->problem : "not known in this network");
 }
@@ -252,6 +252,7 @@ ken_status cv_names_map(cv_names *out, cv_set *s)
         return kn_fail(KEN_E_FORMAT, "no tensors");
     strip_prefix(s, "module.");
     strip_prefix(s, "_orig_mod.");
+    strip_prefix(s, "model.");
     ken_status st = cv_set_seal(s);
     if (!st) {
         strip_text(s);
