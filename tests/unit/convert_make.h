@@ -119,7 +119,11 @@ static inline void put_local(zip *z, const char *name, size_t stored, size_t siz
     put_number(&z->file, how & STREAMED ? 0 : size, 4);
     put_number(&z->file, strlen(name), 2);
     put_number(&z->file, 7, 2);
-    put_text(&z->file, how & RENAMED ? "xxxxxxxxxxxxxxxxxxxxxxxx" + 24 - strlen(name) : name);
+    if (how & RENAMED)
+        for (size_t i = 0; i < strlen(name); i++)
+            put_text(&z->file, "x");
+    else
+        put_text(&z->file, name);
     put(&z->file, "FB\x03\x00ZZZ", 7); /* torch's padding */
 }
 
