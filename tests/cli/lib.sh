@@ -90,6 +90,7 @@ need_model() { # cifar/model.th (pictures alone, the default) or hf-clip (texts 
     fail "${1:-cifar/model.th} converts"
     finish
 }
+
 # Set $clip to a tiny CLIP, pictures and texts, with random weights.
 need_clip() {
     clip=$tmp/clip.safetensors
