@@ -6,5 +6,5 @@
 
 void kn_act_avx2(kn_kernels *k)
 {
-    k->activate = activate;
+    put_act(k);
 }

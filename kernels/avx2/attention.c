@@ -8,16 +8,7 @@
 static void attention(const kn_attention *a)
 {
     const kn_gemm f32 = { .math = KN_MATH_F32, .w_type = KN_F32 }, bf16 = { .math = KN_MATH_BF16 };
-    const int narrow = a->type == KN_BF16;
-    const kn_attend l = {
-        .core = kn_core_avx2(&f32),
-        .type = KN_F32,
-        .pack_query = kn_core_avx2(narrow ? &bf16 : &f32)->pack,
-        .pack_keys = narrow ? pack_keys_bf16 : pack_keys_f32,
-        .pack_values = narrow ? pack_values_bf16 : pack_values_f32,
-        .weigh = weigh_f32,
-        .store = narrow ? store_bf16 : store_f32,
-    };
+    const kn_attend l = attend_f32(a->type, kn_core_avx2(&f32), kn_core_avx2(&bf16)->pack);
     kn_attend_heads(&l, a);
 }
 

@@ -6,8 +6,5 @@
 
 void kn_convert_avx2(kn_kernels *k)
 {
-    k->f32_to_bf16 = f32_to_bf16;
-    k->bf16_to_f32 = bf16_to_f32;
-    k->f32_to_f16 = f32_to_f16;
-    k->f16_to_f32 = f16_to_f32;
+    put_convert(k);
 }

@@ -6,7 +6,5 @@
 
 void kn_norm_avx2(kn_kernels *k)
 {
-    k->layernorm = layernorm;
-    k->softmax = softmax;
-    k->l2_normalize = l2_normalize;
+    put_norm(k);
 }

@@ -7,8 +7,8 @@
 /* The core for the math and the types of g. */
 const kn_core *kn_core_avx512(const kn_gemm *g);
 
-/* kn_kernels.attention for f32. */
-void kn_attention_f32_avx512(const kn_attention *a);
+/* As kn_kernels.attention. */
+void kn_attend_avx512(const kn_attention *a);
 
 /* As kn_kernels.peak. */
 double kn_peak_f32_avx512(size_t rounds);

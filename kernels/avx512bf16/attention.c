@@ -8,7 +8,7 @@ static void attention(const kn_attention *a)
 {
     const kn_gemm bf16 = { .math = KN_MATH_BF16 };
     if (a->type != KN_BF16) {
-        kn_attention_f32_avx512(a);
+        kn_attend_avx512(a);
         return;
     }
     const kn_attend l = attend_pairs(kn_core_avx512bf16(&bf16));

@@ -127,4 +127,21 @@ static inline void store_bf16(const float *sum, float total, size_t n, void *out
     store_scaled(sum, total, n, out, at, KN_BF16);
 }
 
+/* Panels of f32 with the f32 core; rows of bf16 are widened as they are packed, queries by
+ * widen_query (the pack of the level's bf16 core). */
+static inline kn_attend attend_f32(kn_type type, const kn_core *core,
+                                   void (*widen_query)(const void *, size_t, void *, size_t))
+{
+    const int narrow = type == KN_BF16;
+    return (kn_attend){
+        .core = core,
+        .type = KN_F32,
+        .pack_query = narrow ? widen_query : core->pack,
+        .pack_keys = narrow ? pack_keys_bf16 : pack_keys_f32,
+        .pack_values = narrow ? pack_values_bf16 : pack_values_f32,
+        .weigh = weigh_f32,
+        .store = narrow ? store_bf16 : store_f32,
+    };
+}
+
 #endif

@@ -40,4 +40,13 @@ static void f16_to_f32(const uint16_t *in, float *out, size_t n)
         v_store_some(out + i, n - i, v_load_f16_some(in + i, n - i));
 }
 
+/* What this file gives a level's table. */
+static void put_convert(kn_kernels *k)
+{
+    k->f32_to_bf16 = f32_to_bf16;
+    k->bf16_to_f32 = bf16_to_f32;
+    k->f32_to_f16 = f32_to_f16;
+    k->f16_to_f32 = f16_to_f32;
+}
+
 #endif

@@ -225,4 +225,18 @@ static uint32_t hamming(const uint8_t *a, const uint8_t *b, size_t n)
     return (uint32_t)(bits + (uint64_t)__builtin_popcountll(x ^ y));
 }
 
+/* What this file gives a level's table. */
+static void put_dist(kn_kernels *k)
+{
+    k->dot_f32 = dot_f32;
+    k->l2sq_f32 = l2sq_f32;
+    k->dot_f16 = dot_f16;
+    k->dot_i8 = dot_i8;
+    k->dots_f32 = dots_f32;
+    k->dots_f16 = dots_f16;
+    k->dots_batch_f32 = dots_batch_f32;
+    k->dots_batch_f16 = dots_batch_f16;
+    k->hamming = hamming;
+}
+
 #endif

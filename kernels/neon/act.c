@@ -6,5 +6,5 @@
 
 void kn_act_neon(kn_kernels *k)
 {
-    k->activate = activate;
+    put_act(k);
 }

@@ -6,7 +6,5 @@
 
 void kn_norm_neon(kn_kernels *k)
 {
-    k->layernorm = layernorm;
-    k->softmax = softmax;
-    k->l2_normalize = l2_normalize;
+    put_norm(k);
 }

@@ -6,7 +6,5 @@
 
 void kn_pool_neon(kn_kernels *k)
 {
-    k->maxpool = maxpool;
-    k->avgpool = avgpool;
-    k->meanpool = meanpool;
+    put_pool(k);
 }
