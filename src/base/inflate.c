@@ -9,6 +9,7 @@
 #include "base/inflate.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 
 #include <pthread.h>
@@ -38,17 +39,12 @@ typedef struct stream {
     code literal, distance;
 } stream;
 
-static uint32_t little32(const unsigned char *p)
-{
-    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
-
 /* At least 56 bits in s->bits: a length, a distance and their extra bits are 48. */
 static void refill(stream *s)
 {
     if (s->end - s->in >= 8) { /* whole bytes, as many as fit; those that do not are read again */
         const unsigned char *p = s->in;
-        uint64_t low = little32(p), high = little32(p + 4);
+        uint64_t low = kn_little32(p), high = kn_little32(p + 4);
         s->bits |= (low | high << 32) << s->have;
         s->in += (63 - s->have) / 8;
         s->have |= 56;
@@ -410,8 +406,8 @@ ken_status kn_gunzip(unsigned char **out, size_t *len, const void *in, size_t n,
     if (st)
         return st;
     const unsigned char *tail = p + at + used;
-    if (n - at - used < 8 || little32(tail) != kn_crc32(text, bytes) ||
-        little32(tail + 4) != (uint32_t)bytes) {
+    if (n - at - used < 8 || kn_little32(tail) != kn_crc32(text, bytes) ||
+        kn_little32(tail + 4) != (uint32_t)bytes) {
         kn_free(text);
         return kn_fail(KEN_E_FORMAT, "gzip: the checksum is wrong");
     }

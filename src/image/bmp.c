@@ -6,6 +6,7 @@
  * by v * 255 / 31, the fourth byte of 32 bits is alpha only where a mask says so.
  */
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "image/decode.h"
 
@@ -22,21 +23,6 @@ typedef struct bmp {
     uint8_t palette[256][4];
 } bmp;
 
-static uint32_t little16(const unsigned char *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-
-static uint32_t little32(const unsigned char *p)
-{
-    return little16(p) | little16(p + 2) << 16;
-}
-
-static ken_status truncated(void)
-{
-    return kn_fail(KEN_E_FORMAT, "the file is truncated");
-}
-
 /* ---- header ---- */
 
 static void default_masks(bmp *m)
@@ -51,11 +37,11 @@ static ken_status read_masks(bmp *m, uint32_t header)
 {
     const int n = header >= 56 ? 4 : 3;
     if (m->len < FILE_HEADER + 40 + 16)
-        return truncated();
+        return kn_truncated();
     uint32_t any = 0;
     memset(m->mask, 0, sizeof m->mask);
     for (int i = 0; i < n; i++) {
-        m->mask[i] = little32(m->b + FILE_HEADER + 40 + 4 * i);
+        m->mask[i] = kn_little32(m->b + FILE_HEADER + 40 + 4 * i);
         any |= m->mask[i];
     }
     if (any)
@@ -69,7 +55,7 @@ static ken_status read_palette(bmp *m, size_t at, uint32_t colors, uint32_t entr
 {
     const uint32_t n = colors < 256 ? colors : 256;
     if (at > m->len || m->len - at < (size_t)entry * n)
-        return truncated();
+        return kn_truncated();
     memset(m->palette, 0, sizeof m->palette);
     for (uint32_t i = 0; i < 256; i++) {
         const unsigned char *e = m->b + at + (size_t)entry * i;
@@ -97,20 +83,20 @@ static ken_status read_header(bmp *m, const kn_source *s)
 {
     *m = (bmp){ .b = s->bytes, .len = s->len };
     if (s->len < FILE_HEADER + 12)
-        return truncated();
+        return kn_truncated();
     const unsigned char *h = s->bytes + FILE_HEADER;
-    const uint32_t size = little32(h), core = size == 12;
+    const uint32_t size = kn_little32(h), core = size == 12;
     if (!core && size != 40 && size != 52 && size != 56 && size != 64 && size != 108 && size != 124)
         return kn_fail(KEN_E_UNSUPPORTED, "a header of %u bytes", size);
     if (s->len < FILE_HEADER + (size_t)size)
-        return truncated();
-    const uint32_t rows = core ? little16(h + 6) : little32(h + 8);
+        return kn_truncated();
+    const uint32_t rows = core ? kn_little16(h + 6) : kn_little32(h + 8);
     m->top_down = !core && rows >> 31;
-    m->width = core ? little16(h + 4) : little32(h + 4);
+    m->width = core ? kn_little16(h + 4) : kn_little32(h + 4);
     m->height = m->top_down ? 0u - rows : rows;
-    m->bits = little16(h + (core ? 10 : 14));
-    m->compression = core ? RAW : little32(h + 16);
-    uint32_t colors = core ? 0 : little32(h + 32);
+    m->bits = kn_little16(h + (core ? 10 : 14));
+    m->compression = core ? RAW : kn_little32(h + 16);
+    uint32_t colors = core ? 0 : kn_little32(h + 32);
     ken_status st = kn_check_size(s, m->width, m->height);
     if (!st)
         st = check_kind(m);
@@ -124,11 +110,11 @@ static ken_status read_header(bmp *m, const kn_source *s)
         return kn_fail(KEN_E_FORMAT, "a palette of %u colours", colors);
     const size_t behind = FILE_HEADER + (size_t)size, entry = core ? 3 : 4;
     const size_t end = behind + (m->bits <= 8 ? entry * colors : 0);
-    m->at = little32(s->bytes + 10);
+    m->at = kn_little32(s->bytes + 10);
     if (!m->at || (m->at == behind && m->bits <= 8))
         m->at = end;
     if (m->at > m->len)
-        return truncated();
+        return kn_truncated();
     return m->bits <= 8 ? read_palette(m, behind, colors, (uint32_t)entry) : KEN_OK;
 }
 
@@ -183,7 +169,7 @@ static ken_status copy_literally(const bmp *m, runs *r, uint32_t n)
 {
     const size_t bytes = m->bits == 8 ? n : (n + 1) / 2;
     if ((size_t)(r->end - r->p) < bytes)
-        return truncated();
+        return kn_truncated();
     for (uint32_t i = 0; i < n; i++)
         put(m, r, packed(m, r->p, i));
     r->p += bytes;
@@ -196,7 +182,7 @@ static ken_status unpack(const bmp *m, runs *r)
     enum { LINE = 0, END = 1, DELTA = 2 };
     while (r->y < m->height) {
         if (r->end - r->p < 2)
-            return r->y + 1 == m->height && r->x >= m->width ? KEN_OK : truncated();
+            return r->y + 1 == m->height && r->x >= m->width ? KEN_OK : kn_truncated();
         const uint32_t n = r->p[0], v = r->p[1];
         r->p += 2;
         for (uint32_t i = 0; i < n; i++)
@@ -210,7 +196,7 @@ static ken_status unpack(const bmp *m, runs *r)
             r->y++;
         } else if (v == DELTA) {
             if (r->end - r->p < 2)
-                return truncated();
+                return kn_truncated();
             r->x += r->p[0];
             r->y += r->p[1];
             r->p += 2;
@@ -255,7 +241,6 @@ static ken_status fill_unpacked(const bmp *m, ken_image *img, const kn_source *s
 ken_status kn_decode_bmp(ken_image **out, const kn_source *s, int *orientation)
 {
     bmp m;
-    ken_image *img = NULL;
     *orientation = 1;
     ken_status st = read_header(&m, s);
     if (st)
@@ -263,16 +248,12 @@ ken_status kn_decode_bmp(ken_image **out, const kn_source *s, int *orientation)
     const size_t row = ((size_t)m.width * m.bits + 7) / 8, stride = (row + 3) / 4 * 4;
     const int is_packed = m.compression == RLE8 || m.compression == RLE4;
     if (!is_packed && m.len - m.at < stride * (m.height - 1) + row)
-        return truncated();
-    st = kn_image_new(&img, m.width, m.height);
+        return kn_truncated();
+    st = kn_image_new(out, m.width, m.height);
     if (!st && is_packed)
-        st = fill_unpacked(&m, img, s);
+        st = fill_unpacked(&m, *out, s);
     else if (!st)
-        st = fill(&m, m.b + m.at, stride, m.bits, img, s);
-    if (st)
-        ken_image_free(img);
-    else
-        *out = img;
+        st = fill(&m, m.b + m.at, stride, m.bits, *out, s);
     return st;
 }
 

@@ -4,6 +4,7 @@
  * EXIF is a TIFF block: byte order, 42, offset of a directory of 12-byte entries; orientation is tag
  * 0x0112, one SHORT.  (CIPA DC-008, 4.6)  Anything that does not fit means "as it is".
  */
+#include "base/bytes.h"
 #include "image/decode.h"
 
 #include <string.h>
@@ -12,12 +13,12 @@ enum { ORIENTATION = 0x0112, SHORT = 3, LONG = 4 };
 
 static uint32_t u16_of(const unsigned char *p, int big)
 {
-    return big ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
+    return big ? kn_big16(p) : kn_little16(p);
 }
 
 static uint32_t u32_of(const unsigned char *p, int big)
 {
-    return big ? u16_of(p, 1) << 16 | u16_of(p + 2, 1) : u16_of(p + 2, 0) << 16 | u16_of(p, 0);
+    return big ? kn_big32(p) : kn_little32(p);
 }
 
 int kn_exif_orientation(const unsigned char *t, size_t len)

@@ -6,6 +6,7 @@
  * that the palette lacks are black; without a palette the numbers are grey.
  */
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "image/decode.h"
 
@@ -22,19 +23,9 @@ typedef struct gif {
     uint8_t *canvas; /* (height, width) numbers of colours */
 } gif;
 
-static uint32_t little16(const unsigned char *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-
-static ken_status truncated(void)
-{
-    return kn_fail(KEN_E_FORMAT, "the file is truncated");
-}
-
 static ken_status need(const gif *g, size_t n)
 {
-    return (size_t)(g->end - g->p) < n ? truncated() : KEN_OK;
+    return (size_t)(g->end - g->p) < n ? kn_truncated() : KEN_OK;
 }
 
 /* ---- what stands before the pixels ---- */
@@ -96,10 +87,10 @@ static ken_status descriptor(gif *g)
     if (st)
         return st;
     const unsigned char *d = g->p;
-    g->x = little16(d);
-    g->y = little16(d + 2);
-    g->w = little16(d + 4);
-    g->h = little16(d + 6);
+    g->x = kn_little16(d);
+    g->y = kn_little16(d + 2);
+    g->w = kn_little16(d + 4);
+    g->h = kn_little16(d + 6);
     g->interlaced = d[8] & 64;
     g->width = g->x + g->w > g->width ? g->x + g->w : g->width;
     g->height = g->y + g->h > g->height ? g->y + g->h : g->height;
@@ -114,8 +105,8 @@ static ken_status read_header(gif *g, const kn_source *s)
     ken_status st = need(g, HEADER);
     if (st)
         return st;
-    g->width = little16(g->p + 6);
-    g->height = little16(g->p + 8);
+    g->width = kn_little16(g->p + 6);
+    g->height = kn_little16(g->p + 8);
     const uint32_t flags = g->p[10];
     g->p += HEADER;
     for (int i = 0; i < 256; i++)
@@ -311,17 +302,12 @@ done:
 ken_status kn_decode_gif(ken_image **out, const kn_source *s, int *orientation)
 {
     gif g;
-    ken_image *img = NULL;
     *orientation = 1;
     ken_status st = read_header(&g, s);
     if (!st)
-        st = kn_image_new(&img, g.width, g.height);
+        st = kn_image_new(out, g.width, g.height);
     if (!st)
-        st = fill(&g, img, s);
-    if (st)
-        ken_image_free(img);
-    else
-        *out = img;
+        st = fill(&g, *out, s);
     return st;
 }
 

@@ -185,6 +185,11 @@ ken_status kn_check_size(const kn_source *s, uint64_t width, uint64_t height)
     return KEN_OK;
 }
 
+ken_status kn_truncated(void)
+{
+    return kn_fail(KEN_E_FORMAT, "the file is truncated");
+}
+
 ken_status kn_decode_options(ken_decode_options *out, const ken_decode_options *opts)
 {
     *out = (ken_decode_options)KEN_DECODE_OPTIONS_INIT;

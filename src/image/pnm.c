@@ -95,7 +95,7 @@ static ken_status row(reader *r, uint8_t *out)
                          : r->kind == 4 ? (r->width + 7) / 8
                                         : (size_t)n * (r->top < 256 ? 1 : 2);
     if ((size_t)(r->end - r->p) < bytes)
-        return kn_fail(KEN_E_FORMAT, "the file is truncated");
+        return kn_truncated();
     for (uint32_t i = 0; i < n; i++) {
         uint32_t v = 0;
         ken_status st = sample(r, i, &v);

@@ -1,10 +1,11 @@
 /*
  * tga.c - Truevision TGA: palettes, grey and colours, plain or run-length coded.
  *
- * (Truevision TGA File Format Specification, version 2.0.)  Five bits become eight by v * 8, as
- * in Pillow.  A file that ends before its pixels is an error.
+ * (Truevision TGA File Format Specification, version 2.0.)  Five bits become eight by
+ * v * 255 / 31, as in Pillow.  A file that ends before its pixels is an error.
  */
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "image/decode.h"
 
@@ -20,16 +21,11 @@ typedef struct tga {
     uint32_t first, colors; /* of the palette */
 } tga;
 
-static uint32_t little16(const unsigned char *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-
 /* A colour of 2, 3 or 4 bytes. */
 static void color(uint8_t rgba[4], const unsigned char *p, uint32_t bytes)
 {
     if (bytes == 2) {
-        const uint32_t v = little16(p);
+        const uint32_t v = kn_little16(p);
         for (int k = 0; k < 3; k++)
             rgba[k] = (uint8_t)((v >> (10 - 5 * k) & 31) * 255 / 31);
     } else {
@@ -46,7 +42,7 @@ static void pixel(const tga *t, uint8_t rgba[4], const unsigned char *p)
         memset(rgba, p[0], 3);
         rgba[3] = t->bytes == 2 ? p[1] : 255;
     } else if ((t->kind & 7) == PALETTE) {
-        const uint32_t i = t->bytes == 2 ? little16(p) : p[0];
+        const uint32_t i = t->bytes == 2 ? kn_little16(p) : p[0];
         memcpy(rgba, i - t->first < t->colors ? t->palette[i - t->first] : black, 4);
     } else {
         color(rgba, p, t->bytes);
@@ -59,20 +55,20 @@ static ken_status read_header(tga *t, const kn_source *s)
     const unsigned char *h = s->bytes;
     *t = (tga){ .kind = h[2],
                 .flags = h[17],
-                .first = little16(h + 3),
-                .width = little16(h + 12),
-                .height = little16(h + 14),
+                .first = kn_little16(h + 3),
+                .width = kn_little16(h + 12),
+                .height = kn_little16(h + 14),
                 .bytes = (h[16] + 7u) / 8 };
     const int kind = t->kind & 7;
     if ((kind != 2 && t->bytes > 2) || (kind == 2 && t->bytes < 2))
         return kn_fail(KEN_E_FORMAT, "%u bits a pixel", h[16]);
-    t->colors = h[1] ? little16(h + 5) : 0;
+    t->colors = h[1] ? kn_little16(h + 5) : 0;
     const uint32_t entry = (h[7] + 7u) / 8;
     const size_t map = HEADER + (size_t)h[0];
     if (t->colors && (entry < 2 || entry > 4))
         return kn_fail(KEN_E_FORMAT, "a palette of %u bits a colour", h[7]);
     if (s->len < map + (size_t)entry * t->colors)
-        return kn_fail(KEN_E_FORMAT, "the file is truncated");
+        return kn_truncated();
     t->p = h + map + (size_t)entry * t->colors;
     t->end = h + s->len;
     if (kind == PALETTE && t->colors) {
@@ -91,12 +87,12 @@ static ken_status row(tga *t, uint8_t *rgba, uint32_t *left, int *same)
     for (uint32_t x = 0; x < t->width; x++, rgba += 4) {
         if (t->kind & PACKED && !*left) {
             if (t->p == t->end)
-                return kn_fail(KEN_E_FORMAT, "the file is truncated");
+                return kn_truncated();
             *left = (*t->p & 127u) + 1;
             *same = *t->p++ >> 7;
         }
         if ((size_t)(t->end - t->p) < t->bytes)
-            return kn_fail(KEN_E_FORMAT, "the file is truncated");
+            return kn_truncated();
         pixel(t, rgba, t->p);
         if (t->kind & PACKED)
             --*left;
@@ -128,20 +124,15 @@ ken_status kn_decode_tga(ken_image **out, const kn_source *s, int *orientation)
 {
     enum { MIRRORED = 2 };
     tga t;
-    ken_image *img = NULL;
     *orientation = 1;
     ken_status st = read_header(&t, s);
     if (!st)
-        st = kn_image_new(&img, t.width, t.height);
+        st = kn_image_new(out, t.width, t.height);
     if (!st)
-        st = fill(&t, img, s);
+        st = fill(&t, *out, s);
     if (!st && t.flags & FROM_RIGHT)
-        st = kn_image_orient(&img, MIRRORED);
+        st = kn_image_orient(out, MIRRORED);
     kn_free(t.palette);
-    if (st)
-        ken_image_free(img);
-    else
-        *out = img;
     return st;
 }
 

@@ -9,6 +9,7 @@
 #include "text/block.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 
 #include <string.h>
@@ -16,14 +17,9 @@
 enum { VALUE_MASK = (1 << KN_KEY_BITS) - 1, MAX_VOCAB = 1 << 20 };
 static const char magic[8] = { 'k', 'e', 'n', 't', 'o', 'k', 0, KN_BLOCK_VERSION };
 
-static uint32_t get32(const unsigned char *p)
-{
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 static uint64_t get64(const unsigned char *p)
 {
-    return get32(p) | (uint64_t)get32(p + 4) << 32;
+    return kn_little32(p) | (uint64_t)kn_little32(p + 4) << 32;
 }
 
 static void put32(unsigned char *p, uint32_t v)
@@ -73,7 +69,7 @@ uint32_t kn_block_find(const kn_tokenizer *t, uint32_t a, uint32_t b)
 
 uint32_t kn_block_id(const kn_tokenizer *t, uint32_t node)
 {
-    uint32_t id = node < t->nodes ? get32(t->ids + (size_t)4 * node) : KN_NO_VALUE;
+    uint32_t id = node < t->nodes ? kn_little32(t->ids + (size_t)4 * node) : KN_NO_VALUE;
     return id < t->vocab ? id : KN_NO_VALUE;
 }
 
@@ -103,17 +99,17 @@ ken_status kn_block_read(kn_tokenizer *t, uint32_t kind, const void *block, size
     if (p[7] != KN_BLOCK_VERSION)
         return kn_fail(KEN_E_VERSION, "tokenizer: version %d, this ken reads %d", p[7],
                        KN_BLOCK_VERSION);
-    if (get32(p + 8) != kind || get32(p + 12) != len)
+    if (kn_little32(p + 8) != kind || kn_little32(p + 12) != len)
         return kn_fail(KEN_E_FORMAT, "tokenizer: of another kind, or not whole");
     *t = (kn_tokenizer){ .kind = kind,
-                         .vocab = get32(p + 16),
-                         .rows = get32(p + 20),
-                         .reach = get32(p + 24),
-                         .nodes = get32(p + 28),
-                         .start = get32(p + 32),
-                         .end = get32(p + 36),
-                         .unknown = get32(p + 40),
-                         .continued = get32(p + 44) };
+                         .vocab = kn_little32(p + 16),
+                         .rows = kn_little32(p + 20),
+                         .reach = kn_little32(p + 24),
+                         .nodes = kn_little32(p + 28),
+                         .start = kn_little32(p + 32),
+                         .end = kn_little32(p + 36),
+                         .unknown = kn_little32(p + 40),
+                         .continued = kn_little32(p + 44) };
     ken_status st = check(t, len);
     if (st)
         return st;
