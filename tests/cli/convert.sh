@@ -103,13 +103,13 @@ conv "$models/cifar/model.th" -o x --labels "$tmp/few"
 is 2 "too few labels"
 
 # ---- texts ----
-need_clip
-run tokens --model "$clip" "a photo" --json
+need_model open-clip
+run tokens --model "$model" "a photo" --json
 is 0 "tokens"; json 'd[0][0] == 552 and d[0][-1] == 553' "start and end of a short vocabulary"
-run embed --model "$clip" --text "a photo" apple.png --jsonl
+run embed --model "$model" --text "a photo" apple.png --jsonl
 is 0 "words and pictures"; jsonl '[x["kind"] for x in d] == ["text", "image"] and d[0]["dim"] == 24' "both are embedded"
-run compare --model "$clip" apple.png "text:a green apple" --json
+run compare --model "$model" apple.png "text:a green apple" --json
 is 0 "words with pictures"; json '-1 <= d["raw"] <= 1' "a cosine"
-run classify --model "$clip" apple.png --labels "an apple,a car" --json
+run classify --model "$model" apple.png --labels "an apple,a car" --json
 is 0 "zero-shot"
 finish

@@ -90,11 +90,3 @@ need_model() { # cifar/model.th (pictures alone, the default) or hf-clip (texts 
     fail "${1:-cifar/model.th} converts"
     finish
 }
-
-# Set $clip to a tiny CLIP, pictures and texts, with random weights.
-need_clip() {
-    clip=$tmp/clip.safetensors
-    "$convert" "$root/tests/golden/models/open-clip" -o "$clip" > "$tmp/out" 2> "$tmp/err" && return 0
-    fail "an open_clip folder converts"
-    finish
-}

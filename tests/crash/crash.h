@@ -9,6 +9,15 @@
 
 #define OK(call) ck_assert_msg((call) == KEN_OK, "%s: %s", #call, ken_last_error())
 
+/* Each test runs with every kind of store that is built in. */
+static const char *const stores[] = {
+    "file:",
+#ifdef KEN_SQLITE
+    "sqlite:",
+#endif
+};
+enum { STORES = sizeof stores / sizeof *stores };
+
 static char top[40];
 
 static inline void shell(const char *command)

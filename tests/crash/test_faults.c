@@ -16,13 +16,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static const char *const stores[] = {
-    "file:",
-#ifdef KEN_SQLITE
-    "sqlite:",
-#endif
-};
-enum { STORES = sizeof stores / sizeof *stores, PICTURES = 40 };
+enum { PICTURES = 40 };
 
 static const char *store;
 

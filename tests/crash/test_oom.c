@@ -13,13 +13,7 @@
 #include <sqlite3.h>
 #endif
 
-static const char *const stores[] = {
-    "file:",
-#ifdef KEN_SQLITE
-    "sqlite:",
-#endif
-};
-enum { STORES = sizeof stores / sizeof *stores, PICTURES = 5 };
+enum { PICTURES = 5 };
 
 static const char *store;
 

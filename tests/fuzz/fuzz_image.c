@@ -2,13 +2,9 @@
  * bytes to a crop gives what decoding and cropping give.
  *
  * libheif is left to its own fuzzers: it is another library, loaded at run time. */
+#include "tests/fuzz/fuzz.h"
 #include "base/alloc.h"
 #include "image/image.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static volatile unsigned sink; /* keeps the reads */
 
@@ -48,8 +44,9 @@ static void decode_too(const uint8_t *bytes, size_t size, const ken_decode_optio
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     ken_decode_options opts = KEN_DECODE_OPTIONS_INIT;
-    uint8_t *copy = malloc(size ? size : 1); /* exact, so that a read one byte too far is seen */
-    memcpy(copy, data, size);
+    uint8_t *copy = fuzz_copy(data, size);
+    if (!copy)
+        return 0;
     const char *kind = kn_image_kind(copy, size);
     if (!kind || (strcmp(kind, "heif") && strcmp(kind, "avif"))) {
         opts.max_pixels = 1 << 19;

@@ -2,14 +2,9 @@
  * fuzz_net_config.c - any bytes as the metadata of a model file: image, preprocess, text, labels and
  * scores, a NUL behind each.  What is accepted must keep the promises of nn/config.h.
  */
+#include "tests/fuzz/fuzz.h"
 #include "base/alloc.h"
 #include "nn/config.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 enum { PARTS = 5 };
 

@@ -5,8 +5,6 @@
 #include "base/inflate.h"
 #include "tools/convert/npz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 static ken_status read_entry(cv_set *s, const void *bytes, size_t len, const char *file)
 {
     static char name[] = "w.npy";

@@ -6,8 +6,6 @@
 
 #include "tools/convert/state.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 typedef struct block {
     const unsigned char *p;
     size_t n;

@@ -1,11 +1,6 @@
 /* fuzz_safetensors.c - any bytes as a safetensors file: what is accepted lies inside and adds up. */
+#include "tests/fuzz/fuzz.h"
 #include "nn/weights.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void check(const kn_weights *w, const unsigned char *begin, size_t len)
 {
@@ -38,12 +33,10 @@ static void check(const kn_weights *w, const unsigned char *begin, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    unsigned char *copy = malloc(len ? len : 1); /* exactly so long: reading on is seen */
+    unsigned char *copy = fuzz_copy(data, len);
     kn_weights *w;
     if (!copy)
         return 0;
-    if (len)
-        memcpy(copy, data, len);
     if (!kn_weights_from_memory(&w, copy, len)) {
         check(w, copy, len);
         kn_weights_close(w);

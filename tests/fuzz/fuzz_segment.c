@@ -5,15 +5,11 @@
  * is taken from the input's first two bytes.  Their highest bit asks for a header whose checksum is
  * right, which no fuzzer guesses.
  */
+#include "tests/fuzz/fuzz.h"
 #include "base/hash.h"
 #include "store/segment.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 enum { CHECK_AT = 72 }; /* in the header */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -22,10 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     const uint32_t rows = data[0] | (uint32_t)(data[1] & 0x7f) << 8;
-    unsigned char *copy = malloc(size - 2 ? size - 2 : 1);
+    unsigned char *copy = fuzz_copy(data + 2, size - 2);
     if (!copy)
         return 0;
-    memcpy(copy, data + 2, size - 2);
     if (data[1] & 0x80 && size - 2 >= CHECK_AT + sizeof(uint64_t)) {
         const uint64_t check = kn_hash64(copy, CHECK_AT);
         memcpy(copy + CHECK_AT, &check, sizeof check);

@@ -5,13 +5,9 @@
  * Frames carry checksums that no fuzzer guesses, so the input's first byte says what the rest is:
  * a whole log, or a payload that is sealed here.
  */
+#include "tests/fuzz/fuzz.h"
 #include "base/alloc.h"
 #include "store/journal.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int read_item(const kn_item *item, void *cookie)
 {

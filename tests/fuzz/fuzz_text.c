@@ -3,18 +3,14 @@
  * test.  A shorter context must give the beginning of a longer one's ids, and the normal forms must be
  * utf8proc's.
  */
+#include "tests/fuzz/fuzz.h"
 #include "base/alloc.h"
 #include "text/clean.h"
 #include "text/text.h"
 
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <utf8proc.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static kn_tokenizer *open_file(const char *kind, const char *path)
 {

@@ -4,14 +4,9 @@
  * Byte 0: bit 0 the kind, bit 1 a vocabulary file; byte 1: length of the text that follows; the rest is
  * the block or file.  Every id must be in the vocabulary, and what is built must open.
  */
+#include "tests/fuzz/fuzz.h"
 #include "base/alloc.h"
 #include "text/text.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void use(const kn_tokenizer *t, const char *text)
 {
