@@ -1,4 +1,4 @@
-/* inflate.h - DEFLATE (RFC 1951) and gzip (RFC 1952), for vocabularies and .npz members. */
+/* inflate.h - DEFLATE (RFC 1951) and gzip (RFC 1952), for vocabularies and zip entries. */
 #ifndef BASE_INFLATE_H
 #define BASE_INFLATE_H
 

@@ -8,15 +8,15 @@
 static ken_status read_entry(cv_set *s, const void *bytes, size_t len, const char *file)
 {
     static char name[] = "w.npy";
-    static cv_zip_entry e;
-    static cv_zip z;
+    static kn_zip_entry e;
+    static kn_zip z;
     const unsigned char *p = bytes;
     if (!len)
         return KEN_OK;
-    e = (cv_zip_entry){
+    e = (kn_zip_entry){
         .name = name, .data = p + 1, .stored = len - 1, .size = len - 1, .deflated = p[0] & 1
     };
-    z = (cv_zip){ &e, 1 };
+    z = (kn_zip){ .list = &e, .len = 1 };
     if (e.deflated) { /* the sizes as an honest directory would give them */
         unsigned char *out = NULL;
         size_t n = 0;

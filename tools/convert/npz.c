@@ -114,7 +114,7 @@ static ken_status read_header(const unsigned char *p, uint64_t len, cv_tensor *t
     return KEN_OK;
 }
 
-static ken_status read_entry(const cv_zip_entry *e, cv_tensor *t)
+static ken_status read_entry(const kn_zip_entry *e, cv_tensor *t)
 {
     unsigned char *bytes = NULL;
     if (!e->deflated) {
@@ -122,7 +122,7 @@ static ken_status read_entry(const cv_zip_entry *e, cv_tensor *t)
         t->data = e->data + t->skip;
         return st;
     }
-    ken_status st = cv_zip_inflate(e, &bytes);
+    ken_status st = kn_zip_read(e, &bytes);
     if (!st)
         st = read_header(bytes, e->size, t);
     kn_free(bytes);
@@ -130,11 +130,11 @@ static ken_status read_entry(const cv_zip_entry *e, cv_tensor *t)
     return st;
 }
 
-ken_status cv_read_npz(cv_set *s, const cv_zip *z, const char *file)
+ken_status cv_read_npz(cv_set *s, const kn_zip *z, const char *file)
 {
     ken_status st = KEN_OK;
     for (size_t i = 0; !st && i < z->len; i++) {
-        const cv_zip_entry *e = &z->list[i];
+        const kn_zip_entry *e = &z->list[i];
         const size_t n = strlen(e->name);
         cv_tensor t = { .file = file };
         if (n < 5 || strcmp(e->name + n - 4, ".npy") != 0)

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "tools/convert/state.h"
-#include "tools/convert/zip.h"
+#include "base/zip.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +19,12 @@
 enum { MAX_PATH_LEN = 1024 };
 
 typedef struct archive {
-    const cv_zip *zip;
+    const kn_zip *zip;
     const char *prefix; /* "archive/", not terminated */
     size_t prefix_len;
 } archive;
 
-static const cv_zip_entry *record(const archive *a, const char *name, size_t name_len)
+static const kn_zip_entry *record(const archive *a, const char *name, size_t name_len)
 {
     char path[MAX_PATH_LEN];
     if (a->prefix_len + name_len >= sizeof path)
@@ -32,10 +32,10 @@ static const cv_zip_entry *record(const archive *a, const char *name, size_t nam
     memcpy(path, a->prefix, a->prefix_len);
     memcpy(path + a->prefix_len, name, name_len);
     path[a->prefix_len + name_len] = 0;
-    return cv_zip_find(a->zip, path);
+    return kn_zip_find(a->zip, path);
 }
 
-static const cv_zip_entry *record_named(const archive *a, const char *name)
+static const kn_zip_entry *record_named(const archive *a, const char *name)
 {
     return record(a, name, strlen(name));
 }
@@ -53,7 +53,7 @@ static ken_status get_storage(void *cookie, const cv_pickle *p, uint32_t ref, cv
     if (id.dtype == KN_DT_OTHER)
         return KEN_OK;
     const int n = snprintf(name, sizeof name, "data/%.*s", (int)(id.key_len & 1023), id.key);
-    const cv_zip_entry *e = record(a, name, (size_t)n);
+    const kn_zip_entry *e = record(a, name, (size_t)n);
     if (!e)
         return kn_fail(KEN_E_FORMAT, "its storage %.*s is not in the archive",
                        (int)(id.key_len & 1023), id.key);
@@ -67,9 +67,9 @@ static ken_status get_storage(void *cookie, const cv_pickle *p, uint32_t ref, cv
     return KEN_OK;
 }
 
-static ken_status read_archive(cv_set *s, archive *a, const cv_zip_entry *pickle, const char *file)
+static ken_status read_archive(cv_set *s, archive *a, const kn_zip_entry *pickle, const char *file)
 {
-    const cv_zip_entry *order = record_named(a, "byteorder");
+    const kn_zip_entry *order = record_named(a, "byteorder");
     cv_pickle p;
     if (order && (order->deflated || order->size != 6 || memcmp(order->data, "little", 6) != 0))
         return kn_fail(KEN_E_UNSUPPORTED, "%s: not little-endian", order->name);
@@ -91,16 +91,16 @@ static int ends_with(const char *s, const char *end)
 
 static void close_zip(void *p)
 {
-    cv_zip_close(p);
+    kn_zip_close(p);
     kn_free(p);
 }
 
-static ken_status open_zip(cv_set *s, const void *bytes, size_t len, const cv_zip **out)
+static ken_status open_zip(cv_set *s, const void *bytes, size_t len, const kn_zip **out)
 {
-    cv_zip *z = kn_zalloc(1, sizeof *z);
+    kn_zip *z = kn_zalloc(1, sizeof *z);
     if (!z)
         return KEN_E_NOMEM;
-    ken_status st = cv_zip_open(z, bytes, len);
+    ken_status st = kn_zip_from_memory(z, bytes, len);
     if (st) {
         kn_free(z);
         return st;
@@ -111,8 +111,8 @@ static ken_status open_zip(cv_set *s, const void *bytes, size_t len, const cv_zi
 
 ken_status cv_read_zip(cv_set *s, const void *bytes, size_t len, const char *file)
 {
-    const cv_zip *z = NULL;
-    const cv_zip_entry *pickle = NULL;
+    const kn_zip *z = NULL;
+    const kn_zip_entry *pickle = NULL;
     size_t arrays = 0;
     ken_status st = open_zip(s, bytes, len, &z);
     if (st)

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "kernels/kernels.h"
-#include "tools/convert/zip.h"
+#include "base/zip.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,7 +216,7 @@ static ken_status element_zero(cv_set *s, const cv_tensor *t, const unsigned cha
         kn_free(s->scratch);
         s->scratch = NULL;
         s->inflated = NULL;
-        ken_status st = cv_zip_inflate(t->packed, &s->scratch);
+        ken_status st = kn_zip_read(t->packed, &s->scratch);
         if (st)
             return kn_fail_in(st, "tensor %s", t->name);
         s->inflated = t;

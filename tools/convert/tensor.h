@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "nn/weights.h"
 
-struct cv_zip_entry;
+struct kn_zip_entry;
 
 typedef struct cv_tensor {
     char *name;
@@ -21,7 +21,7 @@ typedef struct cv_tensor {
     uint64_t shape[KN_MAX_RANK];
     uint64_t stride[KN_MAX_RANK];      /* in elements */
     const unsigned char *data;         /* element 0; any alignment.  NULL if deflated … */
-    const struct cv_zip_entry *packed; /* … then here, behind `skip` bytes once inflated */
+    const struct kn_zip_entry *packed; /* … then here, behind `skip` bytes once inflated */
     size_t skip;
     const char *file;    /* where it comes from, for messages */
     const char *problem; /* why it cannot be read, or NULL */

@@ -5,13 +5,17 @@
  * local headers 4.3.7.  Sizes are the central directory's: a local header may hold zeros where its
  * entry was streamed (flag bit 3); where the data begins only the local one knows.
  */
-#include "tools/convert/zip.h"
+#include "base/zip.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/inflate.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     END = 22,
@@ -26,6 +30,7 @@ enum {
     ZIP64_FIELD = 1,
     MAX_RATIO = 1032 /* deflate cannot do better */
 };
+static const size_t MAX_FILE = (size_t)1 << 34;
 static const uint64_t UNSET16 = 0xffff, UNSET32 = 0xffffffff;
 
 typedef struct archive {
@@ -143,7 +148,7 @@ static ken_status check_name(const unsigned char *p, uint64_t n)
     return KEN_OK;
 }
 
-static ken_status find_data(const archive *a, const header *h, cv_zip_entry *e)
+static ken_status find_data(const archive *a, const header *h, kn_zip_entry *e)
 {
     if (h->local > a->at || a->at - h->local < LOCAL || !is_signed(a->bytes + h->local, 3, 4))
         return kn_fail(KEN_E_FORMAT, "no local header at byte %llu", (unsigned long long)h->local);
@@ -158,7 +163,7 @@ static ken_status find_data(const archive *a, const header *h, cv_zip_entry *e)
     return KEN_OK;
 }
 
-static ken_status check_entry(const archive *a, const header *h, cv_zip_entry *e)
+static ken_status check_entry(const archive *a, const header *h, kn_zip_entry *e)
 {
     ken_status st = check_name(h->name, h->name_len);
     if (!st && (h->flags & ENCRYPTED))
@@ -180,7 +185,7 @@ static ken_status check_entry(const archive *a, const header *h, cv_zip_entry *e
 }
 
 /* One central header; *at is moved behind it. */
-static ken_status read_entry(const archive *a, uint64_t *at, cv_zip_entry *e)
+static ken_status read_entry(const archive *a, uint64_t *at, kn_zip_entry *e)
 {
     const unsigned char *p = a->bytes + *at;
     const uint64_t room = a->at + a->size - *at;
@@ -212,7 +217,7 @@ static ken_status read_entry(const archive *a, uint64_t *at, cv_zip_entry *e)
 
 static int by_place(const void *a, const void *b)
 {
-    const cv_zip_entry *x = a, *y = b;
+    const kn_zip_entry *x = a, *y = b;
     if (x->data != y->data)
         return x->data < y->data ? -1 : 1;
     return (x->stored > y->stored) - (x->stored < y->stored);
@@ -220,10 +225,10 @@ static int by_place(const void *a, const void *b)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const cv_zip_entry *)a)->name, ((const cv_zip_entry *)b)->name);
+    return strcmp(((const kn_zip_entry *)a)->name, ((const kn_zip_entry *)b)->name);
 }
 
-static ken_status check_apart(cv_zip *z)
+static ken_status check_apart(kn_zip *z)
 {
     if (!z->len)
         return KEN_OK;
@@ -238,10 +243,10 @@ static ken_status check_apart(cv_zip *z)
     return KEN_OK;
 }
 
-ken_status cv_zip_open(cv_zip *out, const void *bytes, size_t len)
+ken_status kn_zip_from_memory(kn_zip *out, const void *bytes, size_t len)
 {
     archive a = { .bytes = bytes, .len = len };
-    cv_zip z = { 0 };
+    kn_zip z = { 0 };
     ken_status st = read_end(&a);
     if (st)
         return st;
@@ -256,23 +261,71 @@ ken_status cv_zip_open(cv_zip *out, const void *bytes, size_t len)
     if (!st)
         st = check_apart(&z);
     if (st) {
-        cv_zip_close(&z);
+        kn_zip_close(&z);
         return kn_fail_in(st, "zip");
     }
     *out = z;
     return KEN_OK;
 }
 
-void cv_zip_close(cv_zip *z)
+ken_status kn_zip_open(kn_zip *out, const char *path)
+{
+    unsigned char *bytes = NULL;
+    size_t len = 0;
+    ken_status st = kn_read_file(&bytes, &len, path, MAX_FILE); /* foreign: it may shrink */
+    if (!st && (st = kn_zip_from_memory(out, bytes, len)))
+        kn_fail_in(st, "%s", path);
+    if (st)
+        kn_free(bytes);
+    else
+        out->owned = bytes;
+    return st;
+}
+
+int kn_zip_is(const char *path)
+{
+    unsigned char head[4] = { 0 };
+    int fd = -1;
+    if (kn_open(&fd, path, O_RDONLY | O_NONBLOCK, 0))
+        return 0;
+    ken_status st = kn_pread(fd, head, sizeof head, 0);
+    close(fd);
+    return !st && (is_signed(head, 3, 4) || is_signed(head, 5, 6)); /* the latter: empty */
+}
+
+void kn_zip_close(kn_zip *z)
 {
     for (size_t i = 0; i < z->len; i++)
         kn_free(z->list[i].name);
     kn_free(z->list);
-    *z = (cv_zip){ 0 };
+    kn_free(z->owned);
+    *z = (kn_zip){ 0 };
 }
 
-const cv_zip_entry *cv_zip_find(const cv_zip *z, const char *name)
+const kn_zip_entry *kn_zip_find(const kn_zip *z, const char *name)
 {
-    const cv_zip_entry key = { .name = (char *)(uintptr_t)name };
+    const kn_zip_entry key = { .name = (char *)(uintptr_t)name };
     return z->len ? bsearch(&key, z->list, z->len, sizeof key, by_name) : NULL;
+}
+
+/* Unpacking is bounded by the size that the header promised. */
+ken_status kn_zip_read(const kn_zip_entry *e, unsigned char **out)
+{
+    unsigned char *bytes = NULL;
+    size_t n = (size_t)e->size;
+    ken_status st = KEN_OK;
+    if (e->deflated)
+        st = kn_inflate(&bytes, &n, e->data, (size_t)e->stored, n);
+    else if (!(bytes = kn_alloc(n + 1, 1)))
+        st = KEN_E_NOMEM;
+    else
+        memcpy(bytes, e->data, n);
+    if (!st && (n != e->size || kn_crc32(bytes, n) != e->crc))
+        st = kn_fail(KEN_E_FORMAT, "size or checksum is not what the directory says");
+    if (st) {
+        kn_free(bytes);
+        return kn_fail_in(st, "entry %.100s", e->name);
+    }
+    *out = bytes;
+    return KEN_OK;
 }
