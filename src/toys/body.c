@@ -402,7 +402,7 @@ static void on_body(kn_toy_scene *s, const kn_toy *t, const frame *body, float x
         f = joint(body, 0, y * .15f, -z * 1.05f, 0, 0, 0);
         brick(s, &f, x * .6f, y * .5f, z * .35f, .06f, M_WORN);
         for (float side = -1; side <= 1; side += 2) {
-            f = joint(body, side * x * .5f, y * .1f, z * .05f, 0, 1.5707963f, 1.5707963f);
+            f = joint(body, side * x * .5f, y * .1f, z * .05f, 0, 0, 1.5707963f);
             ring(s, &f, z * 1.02f, .035f, 1.3f, M_WORN2);
         }
     }

@@ -19,7 +19,7 @@ struct kn_toy_camera {
     uint8_t *object;      /* (side, side) */
     uint8_t *alone;       /* the same without what is in front, for `hidden` */
     float curve[CURVE + 1];
-    float cosine[8][8]; /* of the discrete cosine transform, orthonormal */
+    float down[8][8], across[8][8]; /* of the discrete cosine transform, orthonormal: D and its transpose */
     kn_toy_scene scene;
 };
 
@@ -51,7 +51,7 @@ ken_status kn_toy_camera_new(kn_toy_camera **out, uint32_t side)
         c->curve[i] = 255 * tone((float)i * CURVE_TOP / CURVE);
     for (int k = 0; k < 8; k++)
         for (int x = 0; x < 8; x++)
-            c->cosine[k][x] =
+            c->down[k][x] = c->across[x][k] =
                 (k ? .5f : .35355339f) * cosf((2 * (float)x + 1) * (float)k * .19634954f);
     *out = c;
     return KEN_OK;
@@ -157,24 +157,16 @@ static const uint8_t chroma_table[64] = { 17, 18, 24, 47, 99, 99, 99, 99, 18, 21
                                           99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
                                           99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99 };
 
-/* out = a b, or a b^T for the way back: 8 x 8 */
-static void transform(float m[8][8], float cosine[8][8], int back)
+/* out = a b: 8 x 8, a row at a time; out is neither */
+static void multiply(float out[8][8], float a[8][8], float b[8][8])
 {
-    float t[8][8];
-    for (int i = 0; i < 8; i++)
-        for (int k = 0; k < 8; k++) {
-            float sum = 0;
-            for (int j = 0; j < 8; j++)
-                sum += m[i][j] * (back ? cosine[j][k] : cosine[k][j]);
-            t[i][k] = sum;
-        }
-    for (int k = 0; k < 8; k++)
-        for (int i = 0; i < 8; i++) {
-            float sum = 0;
-            for (int j = 0; j < 8; j++)
-                sum += (back ? cosine[j][i] : cosine[i][j]) * t[j][k];
-            m[i][k] = sum;
-        }
+    for (int i = 0; i < 8; i++) {
+        float row[8] = { 0 };
+        for (int j = 0; j < 8; j++)
+            for (int k = 0; k < 8; k++)
+                row[k] += a[i][j] * b[j][k];
+        memcpy(out[i], row, sizeof row);
+    }
 }
 
 static void quantise(float m[8][8], const uint8_t *table, int scale)
@@ -193,7 +185,7 @@ static void jpeg_block(kn_toy_camera *c, uint32_t size, uint32_t x0, uint32_t y0
     static const float to[3][3] = { { .299f, .587f, .114f },
                                     { -.168736f, -.331264f, .5f },
                                     { .5f, -.418688f, -.081312f } };
-    float m[3][8][8];
+    float m[3][8][8], half[8][8];
     for (uint32_t i = 0; i < 64; i++) {
         const uint32_t y = y0 + i / 8 < size ? y0 + i / 8 : size - 1,
                        x = x0 + i % 8 < size ? x0 + i % 8 : size - 1;
@@ -203,9 +195,11 @@ static void jpeg_block(kn_toy_camera *c, uint32_t size, uint32_t x0, uint32_t y0
                 to[k][0] * p[0] + to[k][1] * p[1] + to[k][2] * p[2] - (k ? 0 : 128);
     }
     for (int k = 0; k < 3; k++) {
-        transform(m[k], c->cosine, 0);
+        multiply(half, m[k], c->across);
+        multiply(m[k], c->down, half);
         quantise(m[k], k ? chroma_table : luma_table, scale);
-        transform(m[k], c->cosine, 1);
+        multiply(half, m[k], c->down);
+        multiply(m[k], c->across, half);
     }
     for (uint32_t i = 0; i < 64; i++) {
         const uint32_t y = y0 + i / 8, x = x0 + i % 8;
@@ -292,4 +286,15 @@ ken_status kn_toy_shoot(kn_toy_camera *c, const kn_toy *t, const kn_toy_view *v,
         measure(c, size, truth);
     }
     return KEN_OK;
+}
+
+ken_status kn_toy_picture(kn_toy_camera *c, uint64_t id, kn_toy_mode mode, uint64_t seed,
+                          uint32_t number, uint32_t size, uint8_t *rgb, uint8_t *mask,
+                          kn_toy_truth *truth)
+{
+    kn_toy t;
+    kn_toy_view v;
+    kn_toy_make(&t, id);
+    kn_toy_view_make(&v, &t, mode, seed, number);
+    return kn_toy_shoot(c, &t, &v, size, rgb, mask, truth);
 }

@@ -125,6 +125,12 @@ void kn_toy_camera_free(kn_toy_camera *c);
 KEN_CALL ken_status kn_toy_shoot(kn_toy_camera *c, const kn_toy *t, const kn_toy_view *v,
                                  uint32_t size, uint8_t *rgb, uint8_t *mask, kn_toy_truth *truth);
 
+/* All at once: view `number` of toy `id`, as a trainer wants it.  mask and truth may be NULL.  A pure function of
+ * all but the camera: one camera a thread. */
+KEN_CALL ken_status kn_toy_picture(kn_toy_camera *c, uint64_t id, kn_toy_mode mode, uint64_t seed,
+                                   uint32_t number, uint32_t size, uint8_t *rgb, uint8_t *mask,
+                                   kn_toy_truth *truth);
+
 /* Primitives and materials of a toy in a pose, and the camera of a view: what kn_toy_shoot hands to the kernel. */
 void kn_toy_scene_make(kn_toy_scene *out, const kn_toy *t, const kn_toy_view *v, uint32_t width,
                        uint32_t height);

@@ -65,7 +65,8 @@ static void aim_hard(kn_toy_view *v, kn_rand *r)
 static void aim(kn_toy_view *v, const kn_toy *t, kn_rand *r, int mode)
 {
     const float top = kn_toy_head_height(t);
-    v->target[1] = (top + t->head - t->body[1]) * .5f;
+    v->target[1] =
+        t->plan == KN_TOY_BLOB ? top - .2f * t->head : (top + t->head - t->body[1]) * .5f;
     if (mode == KN_TOY_CLEAN) {
         aim_clean(v, r);
         return;
@@ -288,6 +289,32 @@ static void object_in_front(kn_toy_scene *s, const kn_toy_view *v, kn_rand *r, f
     p->bound = unit * .7f;
 }
 
+/* How far a primitive reaches down from its centre. */
+static float depth_of(const kn_toy_prim *p)
+{
+    const float x = p->axis[1] * p->size[0], y = p->axis[4] * p->size[1], z = p->axis[7] * p->size[2];
+    const float lean = sqrtf(p->axis[1] * p->axis[1] + p->axis[7] * p->axis[7]);
+    switch (p->shape) {
+    case KN_TOY_ELLIPSOID:
+        return sqrtf(x * x + y * y + z * z);
+    case KN_TOY_CONE:
+        return fmaxf(p->size[0] + p->axis[4] * p->size[2], p->size[1] - p->axis[4] * p->size[2]);
+    case KN_TOY_TORUS:
+        return lean * p->size[0] + p->size[1] * fmaxf(1, p->size[2]);
+    default:
+        return fabsf(x) + fabsf(y) + fabsf(z);
+    }
+}
+
+/* The height that a toy stands on, sunk by a little, as soft things are. */
+static float lowest(const kn_toy_scene *s)
+{
+    float low = 0;
+    for (uint32_t i = 0; i < s->prims; i++)
+        low = fminf(low, s->prim[i].center[1] - depth_of(&s->prim[i]));
+    return low + .02f;
+}
+
 /* Another toy, beside or behind: its coat and face, moved as a whole. */
 static void neighbour(kn_toy_scene *s, const kn_toy_view *v, kn_rand *r, int side)
 {
@@ -300,10 +327,11 @@ static void neighbour(kn_toy_scene *s, const kn_toy_view *v, kn_rand *r, int sid
     if (s->prims + other.prims > KN_TOY_PRIMS || s->materials + other.materials > KN_TOY_MATERIALS)
         return;
     const float away = (side ? 1.f : -1.f) * between(r, 1.05f, 1.6f), back = -between(r, .1f, 1.2f);
-    const float ca = cosf(v->azimuth), sa = sinf(v->azimuth);
+    const float ca = cosf(v->azimuth), sa = sinf(v->azimuth), rise = s->floor_y - lowest(&other);
     for (uint32_t i = 0; i < other.prims; i++) {
         kn_toy_prim p = other.prim[i];
         p.center[0] += ca * away + sa * back;
+        p.center[1] += rise;
         p.center[2] += ca * back - sa * away;
         p.material += (int32_t)s->materials;
         p.object = 2;
@@ -336,15 +364,10 @@ void kn_toy_scene_make(kn_toy_scene *s, const kn_toy *t, const kn_toy_view *v, u
     s->height = height;
     s->prims = s->materials = 0;
     kn_toy_body(s, t, v->pose);
-    float low = 0;
-    for (uint32_t i = 0; i < s->prims; i++) {
-        const float y = s->prim[i].center[1] - s->prim[i].bound * .8f;
-        low = y < low ? y : low;
-    }
-    s->floor_y = low;
+    s->floor_y = lowest(s);
     camera(s, v);
-    if (s->eye[1] < low + .15f) /* never below the floor */
-        s->eye[1] = low + .15f;
+    if (s->eye[1] < s->floor_y + .15f) /* never below the floor */
+        s->eye[1] = s->floor_y + .15f;
     memcpy(s->light, v->light, sizeof s->light);
     memcpy(s->light_color, v->light_color, sizeof s->light_color);
     memcpy(s->sky, v->sky, sizeof s->sky);
