@@ -76,5 +76,5 @@ const char *kn_level_get(void)
 size_t kn_panel_bytes(size_t n, size_t k, kn_type type)
 {
     const size_t panels = (n + KN_PANEL - 1) / KN_PANEL;
-    return panels * kn_panel_k(k, type) * KN_PANEL * (type == KN_F32 ? 4 : 2);
+    return panels * kn_panel_k(k, type) * KN_PANEL * (type == KN_F32 ? sizeof(float) : 2);
 }

@@ -115,6 +115,20 @@ typedef struct kn_attention {
 enum { KN_ATTENTION_BLOCK = 32 }; /* most query rows that a level works on at a time */
 size_t kn_attention_scratch(uint32_t kv_rows, uint32_t dim);
 
+/* The gradient of a convolution's weights: dw (n, k) = dy^T (rows that the convolution reads), one
+ * sum over all output pixels in their order, in chunks.  A product of matrices is the 1x1 case. */
+typedef struct kn_wgrad {
+    kn_conv c;          /* the geometry and the input; g.m, n, k, a, lda and math, F32 or BF16, are read */
+    const void *turned; /* dy as `turn` leaves it */
+    float *dw;          /* (n, k) */
+    int add;            /* to what dw holds */
+} kn_wgrad;
+enum { KN_TURN_ROWS = 256 }; /* output pixels of a chunk */
+size_t kn_turned_bytes(size_t m, size_t n);
+/* Pieces of the work, each its own part of dw. */
+enum { KN_WGRAD_ROWS = 256, KN_WGRAD_COLUMNS = 32 };
+size_t kn_wgrad_pieces(size_t n, size_t k);
+
 /* One horizontal or vertical pass of Pillow's resampling: 8-bit in and out. */
 typedef struct kn_resample {
     const uint8_t *in;      /* first needed row */
@@ -137,8 +151,18 @@ typedef struct kn_kernels {
     void (*conv)(const kn_conv *c, size_t m0, size_t m1);
     /* pack.c.  Panels of one matrix, from (n, k) row-major f32.  out: kn_panel_bytes(). */
     void (*pack)(const float *w, size_t n, size_t k, kn_type type, void *out);
+    /* Of the turned matrix: w (k / taps, taps, ld), its first n columns, is read as (n, k), taps in
+     * reverse: what carries a convolution's gradient back to its input.  taps 1: the transpose. */
+    void (*pack_turned)(const float *w, size_t ld, size_t n, size_t k, size_t taps, kn_type type,
+                        void *out);
     /* The lo parts: bf16 panels of w - bf16(w). */
     void (*pack_lo)(const float *w, size_t n, size_t k, void *out);
+
+    /* outer.c.  Chunks c0 .. c1-1 of dy (m, n), rows ldy elements apart, of the type that math names:
+     * into the level's own layout, for wgrad. */
+    void (*turn)(kn_math math, const void *dy, size_t ldy, size_t m, size_t n, size_t c0, size_t c1,
+                 void *turned);
+    void (*wgrad)(const kn_wgrad *w, size_t piece);
 
     /* attention.c */
     void (*attention)(const kn_attention *a);
@@ -150,8 +174,33 @@ typedef struct kn_kernels {
                       void *out, kn_type out_type);
     void (*softmax)(float *x, size_t n);                     /* in place */
     float (*l2_normalize)(float *x, size_t n);               /* in place; returns the norm; 0 stays 0 */
+    /* Of one row: dx += what reaches x (n) through layernorm, dgamma and dbeta likewise; mean and
+     * deviation are computed again.  dy is of dy_type. */
+    void (*layernorm_grad)(const void *dy, kn_type dy_type, const float *x, size_t n,
+                           const float *gamma, float eps, float *dx, float *dgamma, float *dbeta);
+    void (*softmax_grad)(const float *p, float *dp, size_t n); /* dp = p (dp - p . dp) */
     /* act.c, in place */
     void (*activate)(float *x, size_t n, kn_act act);
+    /* dy = dy act'(x) */
+    void (*activate_grad)(const float *x, float *dy, size_t n, kn_act act);
+
+    /* batch.c: what batch normalisation does to maps (rows, c) of one type, per channel.
+     * Sums over the rows of x - shift and of its square. */
+    void (*moments)(const void *x, kn_type type, size_t rows, size_t c, const float *shift,
+                    float *sum, float *square);
+    /* y = x scale + shift (+ residual, or NULL), negatives to 0 with relu; y may be x */
+    void (*affine)(const void *x, kn_type type, size_t rows, size_t c, const float *scale,
+                   const float *shift, const void *residual, int relu, void *y);
+    /* g = dy, or 0 where y is 0 (y NULL: no relu).  Sums over the rows of g and of g (x - mean). */
+    void (*affine_sums)(const void *dy, const void *y, const void *x, kn_type type, size_t rows,
+                        size_t c, const float *mean, float *sum, float *product);
+    /* dx = a g + b x + d (dx may be dy); dres = g, or += g with add, or NULL */
+    void (*affine_grad)(const void *dy, const void *y, const void *x, kn_type type, size_t rows,
+                        size_t c, const float *a, const float *b, const float *d, void *dx,
+                        void *dres, int add);
+
+    /* out (c) = the sum of `count` rows, or += with add */
+    void (*sum_rows)(const float *const *rows, size_t count, size_t c, kn_type type, void *out, int add);
 
     /* pool.c, NHWC, channels c contiguous; type f32 or bf16. */
     /* k x k, stride s, pad p (padding never wins) */
@@ -160,6 +209,9 @@ typedef struct kn_kernels {
     /* k x k, stride k, no padding; h and w rounded down */
     void (*avgpool)(const void *in, kn_type type, uint32_t h, uint32_t w, uint32_t c, uint32_t k,
                     void *out);
+    /* maxpool's: dx (h, w, c) += dy at each window's greatest pixel, the first in scan order */
+    void (*maxpool_grad)(const void *in, const void *dy, kn_type type, uint32_t h, uint32_t w,
+                         uint32_t c, uint32_t k, uint32_t s, uint32_t p, void *dx);
     /* mean over n pixels: (n, c) to f32 (c) */
     void (*meanpool)(const void *in, kn_type type, size_t n, uint32_t c, float *out);
 

@@ -10,6 +10,8 @@
     void kn_conv_##level(kn_kernels *k);                                                           \
     void kn_pack_##level(kn_kernels *k);                                                           \
     void kn_peak_##level(kn_kernels *k);                                                           \
+    void kn_outer_##level(kn_kernels *k);                                                          \
+    void kn_batch_##level(kn_kernels *k);                                                          \
     void kn_attention_##level(kn_kernels *k);                                                      \
     void kn_norm_##level(kn_kernels *k);                                                           \
     void kn_act_##level(kn_kernels *k);                                                            \

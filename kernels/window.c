@@ -16,7 +16,7 @@ static size_t least(size_t a, size_t b)
 
 static size_t a_size(const kn_conv *c)
 {
-    return c->g.math == KN_MATH_BF16 ? 2 : 4;
+    return c->g.math == KN_MATH_BF16 ? 2 : sizeof(float);
 }
 
 /* Taps of a window's line are neighbours in the input. */
@@ -99,6 +99,15 @@ static void gather_runs(const kn_conv *c, const kn_window *at, size_t k, size_t 
     }
 }
 
+const void *kn_window_row(const kn_conv *c, const kn_window *at, size_t k, size_t n, void *room)
+{
+    const char *from;
+    if (run(c, at, k, n, &from) == n && from)
+        return from;
+    gather_runs(c, at, k, n, room);
+    return room;
+}
+
 /* A few dozen bytes: sixteen at a time, the last ones once more where they don't divide. */
 static void copy_short(char *to, const char *from, size_t bytes)
 {
@@ -133,7 +142,7 @@ static void gather_lines(const kn_conv *c, const kn_window *at, char *row)
 void kn_window_pack(const kn_core *core, const kn_conv *c, const kn_window *at, size_t k, size_t n,
                     void *to, size_t stride)
 {
-    char row[GATHER * 4];
+    char row[GATHER * sizeof(float)];
     if (c->cin % core->k_step == 0) {
         pack_runs(core, c, at, k, n, to, stride);
         return;

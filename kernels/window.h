@@ -15,6 +15,10 @@ typedef struct kn_window {
 kn_window kn_window_at(const kn_conv *c, size_t m);
 void kn_window_next(const kn_conv *c, kn_window *at);
 
+/* Columns k .. k+n-1 of the row as it lies in the input, or, if it doesn't lie there in one piece,
+ * brought together in room. */
+const void *kn_window_row(const kn_conv *c, const kn_window *at, size_t k, size_t n, void *room);
+
 /* Columns k .. k+n-1 of the row, k a multiple of the core's k_step, as kn_core.pack packs them. */
 void kn_window_pack(const kn_core *core, const kn_conv *c, const kn_window *at, size_t k, size_t n,
                     void *to, size_t stride);

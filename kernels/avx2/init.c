@@ -7,6 +7,8 @@ void kn_kernels_init_avx2(kn_kernels *k)
     kn_gemm_avx2(k);
     kn_conv_avx2(k);
     kn_peak_avx2(k);
+    kn_outer_avx2(k);
+    kn_batch_avx2(k);
     kn_attention_avx2(k);
     kn_norm_avx2(k);
     kn_act_avx2(k);

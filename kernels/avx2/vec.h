@@ -137,6 +137,26 @@ static inline vf v_max(vf a, vf b)
     return _mm256_max_ps(a, b);
 }
 
+static inline vf v_where_positive(vf x, vf y)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ), y);
+}
+
+static inline vf v_where_equal(vf x, vf y, vf z)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(x, y, _CMP_EQ_OQ), z);
+}
+
+static inline void v_pairs(const uint16_t *even, const uint16_t *odd, void *to)
+{
+    for (int i = 0; i < 2; i++) {
+        const __m128i x = _mm_loadu_si128((const __m128i *)(even + 8 * i));
+        const __m128i y = _mm_loadu_si128((const __m128i *)(odd + 8 * i));
+        _mm_store_si128((__m128i *)to + 2 * i, _mm_unpacklo_epi16(x, y));
+        _mm_store_si128((__m128i *)to + 2 * i + 1, _mm_unpackhi_epi16(x, y));
+    }
+}
+
 /* e^x where that is a normal number, else 0: subnormal factors would cost a multiplication dear. */
 static inline vf v_weight(vf x)
 {

@@ -118,6 +118,23 @@ static inline vf v_max(vf a, vf b)
     return _mm512_max_ps(a, b);
 }
 
+static inline vf v_where_positive(vf x, vf y)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), y);
+}
+
+static inline vf v_where_equal(vf x, vf y, vf z)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), z);
+}
+
+static inline void v_pairs(const uint16_t *even, const uint16_t *odd, void *to)
+{
+    const __m512i x = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)even));
+    const __m512i y = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)odd));
+    _mm512_store_si512(to, _mm512_or_si512(x, _mm512_slli_epi32(y, 16)));
+}
+
 /* e^x where that is a normal number, else 0: subnormal factors would cost a multiplication dear. */
 static inline vf v_weight(vf x)
 {

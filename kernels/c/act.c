@@ -8,7 +8,30 @@ static void activate(float *x, size_t n, kn_act act)
         x[i] = activation(x[i], act);
 }
 
+/* d/dx x s(1.702 x) = s + 1.702 x s (1 - s);  d/dx x Phi(x) = Phi(x) + x phi(x) */
+static float slope(float x, kn_act act)
+{
+    const float s = 1 / (1 + expf(-1.702f * x));
+    switch (act) {
+    case KN_ACT_RELU:
+        return x > 0 ? 1 : 0;
+    case KN_ACT_QUICKGELU:
+        return s + 1.702f * x * s * (1 - s);
+    case KN_ACT_GELU:
+        return 0.5f * erfcf(-0.70710678f * x) + x * 0.39894228f * expf(-0.5f * x * x);
+    default:
+        return 1;
+    }
+}
+
+static void activate_grad(const float *x, float *dy, size_t n, kn_act act)
+{
+    for (size_t i = 0; i < n; i++)
+        dy[i] *= slope(x[i], act);
+}
+
 void kn_act_c(kn_kernels *k)
 {
     k->activate = activate;
+    k->activate_grad = activate_grad;
 }

@@ -7,6 +7,8 @@ void kn_kernels_init_c(kn_kernels *k)
     kn_conv_c(k);
     kn_pack_c(k);
     kn_peak_c(k);
+    kn_outer_c(k);
+    kn_batch_c(k);
     kn_attention_c(k);
     kn_norm_c(k);
     kn_act_c(k);

@@ -7,7 +7,7 @@
 /* Panel p of a matrix whose k axis has k elements. */
 static inline const void *panel_at(const void *w, kn_type type, size_t p, size_t k)
 {
-    const size_t size = type == KN_F32 ? 4 : 2;
+    const size_t size = type == KN_F32 ? sizeof(float) : 2;
     return (const char *)w + p * kn_panel_k(k, type) * KN_PANEL * size;
 }
 

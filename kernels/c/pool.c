@@ -29,6 +29,39 @@ static void maxpool(const void *in, kn_type type, uint32_t h, uint32_t w, uint32
     }
 }
 
+/* The place in the input of the window's greatest pixel, the first of several. */
+static size_t greatest(const void *in, kn_type type, uint32_t h, uint32_t w, uint32_t c,
+                       const uint32_t y0[2], uint32_t k, uint32_t p, uint32_t ch)
+{
+    size_t best = 0;
+    float most = -INFINITY;
+    int any = 0;
+    for (uint32_t y = y0[0]; y < y0[0] + k; y++)
+        for (uint32_t x = y0[1]; x < y0[1] + k; x++) {
+            if (y < p || y - p >= h || x < p || x - p >= w)
+                continue;
+            const size_t at = ((size_t)(y - p) * w + (x - p)) * c + ch;
+            const float v = load_as(in, type, at);
+            if (!any || v > most) {
+                most = v;
+                best = at;
+            }
+            any = 1;
+        }
+    return best;
+}
+
+static void maxpool_grad(const void *in, const void *dy, kn_type type, uint32_t h, uint32_t w,
+                         uint32_t c, uint32_t k, uint32_t s, uint32_t p, void *dx)
+{
+    const uint32_t oh = (h + 2 * p - k) / s + 1, ow = (w + 2 * p - k) / s + 1;
+    for (uint32_t i = 0; i < oh * ow * c; i++) {
+        const uint32_t corner[2] = { i / c / ow * s, i / c % ow * s };
+        const size_t at = greatest(in, type, h, w, c, corner, k, p, i % c);
+        store_as(dx, type, at, load_as(dx, type, at) + load_as(dy, type, i));
+    }
+}
+
 static void avgpool(const void *in, kn_type type, uint32_t h, uint32_t w, uint32_t c, uint32_t k,
                     void *out)
 {
@@ -56,6 +89,7 @@ static void meanpool(const void *in, kn_type type, size_t n, uint32_t c, float *
 void kn_pool_c(kn_kernels *k)
 {
     k->maxpool = maxpool;
+    k->maxpool_grad = maxpool_grad;
     k->avgpool = avgpool;
     k->meanpool = meanpool;
 }

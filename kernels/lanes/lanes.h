@@ -11,11 +11,14 @@
  *   v_store_TYPE[_some]            bf16, f16, to nearest even
  *   v_add  v_sub  v_mul  v_div  v_fma (a b + c)
  *   v_max                          the second where either is NaN
+ *   v_where_positive(x, y)         y where x > 0, else 0
+ *   v_where_equal(x, y, z)         z where x == y, else 0
  *   v_first(n, x, other)           lanes of x, from the n-th on of other
  *   v_keep(x)                      x, in a register from here on
  *   v_sum  v_greatest              of all lanes
  *   v_sum4(x, out)                 four times v_sum, to the bit
  *   v_transpose                    VL vectors
+ *   v_pairs(even, odd, to)         16 elements of two rows of 16 bits, one beside the other
  *   v_exp  v_activation
  *   v_weight(x)                    e^x where that is a normal number, else 0
  */

@@ -93,11 +93,64 @@ static float l2_normalize(float *x, size_t n)
     return norm;
 }
 
+/* The vector of g = gamma dy. */
+INLINE vf pulled(const void *dy, kn_type type, const float *gamma, size_t i, size_t n)
+{
+    const vf d = load_as(dy, type, i, n);
+    return gamma ? v_mul(d, load_as(gamma, KN_F32, i, n)) : d;
+}
+
+INLINE void layernorm_grad_as(const void *dy, kn_type type, const float *x, size_t n,
+                              const float *gamma, float eps, float *dx, float *dgamma, float *dbeta)
+{
+    const float mean = sum_of(x, n, 0, 0) / (float)n;
+    const float r = 1 / sqrtf(sum_of(x, n, mean, 1) / (float)n + eps);
+    const vf m = v_set(mean), scale = v_set(r);
+    vf sum = v_set(0), product = v_set(0);
+    for (size_t i = 0; i < n; i += VL) {
+        const vf d = load_as(dy, type, i, n - i), g = pulled(dy, type, gamma, i, n - i);
+        const vf hat = v_mul(v_sub(load_as(x, KN_F32, i, n - i), m), scale);
+        sum = v_add(sum, g);
+        product = v_fma(g, hat, product);
+        store_as(dgamma, KN_F32, i, n - i, v_fma(d, hat, load_as(dgamma, KN_F32, i, n - i)));
+        store_as(dbeta, KN_F32, i, n - i, v_add(d, load_as(dbeta, KN_F32, i, n - i)));
+    }
+    sum = v_set(v_sum(sum) / (float)n);
+    product = v_set(v_sum(product) / (float)n);
+    for (size_t i = 0; i < n; i += VL) {
+        const vf hat = v_mul(v_sub(load_as(x, KN_F32, i, n - i), m), scale);
+        const vf d = v_sub(v_sub(pulled(dy, type, gamma, i, n - i), sum), v_mul(hat, product));
+        store_as(dx, KN_F32, i, n - i, v_fma(scale, d, load_as(dx, KN_F32, i, n - i)));
+    }
+}
+
+static void layernorm_grad(const void *dy, kn_type dy_type, const float *x, size_t n,
+                           const float *gamma, float eps, float *dx, float *dgamma, float *dbeta)
+{
+    if (dy_type == KN_BF16)
+        layernorm_grad_as(dy, KN_BF16, x, n, gamma, eps, dx, dgamma, dbeta);
+    else
+        layernorm_grad_as(dy, KN_F32, x, n, gamma, eps, dx, dgamma, dbeta);
+}
+
+static void softmax_grad(const float *p, float *dp, size_t n)
+{
+    vf dot = v_set(0);
+    for (size_t i = 0; i < n; i += VL)
+        dot = v_fma(load_as(p, KN_F32, i, n - i), load_as(dp, KN_F32, i, n - i), dot);
+    dot = v_set(v_sum(dot));
+    for (size_t i = 0; i < n; i += VL)
+        store_as(dp, KN_F32, i, n - i,
+                 v_mul(load_as(p, KN_F32, i, n - i), v_sub(load_as(dp, KN_F32, i, n - i), dot)));
+}
+
 /* What this file gives a level's table. */
 static void put_norm(kn_kernels *k)
 {
     k->layernorm = layernorm;
     k->softmax = softmax;
+    k->layernorm_grad = layernorm_grad;
+    k->softmax_grad = softmax_grad;
     k->l2_normalize = l2_normalize;
 }
 

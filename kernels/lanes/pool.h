@@ -90,6 +90,41 @@ static void maxpool(const void *in, kn_type type, uint32_t h, uint32_t w, uint32
     }
 }
 
+/* One window: dy goes to the first pixel that equals the window's greatest; what is left after it
+ * is nothing. */
+INLINE void pool_back(const window *o, kn_type type, const void *dy, void *dx, size_t at)
+{
+    for (size_t ch = 0; ch < o->c; ch += VL) {
+        const size_t n = o->c - ch;
+        vf most, left = load_as(dy, type, at + ch, n);
+        reduce(o, ch, n, type, 0, 1, &most);
+        for (size_t y = o->y0; y < o->y1; y++)
+            for (size_t x = o->x0; x < o->x1; x++) {
+                const size_t i = (y * o->w + x) * o->c + ch;
+                const vf here = v_where_equal(load_as(o->in, type, i, n), most, left);
+                store_as(dx, type, i, n, v_add(load_as(dx, type, i, n), here));
+                left = v_sub(left, here);
+            }
+    }
+}
+
+static void maxpool_grad(const void *in, const void *dy, kn_type type, uint32_t h, uint32_t w,
+                         uint32_t c, uint32_t k, uint32_t s, uint32_t p, void *dx)
+{
+    const size_t oh = (h + 2 * p - k) / s + 1, ow = (w + 2 * p - k) / s + 1;
+    window o = { .in = in, .type = type, .w = w, .c = c };
+    for (size_t oy = 0; oy < oh; oy++) {
+        clip(oy * s, k, p, h, &o.y0, &o.y1);
+        for (size_t ox = 0; ox < ow; ox++) {
+            clip(ox * s, k, p, w, &o.x0, &o.x1);
+            if (type == KN_BF16)
+                pool_back(&o, KN_BF16, dy, dx, (oy * ow + ox) * c);
+            else
+                pool_back(&o, KN_F32, dy, dx, (oy * ow + ox) * c);
+        }
+    }
+}
+
 static void avgpool(const void *in, kn_type type, uint32_t h, uint32_t w, uint32_t c, uint32_t k,
                     void *out)
 {
@@ -111,6 +146,7 @@ static void meanpool(const void *in, kn_type type, size_t n, uint32_t c, float *
 static void put_pool(kn_kernels *k)
 {
     k->maxpool = maxpool;
+    k->maxpool_grad = maxpool_grad;
     k->avgpool = avgpool;
     k->meanpool = meanpool;
 }

@@ -131,6 +131,17 @@ static inline vf v_fma(vf a, vf b, vf c)
     return vfmaq_f32(c, a, b);
 }
 
+static inline vf v_where_positive(vf x, vf y)
+{
+    const uint32x4_t m = vcgtq_f32(x, vdupq_n_f32(0));
+    return vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(y)));
+}
+
+static inline vf v_where_equal(vf x, vf y, vf z)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vceqq_f32(x, y), vreinterpretq_u32_f32(z)));
+}
+
 /* e^x where that is a normal number, else 0: subnormal factors would cost a multiplication dear. */
 static inline vf v_weight(vf x)
 {

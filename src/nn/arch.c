@@ -146,6 +146,17 @@ static void set_resnet(kn_net_config *c, const resnet_arch *a)
     set_text(c, a->text, a->dim, KN_ACT_QUICKGELU);
 }
 
+/* Snell, Swersky and Zemel, "Prototypical networks", section 3: four blocks of 64 channels, on
+ * Omniglot's 28x28. */
+static void set_conv4(kn_net_config *c)
+{
+    c->image = KN_NET_RESNET;
+    c->resnet = (kn_resnet_config){ .plain = 1, .stages = 4, .layers = { 1, 1, 1, 1 }, .width = 64,
+                                    .dim = 64, .input = { 28, 28 } };
+    c->prep = (kn_prep){ .fit = KN_FIT_SQUASH, .filter = KN_BILINEAR, .resize = { 28, 28 },
+                         .crop = { 28, 28 }, .mean = { 0.5F, 0.5F, 0.5F }, .std = { 0.5F, 0.5F, 0.5F } };
+}
+
 int kn_arch_find(kn_net_config *out, const char *name)
 {
     kn_net_config c = { 0 };
@@ -155,6 +166,8 @@ int kn_arch_find(kn_net_config *out, const char *name)
     for (int i = 0; i < RESNETS; i++)
         if (!strcmp(name, resnets[i].name))
             set_resnet(&c, &resnets[i]);
+    if (!strcmp(name, "conv4"))
+        set_conv4(&c);
     if (c.image == KN_NET_NONE)
         return 0;
     if (!strncmp(name, "chinese-clip", 12))
@@ -172,20 +185,27 @@ const char *const *kn_arch_names(void)
         "clip-rn50x4",     "clip-rn50x16",   "clip-rn50x64",   "clip-vit-b32",
         "clip-vit-b16",    "clip-vit-l14",   "clip-vit-l14-336", "clip-vit-h14",
         "chinese-clip-vit-b16", "chinese-clip-vit-l14", "chinese-clip-rn50",
-        "vit-ti16",        "vit-s16",        "vit-b16",        NULL
+        "vit-ti16",        "vit-s16",        "vit-b16",        "conv4",
+        NULL
     };
     return names;
 }
 
 uint32_t kn_resnet_channels(const kn_resnet_config *c, uint32_t stage)
 {
+    if (c->plain)
+        return c->width;
     return (c->width << stage) * (c->bottleneck ? 4 : 1);
 }
 
 /* Sizes as the convolutions round them: 7x7 and 3x3 with stride 2 up, the average pools down. */
 static uint32_t side(const kn_resnet_config *c, uint32_t n)
 {
-    if (c->stem == KN_STEM_IMAGENET)
+    if (c->plain)
+        return n >> c->stages;
+    if (c->stem == KN_STEM_STRIDED)
+        n = (n + 1) / 2;
+    else if (c->stem == KN_STEM_IMAGENET)
         n = ((n + 1) / 2 + 1) / 2;
     else if (c->stem == KN_STEM_CLIP)
         n = (n + 1) / 2 / 2;

@@ -147,8 +147,8 @@ static void check_resnet(reader *r, const kn_resnet_config *c)
     const uint32_t out = kn_resnet_channels(c, c->stages - 1);
     if (!hw[0] || !hw[1])
         fault(r, "input", "too small");
-    if (!c->pool_attention && c->dim != out)
-        fault(r, "dim", "not the channels of the last stage");
+    if (c->plain && (c->pool_attention || c->shortcut_pad))
+        fault(r, "block", "plain goes with a mean pool and no shortcut");
     if (c->pool_attention && (out % c->heads || out / c->heads > MAX_HEAD_DIM))
         fault(r, "heads", "do not divide the channels into parts of at most 128");
     if (c->stem == KN_STEM_CLIP && (!c->bottleneck || c->width % 2))
@@ -159,8 +159,10 @@ static void check_resnet(reader *r, const kn_resnet_config *c)
 
 static void read_resnet(reader *r, kn_resnet_config *c)
 {
-    c->stem = (kn_stem)choice(r, "stem", "imagenet|cifar|clip");
-    c->bottleneck = (int)choice(r, "block", "basic|bottleneck");
+    c->stem = (kn_stem)choice(r, "stem", "imagenet|cifar|clip|strided");
+    const uint32_t block = choice(r, "block", "basic|bottleneck|plain");
+    c->bottleneck = block == 1;
+    c->plain = block == 2;
     c->pool_attention = (int)choice(r, "pool", "mean|attention");
     c->shortcut_pad = (int)choice(r, "shortcut", "conv|pad");
     const cJSON *layers = list(r, "layers", 1, KN_MAX_STAGES);

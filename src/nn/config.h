@@ -31,16 +31,19 @@ typedef struct kn_vit_config {
 typedef enum kn_stem {
     KN_STEM_IMAGENET, /* 7x7 stride 2, max-pool */
     KN_STEM_CIFAR,    /* one 3x3 */
-    KN_STEM_CLIP      /* three 3x3, average pool */
+    KN_STEM_CLIP,     /* three 3x3, average pool */
+    KN_STEM_STRIDED   /* 7x7 stride 2 alone, for small pictures */
 } kn_stem;
 
 typedef struct kn_resnet_config {
     kn_stem stem;
     int bottleneck;
+    int plain; /* a block is one 3x3 convolution of `width` channels and a max-pool; no stem */
     int pool_attention;
     int shortcut_pad; /* option A of the CIFAR networks, else a 1x1 convolution */
     uint32_t stages, layers[KN_MAX_STAGES];
-    uint32_t width, heads, dim; /* heads: of the attention pool, else 0 */
+    uint32_t width, heads, dim; /* heads: of the attention pool, else 0; dim: unlike the last stage's
+                                   channels, there is a projection */
     uint32_t input[2];          /* height, width */
 } kn_resnet_config;
 

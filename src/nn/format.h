@@ -33,7 +33,7 @@
  *     v.ln_post.{w,b}   v.proj.w mat(dim, width), absent: dim == width
  *     Folded: the attention scale 1/sqrt(head dim) is in the q rows of qkv.w and qkv.b.
  *             (LayerNorm gains stay where they are: they cost nothing.)
- *   {"kind":"resnet","stem":"imagenet|cifar|clip","block":"basic|bottleneck","layers":[3,4,6,3],"width":64,
+ *   {"kind":"resnet","stem":"imagenet|cifar|clip|strided","block":"basic|bottleneck|plain","layers":[3,4,6,3],"width":64,
  *    "pool":"mean|attention","shortcut":"conv|pad","heads":32,"dim":2048,"input":[224,224]}
  *     imagenet: v.stem.0.w mat(64, 7*7*3), maxpool.  cifar: v.stem.0.w mat(16, 3*3*3).
  *     clip: v.stem.{0,1,2}.w, 3x3, the first with stride 2; average pool 2.
@@ -42,6 +42,9 @@
  *     cifar "pad" shortcut: every second pixel, channels zero-padded by planes/4 on both sides (option A).
  *     trainable: X.bn.{w,b,mean,var} beside X.w and no X.b (X = v.stem.0, v.1.0.conv1, v.2.0.down …); eps 1e-5
  *     attention pool: v.pool.pos (hw+1, C)  v.pool.{q,k,v,o}.{w,b} mat; folded: the scale is in q
+ *     strided: v.stem.0 as imagenet's, no maxpool.  plain: no stem; v.L.B is one convolution 3x3 of `width`
+ *     channels, followed by a maxpool 2.
+ *     mean pool and dim unlike the channels: v.proj.w mat(dim, channels)
  *     head: fc.w mat(labels, dim)  fc.b
  * text config
  *   {"kind":"clip","width":512,"layers":12,"heads":8,"mlp":2048,"context":77,"vocab":49408,"act":"quickgelu",

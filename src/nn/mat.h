@@ -24,7 +24,7 @@ typedef struct kn_mat {
 
 static inline size_t kn_type_bytes(kn_type t)
 {
-    return t == KN_F32 ? 4 : t == KN_I8 ? 1 : 2;
+    return t == KN_F32 ? sizeof(float) : t == KN_I8 ? 1 : 2;
 }
 
 /* Elements of type t behind p. */

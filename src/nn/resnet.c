@@ -87,6 +87,8 @@ static void stem(builder *b, const kn_resnet_config *c)
     } else if (c->stem == KN_STEM_IMAGENET) {
         conv(b, "v.stem.0", c->width, 7, 2, 1, 1);
         pool(b, KN_STEP_MAXPOOL, 3, 2, 1, 0);
+    } else if (c->stem == KN_STEM_STRIDED) {
+        conv(b, "v.stem.0", c->width, 7, 2, 1, 1);
     } else {
         conv(b, "v.stem.0", c->width / 2, 3, 2, 1, 1);
         conv(b, "v.stem.1", c->width / 2, 3, 1, 1, 0);
@@ -146,6 +148,11 @@ static void block(builder *b, uint32_t stage, uint32_t i)
     char base[24], name[40];
     snprintf(base, sizeof base, "v.%u.%u", stage + 1, i);
 
+    if (c->plain) {
+        conv(b, base, c->width, 3, 1, 1, one);
+        pool(b, KN_STEP_MAXPOOL, 2, 2, 0, two);
+        return;
+    }
     snprintf(name, sizeof name, "%s.conv1", base);
     if (!c->bottleneck) {
         conv(b, name, planes, 3, stride, 1, one);
@@ -203,7 +210,8 @@ ken_status kn_resnet_load(const kn_source *s, const kn_resnet_config *c, kn_resn
     out->steps = kn_own(s->owned, STEM_STEPS + blocks * BLOCK_STEPS, sizeof *out->steps);
     if (!out->steps)
         return KEN_E_NOMEM;
-    stem(&b, c);
+    if (!c->plain)
+        stem(&b, c);
     for (uint32_t stage = 0; stage < c->stages && !b.st; stage++) {
         for (uint32_t i = 0; i < c->layers[stage] && !b.st; i++)
             block(&b, stage, i);
@@ -215,5 +223,9 @@ ken_status kn_resnet_load(const kn_source *s, const kn_resnet_config *c, kn_resn
     out->hw[1] = b.w;
     out->channels = b.c;
     measure(out);
-    return b.st || !c->pool_attention ? b.st : load_pool(s, out);
+    if (!b.st && c->pool_attention)
+        return load_pool(s, out);
+    if (!b.st && c->dim != out->channels)
+        return kn_load_mat(s, &out->proj, c->dim, out->channels, "v.proj");
+    return b.st;
 }

@@ -36,6 +36,7 @@ typedef struct kn_resnet {
     size_t early_slot[KN_SLOTS], slot[KN_SLOTS]; /* elements a picture of the largest map in each */
     int last;            /* slot of the last map … */
     uint32_t hw[2], channels; /* … and its size */
+    kn_mat proj; /* of the mean pool; n is 0 where there is none */
     /* attention pool */
     const float *pos; /* (hw + 1, channels) */
     kn_mat q, k, v, o;
