@@ -113,7 +113,7 @@ CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS
 .SUFFIXES:
 .PHONY: all minimal test check check-kernels check-unit check-golden check-cli check-crash check-fuzz \
         check-fault fuzz fuzz-run bench bench-peers asan tsan hdr-check layers symbols lint format install \
-        uninstall clean help demo test-reference compile_commands.json peers
+        uninstall clean help demo test-reference test-grad compile_commands.json peers
 
 all: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, libken.a, libken.so
 
@@ -179,6 +179,24 @@ $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(FUZZ
 $(B)/bench/%: $(B)/bench/%.o $(B)/libken.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# ---- gradients: what trains, compiled once more with float as double, level c, against differences --
+# what has no numbers to train keeps its floats: fixed vectors of pixels, a hash
+GRAD_PLAIN := kernels/c/toy.c src/base/hash.c
+GRAD_SRCS := $(wildcard $(addsuffix /*.c,src/base src/image src/text src/toys src/nn src/train kernels kernels/c))
+GRAD_OBJS := $(patsubst %.c,$(B)/grad/%.o,$(GRAD_SRCS))
+GRAD_TESTS := $(patsubst %.c,$(B)/grad/%.o,$(wildcard tests/grad/*.c))
+$(B)/grad/%.o: %.c tests/grad/double.h Makefile
+	$(call say,DOUBLE,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -w $(call KERNEL_FLAGS,$<) $(if $(filter $<,$(GRAD_PLAIN)),,-include tests/grad/double.h) -MMD -MP -c -o $@ $<
+$(B)/grad/libgrad.a: $(GRAD_OBJS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(B)/grad/check: $(GRAD_TESTS) $(B)/grad/libgrad.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+test-grad: $(B)/grad/check          ## every gradient against finite differences, in double
+	$(Q)$(B)/grad/check
 
 # ---- tests: tools/run-tests.sh runs each program, counts, and prints the sum --
 TEST_BINS = $(B)/checkkern $(patsubst %.c,$(B)/%,$(if $(filter 1,$(CHECK)),$(UNIT_TESTS) $(GOLDEN_TESTS) $(CRASH_TESTS)) $(FUZZERS))
@@ -289,7 +307,7 @@ clean:                              ## remove what was built
 help:
 	@sed -n 's/^\([a-z_.-]*\):.*## /  \1\t/p' Makefile | expand -t 24
 
--include $(patsubst %.c,$(B)/%.d,$(SRCS))
+-include $(patsubst %.c,$(B)/%.d,$(SRCS)) $(patsubst %.o,%.d,$(GRAD_OBJS) $(GRAD_TESTS))
 
 print-%:
 	@echo $($*)
