@@ -189,13 +189,14 @@ static void toy_materials(kn_toy_scene *s, const kn_toy *t)
         worn_between(coat, t, -.25f, 1.2f);
     if (t->cloth == KN_TOY_TROUSERS)
         worn_between(coat, t, -1.2f, -.05f);
-    if (t->emblem)
-        decal(coat, emblems[t->emblem], 0, 0, .12f, .26f, t->color[4]);
     if (t->blush)
         decal(head, KN_TOY_DISK, 1, .52f, -.22f, .13f, pink);
     if (t->muzzle == 0 || t->muzzle == 4) /* nothing else bears a mouth */
         decal(head, KN_TOY_SMILE, 0, 0, -.32f, .2f, black);
-    material(s, t, M_BELLY, t->color[2], 1);
+    kn_toy_material *belly = material(s, t, M_BELLY, t->color[2], 1);
+    if (t->emblem) /* on what lies outermost, in a colour that it does not have */
+        decal(t->belly ? belly : coat, emblems[t->emblem], 0, 0, .12f, .26f,
+              t->color[t->cloth == KN_TOY_SHIRT ? 3 : 4]);
     kn_toy_material *muzzle = material(s, t, M_MUZZLE, t->color[2], 1);
     decal(muzzle, KN_TOY_SMILE, 0, 0, -.25f, .5f, black);
     decal(muzzle, KN_TOY_LINE, 0, 0, -.1f, .3f, black);
