@@ -172,7 +172,8 @@ static ken_status stored_block(stream *s)
         return too_short();
     if (!s->have)
         s->bits = 0; /* what refill read ahead is among the bytes that are copied here */
-    memcpy(s->out + s->len, s->in, n);
+    if (n) /* nothing yet has been unpacked where an empty block comes first */
+        memcpy(s->out + s->len, s->in, n);
     s->len += n;
     s->in += n;
     return KEN_OK;
