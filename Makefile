@@ -47,7 +47,7 @@ ALL_CFLAGS  = $(STD) $(WARN) $(OPT) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-
               -fno-omit-frame-pointer) -pthread -fPIC $(DEFS) $(CFLAGS)
 ALL_LDFLAGS = $(if $(SAN),-fsanitize=$(SAN)) -pthread -Wl,--as-needed $(LDFLAGS)
 
-DEFS := -DKEN_PREFIX='"$(PREFIX)"'
+DEFS :=
 LIB_NAMES := cjson utf8proc
 flag = $(if $(filter 1,$($(1))),$(eval DEFS += -DKEN_$(1))$(eval LIB_NAMES += $(2)))
 $(call flag,JPEG,jpeg)
@@ -147,6 +147,15 @@ $(B)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ERROR) $(call KERNEL_FLAGS,$<) -MMD -MP -c -o $@ $<
+
+# only this file knows where it will be installed: another PREFIX is one more file to compile
+HOME_DEF := -DKEN_PREFIX='"$(PREFIX)"'
+$(B)/src/engine/model_find.o: DEFS += $(HOME_DEF)
+$(B)/src/engine/model_find.o $(B)/ken.pc: $(B)/prefix
+$(B)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX) $(LIBDIR) $(INCLUDEDIR)' | cmp -s - $@ || echo '$(PREFIX) $(LIBDIR) $(INCLUDEDIR)' > $@
+.PHONY: FORCE
 
 $(B)/tests/%.o: ALL_CFLAGS += -isystem /usr/include -DKEN_TEST
 # level amx on a model of its tiles, which needs all but the tiles
@@ -269,7 +278,7 @@ format:                             ## clang-format every source
 compile_commands.json:              ## for clangd and clang-tidy
 	$(Q)( sep='['; for s in $(SRCS); do \
 	  printf '%s\n{"directory":"%s","file":"%s","command":"%s %s -c %s"}' "$$sep" '$(CURDIR)' \
-	    $$s '$(CC)' '$(subst ",\",$(ALL_CFLAGS))' $$s; sep=,; done; echo ']' ) > $@
+	    $$s '$(CC)' '$(subst ",\",$(ALL_CFLAGS) $(HOME_DEF))' $$s; sep=,; done; echo ']' ) > $@
 
 $(B)/ken.pc: Makefile
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: ken' \
@@ -282,7 +291,7 @@ $(B)/ken.1: $(B)/ken tools/package/man.sh
 $(B)/ken.bash $(B)/ken.fish: $(B)/ken.%: $(B)/ken tools/package/completion.sh
 	$(Q)sh tools/package/completion.sh $(B)/ken $* > $@
 
-install: all $(B)/ken.pc $(B)/ken.1 $(B)/ken.bash $(B)/ken.fish ## into $(DESTDIR)$(PREFIX)
+install: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(B)/ken.pc $(B)/ken.1 $(B)/ken.bash $(B)/ken.fish ## into $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/ken/models
 	$(INSTALL) -m 755 $(B)/ken $(B)/ken-convert $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 $(B)/libken.a $(DESTDIR)$(LIBDIR)
@@ -300,6 +309,7 @@ uninstall:                          ## undo install
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,ken ken-convert) $(DESTDIR)$(INCLUDEDIR)/ken.h
 	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,man/man1/ken.1 bash-completion/completions/ken fish/vendor_completions.d/ken.fish)
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libken.a libken.so libken.so.$(MAJOR) libken.so.$(VERSION) pkgconfig/ken.pc)
+	-@rmdir $(DESTDIR)$(DATADIR)/ken/models $(DESTDIR)$(DATADIR)/ken 2>/dev/null || true # other models stay
 
 clean:                              ## remove what was built
 	rm -rf build compile_commands.json ken ken-convert libken.a libken.so
