@@ -93,7 +93,8 @@ enum { FREE, USED, DEAD };
 
 typedef struct checked {
     kn_segment seg;
-    int pending, mapped;
+    unsigned state;
+    int mapped;
     unsigned char *slots; /* (rows) FREE, USED or DEAD */
 } checked;
 
@@ -138,7 +139,7 @@ static int open_segment(const kn_segment_record *row, void *cookie)
     }
     c->list = list;
     checked *s = &list[c->n];
-    *s = (checked){ .pending = row->pending, .seg = { .info = { .number = row->number } } };
+    *s = (checked){ .state = row->state, .seg = { .info = { .number = row->number } } };
     if (!(s->slots = kn_zalloc(row->rows, 1))) {
         c->st = KEN_E_NOMEM;
         return 1;
@@ -160,7 +161,7 @@ static void check_rows(checker *c, const checked *s)
     name_of(name, s->seg.info.number);
     if (!s->mapped)
         return;
-    if (!s->pending
+    if (s->state != KN_SEGMENT_PENDING
         && (s->seg.info.dim != c->dim || strcmp(s->seg.info.fingerprint, c->fingerprint) != 0))
         broken(c, name, "it holds vectors of another model");
     for (uint32_t i = 0; i < s->seg.rows; i++)
@@ -176,6 +177,26 @@ static checked *find(checker *c, uint32_t segment)
     return NULL;
 }
 
+/* 1 if it is the item's own. */
+static int check_slot(checker *c, const char *where, uint64_t id, uint32_t segment, uint32_t slot,
+                      unsigned state)
+{
+    checked *s = find(c, segment);
+    const uint64_t before = c->problems;
+    if (!s || s->state != state)
+        broken(c, where, "segment %u does not exist", segment);
+    else if (s->mapped && slot >= s->seg.rows)
+        broken(c, where, "slot %u is behind the end of segment %u", slot, segment);
+    else if (s->mapped && kn_segment_id(&s->seg, slot) != id)
+        broken(c, where, "slot %u of segment %u belongs to item %" PRIu64, slot, segment,
+               kn_segment_id(&s->seg, slot));
+    else if (s->mapped && s->slots[slot] != FREE)
+        broken(c, where, "slot %u of segment %u is used twice", slot, segment);
+    else if (s->mapped)
+        s->slots[slot] = USED;
+    return c->problems == before;
+}
+
 static int check_item(const kn_item *item, void *cookie)
 {
     checker *c = cookie;
@@ -184,20 +205,12 @@ static int check_item(const kn_item *item, void *cookie)
     snprintf(where, sizeof where, "item %" PRIu64, item->id);
     if (item->path[0] != '/')
         broken(c, where, "its path \"%s\" is not absolute", item->path);
-    if (!item->segment)
-        return 0;
-    checked *s = find(c, item->segment);
-    if (!s || s->pending)
-        broken(c, where, "segment %u does not exist", item->segment);
-    else if (s->mapped && item->slot >= s->seg.rows)
-        broken(c, where, "slot %u is behind the end of segment %u", item->slot, item->segment);
-    else if (s->mapped && kn_segment_id(&s->seg, item->slot) != item->id)
-        broken(c, where, "slot %u of segment %u belongs to item %" PRIu64, item->slot,
-               item->segment, kn_segment_id(&s->seg, item->slot));
-    else if (s->mapped && s->slots[item->slot] != FREE)
-        broken(c, where, "slot %u of segment %u is used twice", item->slot, item->segment);
-    else if (s->mapped)
-        s->slots[item->slot] = USED;
+    if (item->segment)
+        check_slot(c, where, item->id, item->segment, item->slot, KN_SEGMENT_LIVE);
+    for (uint32_t i = 0; item->part_segment && i < item->parts; i++)
+        if (!check_slot(c, where, item->id, item->part_segment, item->part_slot + i,
+                        KN_SEGMENT_PARTS))
+            break;
     return 0;
 }
 
@@ -220,7 +233,7 @@ static void check_left_over(checker *c, const checked *s)
 {
     char name[40];
     name_of(name, s->seg.info.number);
-    for (uint32_t i = 0; s->mapped && !s->pending && i < s->seg.rows; i++)
+    for (uint32_t i = 0; s->mapped && s->state != KN_SEGMENT_PENDING && i < s->seg.rows; i++)
         if (s->slots[i] == FREE)
             broken(c, name, "slot %u belongs to nobody", i);
 }

@@ -26,7 +26,7 @@ typedef struct finder {
 static int add_segment(const kn_segment_record *row, void *cookie)
 {
     finder *f = cookie;
-    if (row->pending)
+    if (row->state != KN_SEGMENT_LIVE)
         return 0;
     tired *list = kn_room(f->list, f->n, &f->cap, sizeof *list);
     if (!list) {
@@ -142,7 +142,7 @@ static ken_status compact_one(kn_scan *s, const tired *t)
     pthread_mutex_unlock(&s->k->lock);
     if (!st)
         st = c.st;
-    s->w.fresh = 1;
+    s->w.whole.fresh = 1;
     if (!st && c.n)
         st = copy_rows(s, t, &c);
     if (!st)

@@ -261,6 +261,7 @@ static ken_status put_picture(kn_scan *s, const kn_task *t, const plan *p, tally
         item.height = t->height;
         item.segment = p->place.segment;
         item.slot = p->place.slot;
+        item.part_segment = item.part_slot = 0; /* of other pixels; as many are still wanted */
         y->added += !p->f->id;
         y->updated += p->f->id != 0;
         st = put(s, &item);

@@ -73,11 +73,11 @@ static ken_status drop_segments(kn_scan *s, const segments *g, int pending)
     if (st)
         return st;
     for (size_t i = 0; !st && i < g->n; i++)
-        if (g->list[i].pending == pending)
+        if ((g->list[i].state == KN_SEGMENT_PENDING) == pending)
             st = s->k->store->v->drop_segment(s->k->store, g->list[i].number);
     st = kn_edit_close(&s->w, st);
     for (size_t i = 0; !st && i < g->n; i++)
-        if (g->list[i].pending == pending)
+        if ((g->list[i].state == KN_SEGMENT_PENDING) == pending)
             st = kn_segment_unlink(s->k->dir, g->list[i].number);
     return st;
 }
@@ -89,7 +89,7 @@ static ken_status read_pending(kn_scan *s, const segments *g, fresh *f, int *sam
     *same = 1;
     for (size_t i = 0; !st && i < g->n; i++) {
         kn_segment seg;
-        if (!g->list[i].pending)
+        if (g->list[i].state != KN_SEGMENT_PENDING)
             continue;
         st = kn_segment_map(&seg, s->k->dir, g->list[i].number, g->list[i].rows);
         if (st)
@@ -108,7 +108,7 @@ ken_status kn_scan_abandon(kn_scan *s)
     int any = 0;
     ken_status st = read_segments(s->k, &g);
     for (size_t i = 0; i < g.n; i++)
-        any |= g.list[i].pending;
+        any |= g.list[i].state == KN_SEGMENT_PENDING;
     if (!st && any)
         st = drop_segments(s, &g, 1);
     kn_free(g.list);
@@ -249,6 +249,7 @@ static ken_status move_item(kn_scan *s, uint64_t id, fresh *f)
     ken_status st = kn_store_get(s->k->store, &which, &item);
     item.segment = have ? f->by_id[id].segment : 0;
     item.slot = have ? f->by_id[id].slot : 0;
+    item.part_segment = item.part_slot = 0; /* to be made again, as many as they were */
     if (!st)
         st = s->k->store->v->put(s->k->store, &item);
     if (!st && have) {
@@ -271,9 +272,9 @@ static ken_status move_all(kn_scan *s, const segments *g, fresh *f)
         st = move_item(s, x.list[i], f);
     for (size_t i = 0; !st && i < g->n; i++) {
         kn_segment_record row = g->list[i];
-        row.pending = 0;
-        st = g->list[i].pending ? store->v->put_segment(store, &row)
-                                : store->v->drop_segment(store, row.number);
+        row.state = KN_SEGMENT_LIVE;
+        st = g->list[i].state == KN_SEGMENT_PENDING ? store->v->put_segment(store, &row)
+                                                    : store->v->drop_segment(store, row.number);
     }
     for (size_t id = 0; !st && id < f->cap; id++)
         if (f->by_id[id].segment) /* its item has been removed meanwhile */
@@ -300,7 +301,7 @@ static ken_status switch_over(kn_scan *s, fresh *f)
     if (st)
         s->r->updated = updated;
     for (size_t i = 0; !st && i < g.n; i++)
-        if (!g.list[i].pending)
+        if (g.list[i].state != KN_SEGMENT_PENDING)
             st = kn_segment_unlink(k->dir, g.list[i].number);
     kn_free(g.list);
     return st;

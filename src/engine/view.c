@@ -30,16 +30,22 @@ static void free_view(kn_view *v)
     kn_free(v->gone);
     kn_free(v->visible);
     kn_free(v->all);
+    kn_free(v->parts);
     kn_free(v);
 }
 
 /* ---- making ---- */
 
+static int is_parts(const kn_segment *s)
+{
+    return s->info.element == KN_ELEMENT_I8;
+}
+
 static int map_segment(const kn_segment_record *row, void *cookie)
 {
     maker *m = cookie;
     kn_view *v = m->v;
-    if (row->pending || !row->rows)
+    if (row->state == KN_SEGMENT_PENDING || !row->rows)
         return 0;
     kn_segment *list = kn_room(v->segments, v->n, &m->cap, sizeof *list);
     if (!list) {
@@ -51,7 +57,10 @@ static int map_segment(const kn_segment_record *row, void *cookie)
     if (m->st)
         return 1;
     v->n++;
-    v->rows += row->rows;
+    if (is_parts(&list[v->n - 1]))
+        v->part_rows += row->rows;
+    else
+        v->rows += row->rows;
     if (v->dim && v->dim != list[v->n - 1].info.dim)
         m->st = kn_fail(KEN_E_CORRUPT, "segment %u has vectors of another length", row->number);
     v->dim = list[v->n - 1].info.dim;
@@ -107,6 +116,16 @@ static void join_bitmaps(kn_view *v)
     }
 }
 
+static kn_type type_of(kn_element e)
+{
+    return e == KN_ELEMENT_I8 ? KN_I8 : e == KN_ELEMENT_F16 ? KN_F16 : KN_F32;
+}
+
+static size_t blocks_of(const kn_segment *s)
+{
+    return (s->rows + KN_BLOCK - 1) / KN_BLOCK;
+}
+
 static void add_runs(kn_run *runs, const kn_segment *s, const uint64_t *skip)
 {
     const void *rows;
@@ -114,27 +133,35 @@ static void add_runs(kn_run *runs, const kn_segment *s, const uint64_t *skip)
     for (uint32_t b = 0; (size_t)b * KN_BLOCK < s->rows; b++) {
         const size_t n = kn_segment_block(s, b, &rows, &entries);
         *runs++ = (kn_run){ .rows = rows,
-                            .type = s->info.element == KN_ELEMENT_F16 ? KN_F16 : KN_F32,
+                            .type = type_of(s->info.element),
                             .n = n,
                             .ids = entries,
                             .id_stride = KN_ENTRY_BYTES,
                             .skip = skip,
-                            .skip_first = (size_t)b * KN_BLOCK };
+                            .skip_first = (size_t)b * KN_BLOCK,
+                            .stride = s->row_bytes };
     }
 }
 
 static ken_status make_runs(kn_view *v)
 {
     for (size_t i = 0; i < v->n; i++)
-        v->runs_n += (v->segments[i].rows + KN_BLOCK - 1) / KN_BLOCK;
+        *(is_parts(&v->segments[i]) ? &v->parts_n : &v->runs_n) += blocks_of(&v->segments[i]);
     v->visible = kn_alloc(v->runs_n, sizeof *v->visible);
     v->all = kn_alloc(v->runs_n, sizeof *v->all);
-    if (!v->visible || !v->all)
+    v->parts = kn_alloc(v->parts_n, sizeof *v->parts);
+    if (!v->visible || !v->all || !v->parts)
         return KEN_E_NOMEM;
-    for (size_t i = 0, at = 0; i < v->n; i++) {
-        add_runs(v->visible + at, &v->segments[i], v->gone[i]);
-        add_runs(v->all + at, &v->segments[i], v->dead[i]);
-        at += (v->segments[i].rows + KN_BLOCK - 1) / KN_BLOCK;
+    for (size_t i = 0, at = 0, part = 0; i < v->n; i++) {
+        const kn_segment *s = &v->segments[i];
+        if (is_parts(s)) {
+            add_runs(v->parts + part, s, v->dead[i]);
+            part += blocks_of(s);
+            continue;
+        }
+        add_runs(v->visible + at, s, v->gone[i]);
+        add_runs(v->all + at, s, v->dead[i]);
+        at += blocks_of(s);
     }
     return KEN_OK;
 }
@@ -244,7 +271,9 @@ ken_status kn_view_vector(const kn_view *v, uint32_t segment, uint32_t slot, flo
     if (i == v->n || slot >= v->segments[i].rows)
         return kn_fail(KEN_E_CORRUPT, "no slot %u in segment %u", slot, segment);
     const kn_segment *s = &v->segments[i];
-    if (s->info.element == KN_ELEMENT_F16)
+    if (s->info.element == KN_ELEMENT_I8)
+        kn_row_unpack_i8(kn_segment_row(s, slot), s->info.dim, out);
+    else if (s->info.element == KN_ELEMENT_F16)
         kn_kernels_get()->f16_to_f32(kn_segment_row(s, slot), out, s->info.dim);
     else
         memcpy(out, kn_segment_row(s, slot), s->row_bytes);

@@ -14,12 +14,14 @@ typedef struct kn_view {
     uint64_t generation;
     unsigned users; /* guarded by the collection's lock */
     uint32_t dim;   /* 0: no segment yet */
-    size_t n, rows;
+    size_t n, rows; /* rows: of whole pictures */
     kn_segment *segments;  /* (n) by number */
     uint64_t **dead;       /* (n) bitmaps or NULL */
     uint64_t **gone;       /* (n) dead or hidden; may be the same pointer as dead[i] */
     kn_run *visible, *all; /* (runs_n) that leave out gone, and dead, slots */
     size_t runs_n;
+    kn_run *parts; /* (parts_n) of parts of pictures, all that are not dead */
+    size_t parts_n, part_rows;
 } kn_view;
 
 /* The present view, with one user more; let go with kn_view_release.  Takes `lock`. */

@@ -84,7 +84,7 @@ void kn_edit_end(kn_edit *w)
 {
     if (!w->k)
         return;
-    kn_segment_writer_close(w->seg);
+    kn_edit_forget(w);
     kn_lock_release(&w->lock);
     pthread_mutex_unlock(&w->k->writing);
     *w = (kn_edit){ .lock = { -1 } };
@@ -94,102 +94,143 @@ void kn_edit_end(kn_edit *w)
 
 typedef struct latest {
     kn_segment_record row;
-    int pending;
+    unsigned state;
 } latest;
 
 static int note_latest(const kn_segment_record *row, void *cookie)
 {
     latest *l = cookie;
-    if (row->pending == l->pending)
+    if (row->state == l->state)
         l->row = *row;
     return 0;
 }
 
-static int fits(const kn_segment_writer *seg, const ken *k, const ken_model_info *info)
+static unsigned state_of(const kn_edit *w, const kn_tail *t)
 {
-    const kn_segment_info *have = kn_segment_writer_info(seg);
-    return have->dim == info->dim && have->element == k->element
+    return t == &w->parts ? KN_SEGMENT_PARTS : w->pending ? KN_SEGMENT_PENDING : KN_SEGMENT_LIVE;
+}
+
+static kn_element element_of(const kn_edit *w, const kn_tail *t)
+{
+    return t == &w->parts ? KN_ELEMENT_I8 : w->k->element;
+}
+
+static int fits(const kn_edit *w, const kn_tail *t, const ken_model_info *info)
+{
+    const kn_segment_info *have = kn_segment_writer_info(t->seg);
+    return have->dim == info->dim && have->element == element_of(w, t)
            && !strcmp(have->fingerprint, info->fingerprint);
 }
 
-static ken_status new_segment(kn_edit *w, const ken_model_info *info)
+static ken_status new_segment(kn_edit *w, kn_tail *t, const ken_model_info *info)
 {
     kn_segment_info seg = { .number = (uint32_t)w->next_segment,
                             .dim = info->dim,
-                            .element = w->k->element };
+                            .element = element_of(w, t) };
     memcpy(seg.fingerprint, info->fingerprint, strnlen(info->fingerprint, 32));
-    ken_status st = kn_segment_create(&w->seg, w->k->dir, &seg);
+    ken_status st = kn_segment_create(&t->seg, w->k->dir, &seg);
     if (!st)
         w->next_segment++;
-    w->committed = 0;
+    t->committed = 0;
     return st;
 }
 
-/* The last segment, if it is of this model and has room, else a new one. */
-static ken_status need_segment(kn_edit *w)
+static void let_go(kn_tail *t)
+{
+    kn_segment_writer_close(t->seg);
+    t->seg = NULL;
+}
+
+/* The last segment, if it is of this model and has room for n rows, else a new one. */
+static ken_status need_segment(kn_edit *w, kn_tail *t, size_t n)
 {
     ken *k = w->k;
     const ken_model_info *info = k->encoder->info(w->model);
-    latest l = { .pending = w->pending };
-    if (w->seg && !w->fresh && kn_segment_writer_rows(w->seg) < SEGMENT_ROWS)
+    latest l = { .state = state_of(w, t) };
+    if (t->seg && !t->fresh && kn_segment_writer_rows(t->seg) + n <= SEGMENT_ROWS)
         return KEN_OK;
-    const int full = w->seg != NULL || w->fresh;
-    kn_segment_writer_close(w->seg);
-    w->seg = NULL;
-    w->fresh = 0;
+    const int full = t->seg != NULL || t->fresh;
+    let_go(t);
+    t->fresh = 0;
     if (full)
-        return new_segment(w, info);
+        return new_segment(w, t, info);
     pthread_mutex_lock(&k->lock);
     ken_status st = k->store->v->segments(k->store, note_latest, &l);
     pthread_mutex_unlock(&k->lock);
-    if (!st && l.row.number && l.row.rows < SEGMENT_ROWS) {
-        st = kn_segment_continue(&w->seg, k->dir, l.row.number, l.row.rows);
-        w->committed = l.row.rows;
+    if (!st && l.row.number && l.row.rows + n <= SEGMENT_ROWS) {
+        st = kn_segment_continue(&t->seg, k->dir, l.row.number, l.row.rows);
+        t->committed = l.row.rows;
     }
-    if (!st && w->seg && !fits(w->seg, k, info)) {
-        kn_segment_writer_close(w->seg);
-        w->seg = NULL;
-    }
-    return st || w->seg ? st : new_segment(w, info);
+    if (!st && t->seg && !fits(w, t, info))
+        let_go(t);
+    return st || t->seg ? st : new_segment(w, t, info);
 }
 
 ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
-                             kn_place *places)
+                           kn_place *places)
 {
     uint16_t *halves = NULL;
     const void *rows = vectors;
-    ken_status st = n ? need_segment(w) : KEN_OK;
+    ken_status st = n ? need_segment(w, &w->whole, 1) : KEN_OK;
     if (st || !n)
         return st;
-    const kn_segment_info *seg = kn_segment_writer_info(w->seg);
-    const uint32_t first = kn_segment_writer_rows(w->seg);
+    const kn_segment_info *seg = kn_segment_writer_info(w->whole.seg);
+    const uint32_t first = kn_segment_writer_rows(w->whole.seg);
     if (seg->element == KN_ELEMENT_F16) {
         if (!(halves = kn_alloc(n * seg->dim, sizeof *halves)))
             return KEN_E_NOMEM;
         kn_kernels_get()->f32_to_f16(vectors, halves, n * seg->dim);
         rows = halves;
     }
-    st = kn_segment_append(w->seg, ids, rows, n);
+    st = kn_segment_append(w->whole.seg, ids, rows, n);
     for (size_t i = 0; !st && i < n; i++)
         places[i] = (kn_place){ seg->number, first + (uint32_t)i };
     kn_free(halves);
     return st;
 }
 
+ken_status kn_edit_parts(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
+                         kn_place *first)
+{
+    ken_status st = n ? need_segment(w, &w->parts, n) : KEN_OK;
+    if (st || !n)
+        return st;
+    const kn_segment_info *seg = kn_segment_writer_info(w->parts.seg);
+    const kn_place place = { seg->number, kn_segment_writer_rows(w->parts.seg) };
+    const size_t bytes = kn_row_bytes(KN_ELEMENT_I8, seg->dim);
+    unsigned char *rows = kn_alloc(n, bytes);
+    if (!rows)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        kn_row_pack_i8(vectors + i * seg->dim, seg->dim, rows + i * bytes);
+    st = kn_segment_append(w->parts.seg, ids, rows, n);
+    kn_free(rows);
+    if (!st)
+        *first = place;
+    return st;
+}
+
 void kn_edit_forget(kn_edit *w)
 {
-    kn_segment_writer_close(w->seg);
-    w->seg = NULL;
+    let_go(&w->whole);
+    let_go(&w->parts);
 }
 
 /* ---- transactions ---- */
+
+static int has_new(const kn_tail *t)
+{
+    return t->seg && kn_segment_writer_rows(t->seg) > t->committed;
+}
 
 ken_status kn_edit_open(kn_edit *w)
 {
     kn_store *s = w->k->store;
     ken_status st = KEN_OK;
-    if (w->seg && kn_segment_writer_rows(w->seg) > w->committed)
-        st = kn_segment_sync(w->seg);
+    if (has_new(&w->whole))
+        st = kn_segment_sync(w->whole.seg);
+    if (!st && has_new(&w->parts))
+        st = kn_segment_sync(w->parts.seg);
     pthread_mutex_lock(&w->k->lock);
     if (!st)
         st = s->v->begin(s, 1);
@@ -198,18 +239,24 @@ ken_status kn_edit_open(kn_edit *w)
     return st;
 }
 
+static ken_status put_rows(const kn_edit *w, const kn_tail *t)
+{
+    if (!has_new(t))
+        return KEN_OK;
+    const kn_segment_record row = { kn_segment_writer_info(t->seg)->number,
+                                    kn_segment_writer_rows(t->seg), state_of(w, t) };
+    return w->k->store->v->put_segment(w->k->store, &row);
+}
+
 static ken_status put_counts(kn_edit *w)
 {
     kn_store *s = w->k->store;
     ken_status st = kn_store_set_number(s, KN_KEY_NEXT_ID, w->next_id);
     if (!st)
         st = kn_store_set_number(s, KN_KEY_NEXT_SEGMENT, w->next_segment);
-    if (!st && w->seg && kn_segment_writer_rows(w->seg) > w->committed) {
-        const kn_segment_record row = { kn_segment_writer_info(w->seg)->number,
-                                     kn_segment_writer_rows(w->seg), w->pending };
-        st = s->v->put_segment(s, &row);
-    }
-    return st;
+    if (!st)
+        st = put_rows(w, &w->whole);
+    return st ? st : put_rows(w, &w->parts);
 }
 
 ken_status kn_edit_close(kn_edit *w, ken_status st)
@@ -221,8 +268,10 @@ ken_status kn_edit_close(kn_edit *w, ken_status st)
     pthread_mutex_unlock(&w->k->lock);
     if (!st)
         st = end;
-    if (!st && w->seg)
-        w->committed = kn_segment_writer_rows(w->seg);
+    if (!st && w->whole.seg)
+        w->whole.committed = kn_segment_writer_rows(w->whole.seg);
+    if (!st && w->parts.seg)
+        w->parts.committed = kn_segment_writer_rows(w->parts.seg);
     if (st)
         kn_edit_forget(w);
     return st;

@@ -25,6 +25,20 @@ typedef struct job {
     float *scores;    /* (workers, GROUP, BLOCK) */
 } job;
 
+/* The scale stands in front of a row's bytes, at any alignment. */
+static void score_i8(const job *j, const kn_run *run, size_t first, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char *row = (const unsigned char *)run->rows + (first + i) * run->stride;
+        float scale;
+        memcpy(&scale, row, sizeof scale);
+        for (size_t q = 0; q < j->nq; q++)
+            out[q * BLOCK + i] = scale
+                                 * j->kern->dot_i8(j->queries + q * j->f->dim,
+                                                   (const int8_t *)row + sizeof scale, j->f->dim);
+    }
+}
+
 static void score_block(const job *j, const kn_run *run, size_t first, size_t n, float *out)
 {
     const size_t dim = j->f->dim;
@@ -34,7 +48,9 @@ static void score_block(const job *j, const kn_run *run, size_t first, size_t n,
         for (size_t q = 0; q < j->nq; q++)
             for (size_t i = 0; i < n; i++)
                 out[q * BLOCK + i] = -j->kern->l2sq_f32(j->queries + q * dim, f32 + i * dim, dim);
-    } else if (run->type == KN_F16 && j->nq == 1)
+    } else if (run->type == KN_I8)
+        score_i8(j, run, first, n, out);
+    else if (run->type == KN_F16 && j->nq == 1)
         j->kern->dots_f16(j->queries, f16, n, dim, out);
     else if (run->type == KN_F16)
         j->kern->dots_batch_f16(j->queries, j->nq, f16, n, dim, out, BLOCK);
@@ -108,7 +124,9 @@ static ken_status search_group(job *j, uint32_t workers, kn_near *near, size_t s
 static ken_status check(const kn_flat *f)
 {
     for (size_t r = 0; r < f->n; r++)
-        if (f->runs[r].type != KN_F32 && (f->runs[r].type != KN_F16 || f->metric == KN_METRIC_L2))
+        if (f->runs[r].type != KN_F32
+            && ((f->runs[r].type != KN_F16 && f->runs[r].type != KN_I8)
+                || f->metric == KN_METRIC_L2))
             return kn_fail(KEN_E_INVALID, "rows of this type cannot be searched");
     return KEN_OK;
 }

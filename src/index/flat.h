@@ -18,13 +18,14 @@ typedef enum kn_metric {
 
 /* Rows that lie one behind the other. */
 typedef struct kn_run {
-    const void *rows; /* (n, dim) of type f32 or f16 */
+    const void *rows; /* (n, dim) of type f32 or f16; i8: each its scale (f32), then (dim) */
     kn_type type;
     size_t n;
     const unsigned char *ids; /* u64, id_stride bytes from one to the next, any alignment */
     size_t id_stride;
     const uint64_t *skip; /* a bitmap, or NULL: row i is left out if bit skip_first + i is set */
     size_t skip_first;
+    size_t stride; /* bytes from one row to the next, of i8 alone */
 } kn_run;
 
 typedef struct kn_flat {

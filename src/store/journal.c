@@ -20,7 +20,8 @@ enum {
     OP_REJECT,
     OP_DROP_REJECT,
     OP_TEXT,
-    OP_GENERATION
+    OP_GENERATION,
+    OP_PARTS /* behind the put of the item: since version 2 */
 };
 
 /* ---- writing ---- */
@@ -76,8 +77,11 @@ ken_status kn_journal_put(kn_buf *b, const kn_item *item)
                                  item->slot,
                                  item->hidden != 0 };
     const char *const strings[] = { item->path, item->object, item->meta, item->kind, item->hash };
+    const uint64_t parts[] = { item->id, item->part_segment, item->part_slot, item->parts };
     ken_status st = add_numbers(b, OP_PUT, numbers, sizeof numbers / sizeof *numbers);
-    return st ? st : add_strings(b, 0, strings, sizeof strings / sizeof *strings);
+    if (!st)
+        st = add_strings(b, 0, strings, sizeof strings / sizeof *strings);
+    return st || !item->parts ? st : add_numbers(b, OP_PARTS, parts, 4);
 }
 
 ken_status kn_journal_drop(kn_buf *b, uint64_t id)
@@ -87,7 +91,7 @@ ken_status kn_journal_drop(kn_buf *b, uint64_t id)
 
 ken_status kn_journal_put_segment(kn_buf *b, const kn_segment_record *row)
 {
-    const uint64_t numbers[] = { row->number, row->rows, row->pending != 0 };
+    const uint64_t numbers[] = { row->number, row->rows, row->state };
     return add_numbers(b, OP_SEGMENT, numbers, 3);
 }
 
@@ -308,12 +312,16 @@ static ken_status replay_strings(kn_memory *m, reader *r, int op)
 
 static ken_status replay_numbers(kn_memory *m, reader *r, int op, uint64_t *generation)
 {
-    uint64_t n[3] = { 0 };
-    take_numbers(r, n, op == OP_SEGMENT ? 3 : op == OP_DEAD ? 2 : 1);
-    if (r->bad)
+    uint64_t n[4] = { 0 };
+    take_numbers(r, n, op == OP_PARTS ? 4 : op == OP_SEGMENT ? 3 : op == OP_DEAD ? 2 : 1);
+    if (r->bad || (op == OP_SEGMENT && n[2] > KN_SEGMENT_PARTS))
         return bad_op();
+    if (op == OP_PARTS)
+        return kn_memory_put_parts(m, n[0], (uint32_t)n[1], (uint32_t)n[2], (uint32_t)n[3])
+                   ? KEN_OK
+                   : bad_op();
     if (op == OP_SEGMENT) {
-        const kn_segment_record row = { (uint32_t)n[0], (uint32_t)n[1], n[2] != 0 };
+        const kn_segment_record row = { (uint32_t)n[0], (uint32_t)n[1], (unsigned)n[2] };
         return kn_memory_put_segment(m, &row);
     }
     if (op == OP_DEAD)
@@ -343,7 +351,7 @@ static ken_status replay_frame(kn_memory *m, const unsigned char *payload, size_
             st = replay_reject(m, &r);
         else if (op == OP_TEXT || op == OP_DROP_REJECT)
             st = replay_strings(m, &r, op);
-        else if (op >= OP_DROP && op <= OP_GENERATION)
+        else if (op >= OP_DROP && op <= OP_PARTS)
             st = replay_numbers(m, &r, op, generation);
         else
             st = bad_op();

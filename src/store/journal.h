@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "store/memory.h"
 
-enum { KN_JOURNAL_HEADER = 16, KN_FRAME_HEADER = 16, KN_JOURNAL_VERSION = 1 };
+enum { KN_JOURNAL_HEADER = 16, KN_FRAME_HEADER = 16, KN_JOURNAL_VERSION = 2 };
 #define KN_FRAME_MAX (1u << 30)
 
 /* ---- operations, appended to a payload ---- */

@@ -28,6 +28,7 @@ typedef struct file_store {
     kn_memory *m;
     uint64_t end;        /* of what is in m */
     uint64_t generation; /* of m */
+    unsigned version;    /* of the log's header */
     uint64_t compact_at; /* length at which to think about it */
     int inside;          /* 1: between begin and end, 2: writing */
     int stale;           /* m is not what the log says */
@@ -94,6 +95,8 @@ static ken_status replay(file_store *f)
     ken_status st = map_log(f, &bytes, &len);
     if (st)
         return st;
+    if (!f->end && len >= KN_JOURNAL_HEADER)
+        f->version = bytes[8]; /* whether it is one, the replay finds out */
     if (len < f->end)
         st = kn_fail(KEN_E_CORRUPT, "it has become shorter");
     else if (len > f->end || !len)
@@ -271,7 +274,12 @@ static ken_status commit(file_store *f)
 {
     unsigned char *frame = (unsigned char *)f->frame.data;
     kn_journal_seal(frame, f->frame.len - KN_FRAME_HEADER);
+    unsigned char header[KN_JOURNAL_HEADER];
     ken_status st = kn_truncate(f->fd, f->end); /* a torn frame of a dead writer */
+    if (!st && f->version < KN_JOURNAL_VERSION) { /* an older ken must not meet new operations */
+        kn_journal_header(header);
+        st = kn_pwrite(f->fd, header, sizeof header, 0);
+    }
     if (!st)
         st = kn_pwrite(f->fd, frame, f->frame.len, f->end);
     if (!st)
@@ -280,6 +288,7 @@ static ken_status commit(file_store *f)
         return kn_fail_in(st, "%s", f->path);
     f->end += f->frame.len;
     f->generation++;
+    f->version = KN_JOURNAL_VERSION;
     return KEN_OK;
 }
 

@@ -29,7 +29,7 @@ typedef struct named {
 struct kn_memory {
     kn_item *items; /* ascending ids */
     size_t len, cap;
-    table by_path, by_hash, by_inode;
+    table by_path, by_hash, by_inode, by_object;
     kn_segment_record *segments;
     size_t segments_len, segments_cap;
     uint64_t *dead; /* segment << 32 | slot */
@@ -130,6 +130,7 @@ void kn_memory_free(kn_memory *m)
     table_release(&m->by_path);
     table_release(&m->by_hash);
     table_release(&m->by_inode);
+    table_release(&m->by_object);
     kn_free(m->segments);
     kn_free(m->dead);
     kn_free(m->rejects);
@@ -154,6 +155,16 @@ static size_t position_of(const kn_memory *m, uint64_t id)
     return low;
 }
 
+static void insert_keys(kn_memory *m, size_t i)
+{
+    const kn_item *item = &m->items[i];
+    table_insert(&m->by_path, key_text(item->path), i);
+    table_insert(&m->by_hash, key_text(item->hash), i);
+    table_insert(&m->by_inode, key_number(item->inode), i);
+    if (item->object)
+        table_insert(&m->by_object, key_text(item->object), i);
+}
+
 static ken_status index_all(kn_memory *m)
 {
     ken_status st = table_make(&m->by_path, m->len * 2);
@@ -161,23 +172,20 @@ static ken_status index_all(kn_memory *m)
         st = table_make(&m->by_hash, m->len * 2);
     if (!st)
         st = table_make(&m->by_inode, m->len * 2);
+    if (!st)
+        st = table_make(&m->by_object, m->len * 2);
     for (size_t i = 0; !st && i < m->len; i++)
-        if (m->items[i].path) {
-            table_insert(&m->by_path, key_text(m->items[i].path), i);
-            table_insert(&m->by_hash, key_text(m->items[i].hash), i);
-            table_insert(&m->by_inode, key_number(m->items[i].inode), i);
-        }
+        if (m->items[i].path)
+            insert_keys(m, i);
     return st;
 }
 
 static ken_status index_one(kn_memory *m, size_t i)
 {
-    const kn_item *item = &m->items[i];
-    if (table_full(&m->by_path) || table_full(&m->by_hash) || table_full(&m->by_inode))
+    if (table_full(&m->by_path) || table_full(&m->by_hash) || table_full(&m->by_inode)
+        || table_full(&m->by_object))
         return index_all(m);
-    table_insert(&m->by_path, key_text(item->path), i);
-    table_insert(&m->by_hash, key_text(item->hash), i);
-    table_insert(&m->by_inode, key_number(item->inode), i);
+    insert_keys(m, i);
     return KEN_OK;
 }
 
@@ -192,7 +200,8 @@ static const kn_item *at_path(const kn_memory *m, const char *path)
 
 static int same_key(const kn_item *a, const kn_item *b)
 {
-    return !strcmp(a->path, b->path) && !strcmp(a->hash, b->hash) && a->inode == b->inode;
+    return !strcmp(a->path, b->path) && !strcmp(a->hash, b->hash) && a->inode == b->inode
+           && (!b->object || (a->object && !strcmp(a->object, b->object)));
 }
 
 ken_status kn_memory_put(kn_memory *m, const kn_item *item)
@@ -220,6 +229,17 @@ ken_status kn_memory_put(kn_memory *m, const kn_item *item)
     items[i] = copy;
     m->len++;
     return last ? index_one(m, i) : index_all(m); /* positions have moved */
+}
+
+int kn_memory_put_parts(kn_memory *m, uint64_t id, uint32_t segment, uint32_t slot, uint32_t parts)
+{
+    const size_t i = position_of(m, id);
+    if (i == m->len || m->items[i].id != id || !m->items[i].path)
+        return 0;
+    m->items[i].part_segment = segment;
+    m->items[i].part_slot = slot;
+    m->items[i].parts = parts;
+    return 1;
 }
 
 void kn_memory_drop(kn_memory *m, uint64_t id)
@@ -253,6 +273,10 @@ static int matches(const kn_item *item, const kn_select *which)
         return item->id > which->number;
     case KN_HIDDEN:
         return item->hidden;
+    case KN_OF_OBJECT:
+        return item->object && !strcmp(item->object, which->text);
+    case KN_LABELLED:
+        return item->object != NULL;
     }
     return 0;
 }
@@ -283,11 +307,19 @@ static int by_id(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int by_object(const void *a, const void *b)
+{
+    const int order = strcmp((*(const kn_item *const *)a)->object,
+                             (*(const kn_item *const *)b)->object);
+    return order ? order : by_id(a, b);
+}
+
 static ken_status pick_by_key(const kn_memory *m, const kn_select *which, picked *p)
 {
-    const table *t = which->by == KN_BY_INODE  ? &m->by_inode
-                     : which->by == KN_BY_HASH ? &m->by_hash
-                                               : &m->by_path;
+    const table *t = which->by == KN_BY_INODE    ? &m->by_inode
+                     : which->by == KN_BY_HASH   ? &m->by_hash
+                     : which->by == KN_OF_OBJECT ? &m->by_object
+                                                 : &m->by_path;
     const uint64_t key = which->by == KN_BY_INODE ? key_number(which->number)
                                                   : key_text(which->text);
     ken_status st = KEN_OK;
@@ -305,7 +337,8 @@ static ken_status pick_by_scan(const kn_memory *m, const kn_select *which, picke
     for (; !st && i < m->len; i++) {
         if (matches(&m->items[i], which))
             st = pick(p, &m->items[i]);
-        if (which->by == KN_BY_ID || (which->limit && p->len == which->limit && which->by != KN_UNDER))
+        if (which->by == KN_BY_ID || (which->limit && p->len == which->limit
+                                      && which->by != KN_UNDER && which->by != KN_LABELLED))
             break;
     }
     return st;
@@ -315,10 +348,13 @@ ken_status kn_memory_items(kn_memory *m, const kn_select *which, kn_item_fn fn, 
 {
     picked p = { 0 };
     const int keyed = which->by == KN_BY_PATH || which->by == KN_BY_HASH
-                      || which->by == KN_BY_INODE;
+                      || which->by == KN_BY_INODE || which->by == KN_OF_OBJECT;
     ken_status st = keyed ? pick_by_key(m, which, &p) : pick_by_scan(m, which, &p);
     if (!st && p.len > 1)
-        qsort(p.list, p.len, sizeof *p.list, which->by == KN_UNDER ? by_path : by_id);
+        qsort(p.list, p.len, sizeof *p.list,
+              which->by == KN_UNDER      ? by_path
+              : which->by == KN_LABELLED ? by_object
+                                         : by_id);
     uint64_t told = 0;
     for (size_t i = 0; !st && i < p.len; i++) {
         if (i && p.list[i] == p.list[i - 1])
@@ -540,9 +576,11 @@ ken_status kn_memory_counts(kn_memory *m, kn_counts *out)
         c.items += item->path != NULL;
         c.hidden += item->path && item->hidden;
         c.vectors += item->path && item->segment;
+        c.vectors += item->path && item->part_segment ? item->parts : 0;
         if (item->path && item->object)
             names[n++] = item->object;
     }
+    c.labelled = n;
     if (n)
         qsort(names, n, sizeof *names, by_text);
     for (size_t i = 0; i < n; i++)

@@ -12,6 +12,8 @@ void kn_memory_free(kn_memory *m);
 /* The verbs of store.h, without durability.  After a failed change the contents are unspecified:
  * replay into a new one. */
 KEN_CALL ken_status kn_memory_put(kn_memory *m, const kn_item *item);
+/* The parts of an item that is there; 0 if it is not. */
+int kn_memory_put_parts(kn_memory *m, uint64_t id, uint32_t segment, uint32_t slot, uint32_t parts);
 void kn_memory_drop(kn_memory *m, uint64_t id);
 KEN_CALL ken_status kn_memory_put_segment(kn_memory *m, const kn_segment_record *row);
 void kn_memory_drop_segment(kn_memory *m, uint32_t number);

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,9 +49,37 @@ struct kn_segment_writer {
     int fd;
 };
 
-size_t kn_element_bytes(kn_element e)
+/* ---- rows ---- */
+
+enum { SCALE_BYTES = 4 };
+
+size_t kn_row_bytes(kn_element e, uint32_t dim)
 {
-    return e == KN_ELEMENT_F32 ? 4 : e == KN_ELEMENT_F16 ? 2 : 0;
+    if (e == KN_ELEMENT_I8)
+        return SCALE_BYTES + ((size_t)dim + 3) / 4 * 4;
+    return e == KN_ELEMENT_F32 ? 4 * (size_t)dim : e == KN_ELEMENT_F16 ? 2 * (size_t)dim : 0;
+}
+
+void kn_row_pack_i8(const float *vector, uint32_t dim, void *row)
+{
+    int8_t *out = (int8_t *)row + SCALE_BYTES;
+    float most = 0;
+    for (uint32_t i = 0; i < dim; i++)
+        most = fabsf(vector[i]) > most ? fabsf(vector[i]) : most;
+    const float scale = most / 127;
+    memset(row, 0, kn_row_bytes(KN_ELEMENT_I8, dim));
+    memcpy(row, &scale, sizeof scale);
+    for (uint32_t i = 0; scale > 0 && i < dim; i++)
+        out[i] = (int8_t)lrintf(vector[i] / most * 127);
+}
+
+void kn_row_unpack_i8(const void *row, uint32_t dim, float *vector)
+{
+    const int8_t *in = (const int8_t *)row + SCALE_BYTES;
+    float scale;
+    memcpy(&scale, row, sizeof scale);
+    for (uint32_t i = 0; i < dim; i++)
+        vector[i] = scale * in[i];
 }
 
 /* ---- where things are ---- */
@@ -125,7 +154,7 @@ static ken_status read_header(kn_segment_info *out, const void *bytes, size_t le
                        VERSION);
     kn_element e = (kn_element)h.element;
     if (h.header_bytes != HEADER || h.block != KN_BLOCK || !h.dim || h.dim > KN_SEGMENT_MAX_DIM
-        || !kn_element_bytes(e) || !memchr(h.fingerprint, 0, sizeof out->fingerprint))
+        || !kn_row_bytes(e, 1) || !memchr(h.fingerprint, 0, sizeof out->fingerprint))
         return kn_fail(KEN_E_CORRUPT, "header: a value is out of range");
     *out = (kn_segment_info){ .number = h.number, .dim = h.dim, .element = e };
     memcpy(out->fingerprint, h.fingerprint, sizeof out->fingerprint);
@@ -137,7 +166,7 @@ static ken_status read_header(kn_segment_info *out, const void *bytes, size_t le
 static ken_status check_info(const kn_segment_info *info)
 {
     if (!info->number || !info->dim || info->dim > KN_SEGMENT_MAX_DIM
-        || !kn_element_bytes(info->element))
+        || !kn_row_bytes(info->element, 1))
         return kn_fail(KEN_E_INVALID, "vectors of %u numbers cannot be kept", info->dim);
     return KEN_OK;
 }
@@ -147,7 +176,7 @@ static kn_segment_writer *new_writer(const kn_segment_info *info, int fd, uint32
     kn_segment_writer *w = kn_zalloc(1, sizeof *w);
     if (w) {
         w->info = *info;
-        w->row_bytes = info->dim * kn_element_bytes(info->element);
+        w->row_bytes = kn_row_bytes(info->element, info->dim);
         w->rows = rows;
         w->fd = fd;
     }
@@ -199,7 +228,7 @@ static ken_status open_committed(kn_segment_info *info, int fd, uint32_t number,
         return st;
     if (info->number != number)
         return kn_fail(KEN_E_CORRUPT, "header: this is segment %u", info->number);
-    uint64_t want = length_for(rows, info->dim * kn_element_bytes(info->element));
+    uint64_t want = length_for(rows, kn_row_bytes(info->element, info->dim));
     if (fstat(fd, &file) != 0)
         return kn_fail_errno(errno);
     if ((uint64_t)file.st_size < want)
@@ -332,7 +361,7 @@ ken_status kn_segment_from_memory(kn_segment *out, const void *bytes, size_t len
     ken_status st = read_header(&info, bytes, len);
     if (st)
         return st;
-    const size_t row_bytes = info.dim * kn_element_bytes(info.element);
+    const size_t row_bytes = kn_row_bytes(info.element, info.dim);
     if (len < length_for(rows, row_bytes))
         return kn_fail(KEN_E_CORRUPT, "%zu bytes, %u rows need %llu", len, rows,
                        (unsigned long long)length_for(rows, row_bytes));

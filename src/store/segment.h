@@ -22,9 +22,14 @@ enum { KN_BLOCK = 256, KN_SEGMENT_MAX_DIM = 1 << 16 };
 
 typedef enum kn_element { /* in files: numbers never change */
     KN_ELEMENT_F32 = 1,
-    KN_ELEMENT_F16 = 2
+    KN_ELEMENT_F16 = 2,
+    KN_ELEMENT_I8 = 3 /* a row is its scale (f32), then dim bytes, padded to a multiple of 4 */
 } kn_element;
-size_t kn_element_bytes(kn_element e); /* 0 for an unknown one */
+size_t kn_row_bytes(kn_element e, uint32_t dim); /* 0 for an unknown element */
+
+/* A row of KN_ELEMENT_I8: the largest component becomes +-127.  To nearest, ties to even. */
+void kn_row_pack_i8(const float *vector, uint32_t dim, void *row);
+void kn_row_unpack_i8(const void *row, uint32_t dim, float *vector);
 
 typedef struct kn_segment_info {
     uint32_t number; /* > 0; its file is vectors-NUMBER.seg */

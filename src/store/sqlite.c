@@ -43,12 +43,18 @@ static const char *const migrations[] = {
     "  inode INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, skipped INTEGER NOT NULL)"
     "  STRICT, WITHOUT ROWID;"
     "INSERT INTO text VALUES('generation', '0');",
+    /* 2 */
+    "ALTER TABLE item ADD COLUMN part_segment INTEGER;"
+    "ALTER TABLE item ADD COLUMN part_slot INTEGER;"
+    "ALTER TABLE item ADD COLUMN parts INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX item_parts ON item(part_segment, part_slot, parts)"
+    "  WHERE part_segment IS NOT NULL;",
 };
 enum { SCHEMA = sizeof migrations / sizeof *migrations };
 
 #define COLUMNS                                                                                    \
     "SELECT id, path, object, meta, kind, hash, width, height, bytes, inode, device, mtime_ns,"    \
-    " added_ns, segment, slot, hidden FROM item "
+    " added_ns, segment, slot, hidden, part_segment, part_slot, parts FROM item "
 #define BY_ID " ORDER BY id LIMIT ?9"
 
 static const char *const sql[KN_SQL_STATEMENTS] = {
@@ -60,6 +66,8 @@ static const char *const sql[KN_SQL_STATEMENTS] = {
         COLUMNS "WHERE path = ?1 OR (path > ?2 AND path < ?3) ORDER BY path LIMIT ?9",
     [KN_SQL_ITEM_AFTER] = COLUMNS "WHERE id > ?1" BY_ID,
     [KN_SQL_ITEM_HIDDEN] = COLUMNS "WHERE hidden = 1" BY_ID,
+    [KN_SQL_ITEM_OF_OBJECT] = COLUMNS "WHERE object = ?1" BY_ID,
+    [KN_SQL_ITEM_LABELLED] = COLUMNS "WHERE object IS NOT NULL ORDER BY object, id LIMIT ?9",
     [KN_SQL_BEGIN_READ] = "BEGIN",
     [KN_SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [KN_SQL_COMMIT] = "COMMIT",
@@ -73,12 +81,16 @@ static const char *const sql[KN_SQL_STATEMENTS] = {
     [KN_SQL_COUNTS] =
         "SELECT (SELECT count(*) FROM item), (SELECT count(*) FROM item WHERE hidden = 1),"
         " (SELECT count(DISTINCT object) FROM item WHERE object IS NOT NULL),"
-        " (SELECT count(*) FROM item WHERE segment IS NOT NULL), (SELECT count(*) FROM dead)",
+        " (SELECT count(*) FROM item WHERE segment IS NOT NULL)"
+        " + (SELECT coalesce(sum(parts), 0) FROM item WHERE part_segment IS NOT NULL),"
+        " (SELECT count(*) FROM dead), (SELECT count(*) FROM item WHERE object IS NOT NULL)",
     [KN_SQL_PUT_ITEM] =
-        "INSERT INTO item VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)"
+        "INSERT INTO item VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,"
+        " ?17,?18,?19)"
         " ON CONFLICT(id) DO UPDATE SET path = ?2, object = ?3, meta = ?4, kind = ?5,"
         " hash = ?6, width = ?7, height = ?8, bytes = ?9, inode = ?10, device = ?11,"
-        " mtime_ns = ?12, added_ns = ?13, segment = ?14, slot = ?15, hidden = ?16",
+        " mtime_ns = ?12, added_ns = ?13, segment = ?14, slot = ?15, hidden = ?16,"
+        " part_segment = ?17, part_slot = ?18, parts = ?19",
     [KN_SQL_DROP_ITEM] = "DELETE FROM item WHERE id = ?1",
     [KN_SQL_PUT_SEGMENT] = ("INSERT INTO segment VALUES(?1, ?2, ?3)"
                             " ON CONFLICT(number) DO UPDATE SET rows = ?2, pending = ?3"),

@@ -68,7 +68,10 @@ static void read_item(kn_item *item, sqlite3_stmt *q)
                        .added_ns = sqlite3_column_int64(q, 12),
                        .segment = (uint32_t)number_at(q, 13),
                        .slot = (uint32_t)number_at(q, 14),
-                       .hidden = sqlite3_column_int(q, 15) };
+                       .hidden = sqlite3_column_int(q, 15),
+                       .part_segment = (uint32_t)number_at(q, 16),
+                       .part_slot = (uint32_t)number_at(q, 17),
+                       .parts = (uint32_t)number_at(q, 18) };
     const char *hash = text_at(q, 5);
     snprintf(item->hash, sizeof item->hash, "%s", hash ? hash : "");
 }
@@ -94,11 +97,11 @@ static char *range_of(const char *dir, char **high)
 static void bind_select(sqlite3_stmt *q, const kn_select *which, const char *low, const char *high,
                         int *rc)
 {
-    if (which->by == KN_BY_PATH || which->by == KN_UNDER)
+    if (which->by == KN_BY_PATH || which->by == KN_UNDER || which->by == KN_OF_OBJECT)
         bind_bytes(q, 1, which->text, rc);
     else if (which->by == KN_BY_HASH)
         bind_text(q, 1, which->text, rc);
-    else if (which->by != KN_HIDDEN)
+    else if (which->by != KN_HIDDEN && which->by != KN_LABELLED)
         bind_int(q, 1, which->number, rc);
     bind_bytes(q, 2, low, rc);
     bind_bytes(q, 3, high, rc);
@@ -133,7 +136,7 @@ ken_status kn_sqlite_segments(kn_store *store, kn_segment_fn fn, void *cookie)
     sqlite3_stmt *q = kn_sqlite_get(kn_sqlite_of(store), KN_SQL_SEGMENTS, &rc);
     while (!stop && (rc = kn_sqlite_step(q, rc)) == SQLITE_ROW) {
         const kn_segment_record row = { (uint32_t)number_at(q, 0), (uint32_t)number_at(q, 1),
-                                     sqlite3_column_int(q, 2) };
+                                        (unsigned)sqlite3_column_int(q, 2) };
         stop = fn(&row, cookie);
     }
     return kn_sqlite_finish(kn_sqlite_of(store), q, rc);
@@ -192,7 +195,7 @@ ken_status kn_sqlite_counts(kn_store *store, kn_counts *out)
     sqlite3_stmt *q = kn_sqlite_get(kn_sqlite_of(store), KN_SQL_COUNTS, &rc);
     if ((rc = kn_sqlite_step(q, rc)) == SQLITE_ROW)
         *out = (kn_counts){ number_at(q, 0), number_at(q, 1), number_at(q, 2), number_at(q, 3),
-                            number_at(q, 4) };
+                            number_at(q, 4), number_at(q, 5) };
     return kn_sqlite_finish(kn_sqlite_of(store), q, rc);
 }
 
@@ -220,6 +223,11 @@ ken_status kn_sqlite_put(kn_store *store, const kn_item *item)
         bind_int(q, 15, item->slot, &rc);
     }
     bind_int(q, 16, item->hidden != 0, &rc);
+    if (item->part_segment) {
+        bind_int(q, 17, item->part_segment, &rc);
+        bind_int(q, 18, item->part_slot, &rc);
+    }
+    bind_int(q, 19, item->parts, &rc);
     return kn_sqlite_finish(kn_sqlite_of(store), q, kn_sqlite_step(q, rc));
 }
 
@@ -234,7 +242,7 @@ ken_status kn_sqlite_put_segment(kn_store *store, const kn_segment_record *row)
     sqlite3_stmt *q = kn_sqlite_get(kn_sqlite_of(store), KN_SQL_PUT_SEGMENT, &rc);
     bind_int(q, 1, row->number, &rc);
     bind_int(q, 2, row->rows, &rc);
-    bind_int(q, 3, row->pending != 0, &rc);
+    bind_int(q, 3, row->state, &rc);
     return kn_sqlite_finish(kn_sqlite_of(store), q, kn_sqlite_step(q, rc));
 }
 

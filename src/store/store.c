@@ -124,13 +124,20 @@ ken_status kn_store_get(kn_store *s, const kn_select *which, kn_item *out)
                        : kn_fail(KEN_E_NOTFOUND, "no item %" PRIu64, which->number);
 }
 
+/* Where an item's vectors are. */
 typedef struct place {
-    uint32_t segment, slot;
+    uint32_t segment, slot, part_segment, part_slot, parts;
 } place;
+
+static place place_in(const kn_item *item)
+{
+    return (place){ item->segment, item->slot, item->part_segment, item->part_slot,
+                    item->part_segment ? item->parts : 0 };
+}
 
 static int note_place(const kn_item *item, void *cookie)
 {
-    *(place *)cookie = (place){ item->segment, item->slot };
+    *(place *)cookie = place_in(item);
     return 1;
 }
 
@@ -141,26 +148,37 @@ static ken_status place_of(kn_store *s, uint64_t id, place *out)
     return s->v->items(s, &which, note_place, out);
 }
 
+/* What is in old and not in now is dead. */
+static ken_status bury(kn_store *s, const place *old, const place *now)
+{
+    ken_status st = KEN_OK;
+    if (old->segment && (old->segment != now->segment || old->slot != now->slot))
+        st = s->v->put_dead(s, old->segment, old->slot);
+    if (old->part_segment == now->part_segment && old->part_slot == now->part_slot)
+        return st;
+    for (uint32_t i = 0; !st && i < old->parts; i++)
+        st = s->v->put_dead(s, old->part_segment, old->part_slot + i);
+    return st;
+}
+
 ken_status kn_store_put(kn_store *s, const kn_item *item)
 {
     place old;
+    const place now = place_in(item);
     ken_status st = place_of(s, item->id, &old);
     if (!st)
         st = s->v->put(s, item);
-    if (!st && old.segment && (old.segment != item->segment || old.slot != item->slot))
-        st = s->v->put_dead(s, old.segment, old.slot);
-    return st;
+    return st ? st : bury(s, &old, &now);
 }
 
 ken_status kn_store_drop(kn_store *s, uint64_t id)
 {
     place old;
+    const place none = { 0 };
     ken_status st = place_of(s, id, &old);
     if (!st)
         st = s->v->drop(s, id);
-    if (!st && old.segment)
-        st = s->v->put_dead(s, old.segment, old.slot);
-    return st;
+    return st ? st : bury(s, &old, &none);
 }
 
 /* ---- texts ---- */

@@ -23,6 +23,9 @@ typedef struct kn_item {
     uint64_t bytes, inode, device;
     int64_t mtime_ns, added_ns;
     uint32_t segment, slot; /* of its vector; segment 0: none */
+    /* Of the vectors of its parts, `parts` slots one behind the other; segment 0: there are none,
+     * although so many are wanted. */
+    uint32_t part_segment, part_slot, parts;
     int hidden;             /* the file has vanished or cannot be read any more */
 } kn_item;
 
@@ -39,7 +42,9 @@ typedef struct kn_select {
         KN_BY_INODE, /* number */
         KN_UNDER,    /* text: a folder, or the path itself; in the order of paths */
         KN_AFTER,    /* ids above number, ascending */
-        KN_HIDDEN    /* ascending ids */
+        KN_HIDDEN,   /* ascending ids */
+        KN_OF_OBJECT, /* text: the object's name; ascending ids */
+        KN_LABELLED  /* all that have an object, in the order of objects, then ids */
     } by;
     const char *text;
     uint64_t number;
@@ -53,7 +58,11 @@ typedef int (*kn_item_fn)(const kn_item *item, void *cookie);
 typedef struct kn_segment_record {
     uint32_t number;
     uint32_t rows;
-    int pending; /* 1: filled by a re-embedding that has not finished; items do not refer to it */
+    enum {
+        KN_SEGMENT_LIVE = 0,    /* in files: numbers never change */
+        KN_SEGMENT_PENDING = 1, /* of a re-embedding that has not finished; items do not refer to it */
+        KN_SEGMENT_PARTS = 2    /* vectors of parts of pictures */
+    } state;
 } kn_segment_record;
 typedef int (*kn_segment_fn)(const kn_segment_record *row, void *cookie);
 typedef int (*kn_slot_fn)(uint32_t segment, uint32_t slot, void *cookie);
@@ -69,7 +78,8 @@ typedef struct kn_reject {
 typedef int (*kn_reject_fn)(const kn_reject *r, void *cookie);
 
 typedef struct kn_counts {
-    uint64_t items, hidden, objects, vectors, dead;
+    uint64_t items, hidden, objects, vectors, dead; /* vectors: those of parts too */
+    uint64_t labelled; /* items that have an object */
 } kn_counts;
 
 typedef enum kn_store_mode {
@@ -136,7 +146,7 @@ void kn_store_close(kn_store *s);
 
 /* The one item that `which` selects, copied.  KEN_E_NOTFOUND. */
 KEN_CALL ken_status kn_store_get(kn_store *s, const kn_select *which, kn_item *out);
-/* put and drop that also mark the slot which the item had before as dead. */
+/* put and drop that also mark the slots which the item had before as dead. */
 KEN_CALL ken_status kn_store_put(kn_store *s, const kn_item *item);
 KEN_CALL ken_status kn_store_drop(kn_store *s, uint64_t id);
 /* A text that is a number; 0 if unset. */

@@ -114,7 +114,7 @@ START_TEST(few_rows_and_none)
 {
     kn_near near[50];
     size_t found[1];
-    kn_run run = { rows, KN_F32, 30, (unsigned char *)ids, sizeof *ids, NULL, 0 };
+    kn_run run = { rows, KN_F32, 30, (unsigned char *)ids, sizeof *ids, NULL, 0, 0 };
     kn_flat f = { &run, 1, DIM, KN_METRIC_DOT, 3 };
     OK(kn_flat_search(&f, queries[0], 1, 50, near, found));
     ck_assert_uint_eq(found[0], 30);
@@ -124,6 +124,36 @@ START_TEST(few_rows_and_none)
     OK(kn_flat_search(&f, queries[0], 1, 5, near, found));
     ck_assert_uint_eq(found[0], 0);
     OK(kn_flat_search(&f, queries[0], 0, 5, near, found));
+}
+END_TEST
+
+/* Rows of bytes behind their scales, beside the same numbers as floats. */
+START_TEST(rows_of_bytes)
+{
+    enum { STRIDE = 4 + 40, FEW = 70 };
+    static unsigned char packed[FEW][STRIDE];
+    static float unpacked[FEW][DIM];
+    kn_near near[3 * 9], want[3 * 9];
+    size_t found[3];
+    for (size_t i = 0; i < FEW; i++) {
+        const float scale = .5f + (float)i / 64;
+        memcpy(packed[i], &scale, sizeof scale);
+        for (size_t d = 0; d < DIM; d++) {
+            const int8_t b = (int8_t)((i * 37 + d * 101 + d * d) % 255) - 127;
+            packed[i][4 + d] = (unsigned char)b;
+            unpacked[i][d] = scale * b;
+        }
+    }
+    const kn_run bytes = { packed, KN_I8, FEW, (unsigned char *)ids, sizeof *ids, NULL, 0, STRIDE };
+    const kn_run floats = { unpacked, KN_F32, FEW, (unsigned char *)ids, sizeof *ids, NULL, 0, 0 };
+    kn_flat f = { &bytes, 1, DIM, KN_METRIC_DOT, 1 };
+    OK(kn_flat_search(&f, queries[0], 3, 9, near, found));
+    f.runs = &floats;
+    OK(kn_flat_search(&f, queries[0], 3, 9, want, found));
+    for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
+        ck_assert_uint_eq(near[i].id, want[i].id);
+        ck_assert_float_le(fabsf(near[i].raw - want[i].raw), 1e-4f * fabsf(want[i].raw));
+    }
 }
 END_TEST
 
@@ -251,6 +281,7 @@ static void fill(TCase *tc)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_loop_test(tc, equals_sorting, 0, 3);
     tcase_add_test(tc, few_rows_and_none);
+    tcase_add_test(tc, rows_of_bytes);
     tcase_add_test(tc, idmap_against_an_array);
     tcase_add_loop_test(tc, index_follows_its_contents, 0, 3);
     tcase_add_test(tc, index_refuses_wrong_use);

@@ -7,6 +7,7 @@
 #include "store/segment.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -196,6 +197,29 @@ START_TEST(sweeping)
 }
 END_TEST
 
+/* The largest component is kept to the rounding of its scale, the others to half a step. */
+START_TEST(bytes_are_near_their_vector)
+{
+    for (uint32_t dim = 1; dim <= DIM; dim++) {
+        unsigned char row[4 + 8];
+        float back[DIM], most = 0;
+        ck_assert_uint_eq(kn_row_bytes(KN_ELEMENT_I8, dim), dim <= 4 ? 8 : 12);
+        kn_row_pack_i8(rows[dim], dim, row);
+        kn_row_unpack_i8(row, dim, back);
+        for (uint32_t i = 0; i < dim; i++)
+            most = fmaxf(most, fabsf(rows[dim][i]));
+        for (uint32_t i = 0; i < dim; i++)
+            ck_assert_float_le(fabsf(back[i] - rows[dim][i]), most / 127 * .5001f);
+    }
+    const float zeros[DIM] = { 0 };
+    float back[DIM];
+    unsigned char row[12];
+    kn_row_pack_i8(zeros, DIM, row);
+    kn_row_unpack_i8(row, DIM, back);
+    ck_assert_mem_eq(back, zeros, sizeof zeros);
+}
+END_TEST
+
 static void fill(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -204,6 +228,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, every_byte_is_watched);
     tcase_add_test(tc, wrong_use_and_other_files);
     tcase_add_test(tc, sweeping);
+    tcase_add_test(tc, bytes_are_near_their_vector);
 }
 
 int main(void)

@@ -161,7 +161,7 @@ static int note_dead(uint32_t segment, uint32_t slot, void *cookie)
 static int note_segment(const kn_segment_record *row, void *cookie)
 {
     char *text = cookie;
-    sprintf(text + strlen(text), "%u=%u%s ", row->number, row->rows, row->pending ? "?" : "");
+    sprintf(text + strlen(text), "%u=%u%s ", row->number, row->rows, row->state ? "?" : "");
     return 0;
 }
 
@@ -199,6 +199,65 @@ START_TEST(slots_that_an_item_leaves_are_dead)
     OK(s->v->segments(s, note_segment, text));
     OK(s->v->dead(s, note_dead, text));
     ck_assert_str_eq(text, "2=9? 2:4 ");
+    kn_store_close(s);
+    remove_folder();
+}
+END_TEST
+
+static int note_parts(const kn_item *item, void *cookie)
+{
+    char *text = cookie;
+    sprintf(text + strlen(text), "%llu=%u:%u+%u ", (unsigned long long)item->id, item->part_segment,
+            item->part_slot, item->parts);
+    return 0;
+}
+
+static void put_of(kn_store *s, uint64_t id, const char *path, const char *object, uint32_t slot,
+                   uint32_t parts)
+{
+    kn_item item = item_of(id, path);
+    item.object = (char *)(uintptr_t)object;
+    item.part_segment = parts ? 3 : 0;
+    item.part_slot = slot;
+    item.parts = parts;
+    OK(s->v->begin(s, 1));
+    OK(kn_store_put(s, &item));
+    OK(s->v->end(s, 1));
+}
+
+START_TEST(objects_and_parts)
+{
+    char text[400] = "";
+    const kn_select all = { .by = KN_AFTER };
+    kn_counts c = { 0 };
+    in_folder();
+    kn_store *s = open_store(_i, KN_STORE_CREATE);
+    put_of(s, 4, "/4", "bear", 0, 2);
+    put_of(s, 6, "/6", "ant", 2, 2);
+    put_of(s, 2, "/2", NULL, 0, 0);
+    put_of(s, 9, "/9", "bear", 4, 3);
+    ck_assert_str_eq(ids(s, (kn_select){ .by = KN_OF_OBJECT, .text = "bear" }), "4 9 ");
+    ck_assert_str_eq(ids(s, (kn_select){ .by = KN_OF_OBJECT, .text = "bea" }), "");
+    ck_assert_str_eq(ids(s, (kn_select){ .by = KN_LABELLED }), "6 4 9 ");
+    ck_assert_str_eq(ids(s, (kn_select){ .by = KN_LABELLED, .limit = 2 }), "6 4 ");
+    OK(s->v->counts(s, &c));
+    ck_assert(c.items == 4 && c.objects == 2 && c.labelled == 3 && c.vectors == 4 + 7);
+    put_of(s, 4, "/4", "bear", 0, 2);  /* nothing changes */
+    put_of(s, 6, "/6", "ant", 7, 2);   /* its parts are made anew */
+    put_of(s, 9, "/9", "cow", 0, 0);   /* it has none any more */
+    ck_assert_str_eq(ids(s, (kn_select){ .by = KN_OF_OBJECT, .text = "bear" }), "4 ");
+    OK(s->v->begin(s, 1));
+    OK(kn_store_drop(s, 4));
+    OK(s->v->put_segment(s, &(kn_segment_record){ 3, 9, KN_SEGMENT_PARTS }));
+    OK(s->v->end(s, 1));
+    for (int again = 0; again < 2; again++) {
+        *text = 0;
+        OK(s->v->items(s, &all, note_parts, text));
+        OK(s->v->dead(s, note_dead, text));
+        ck_assert_str_eq(text, "2=0:0+0 6=3:7+2 9=0:0+0 1:4 3:0 3:1 3:2 3:3 3:4 3:5 3:6 ");
+        kn_store_close(s);
+        s = open_store(_i, KN_STORE_WRITE);
+    }
     kn_store_close(s);
     remove_folder();
 }
@@ -485,6 +544,7 @@ static void fill(TCase *tc)
     tcase_add_loop_test(tc, an_item_comes_back_as_it_was, 0, KINDS);
     tcase_add_loop_test(tc, selections, 0, KINDS);
     tcase_add_loop_test(tc, slots_that_an_item_leaves_are_dead, 0, KINDS);
+    tcase_add_loop_test(tc, objects_and_parts, 0, KINDS);
     tcase_add_loop_test(tc, rejects, 0, KINDS);
     tcase_add_loop_test(tc, what_is_rolled_back_never_was, 0, KINDS);
     tcase_add_loop_test(tc, a_reader_sees_one_state_and_never_waits, 0, KINDS);
