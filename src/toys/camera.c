@@ -19,7 +19,8 @@ struct kn_toy_camera {
     uint8_t *object;      /* (side, side) */
     uint8_t *alone;       /* the same without what is in front, for `hidden` */
     float curve[CURVE + 1];
-    float down[8][8], across[8][8]; /* of the discrete cosine transform, orthonormal: D and its transpose */
+    float down[8][8],
+        across[8][8]; /* of the discrete cosine transform, orthonormal: D and its transpose */
     kn_toy_scene scene;
 };
 

@@ -137,10 +137,39 @@ void kn_toy_scene_make(kn_toy_scene *out, const kn_toy *t, const kn_toy_view *v,
 void kn_toy_body(kn_toy_scene *s, const kn_toy *t, const float pose[KN_TOY_POSE]);
 float kn_toy_head_height(const kn_toy *t); /* of its centre */
 
-/* A sentence about the toy, in English and Chinese, from the same attributes; `says` names them, comma-separated.
- * variant chooses words, order and how much is told.  wrong: 1 puts one attribute wrong.  Each buffer holds n. */
+/* What can be said of a toy and of its photograph. */
+typedef enum kn_tell {
+    KN_TELL_SPECIES,
+    KN_TELL_COLOR,
+    KN_TELL_PATTERN,
+    KN_TELL_SECOND, /* the pattern's other colour */
+    KN_TELL_EARS,
+    KN_TELL_WORN,
+    KN_TELL_CLOTHES,
+    KN_TELL_EMBLEM,
+    KN_TELL_BELLY,
+    KN_TELL_LIMBS,
+    KN_TELL_FEET,
+    KN_TELL_FABRIC,
+    KN_TELL_EYES,
+    KN_TELL_VIEW,
+    KN_TELL_LIGHT,
+    KN_TELLS
+} kn_tell;
+const char *kn_tell_name(kn_tell what);
+
+/* Each as numbers that are equal where it is the same: [0] the kind, [1] its colour (an index of
+ * kn_toy_color_name); -1 where the toy has no such thing.  KN_TELL_VIEW and _LIGHT, which are no toy's, are -1. */
+void kn_toy_tells(const kn_toy *t, int32_t values[KN_TELLS][2]);
+
+enum { KN_TOY_CAPTION = 640 }; /* room for any caption */
+
+/* A sentence about the toy, in English and Chinese, from the same attributes; `says` names them, comma-separated
+ * (kn_tell_name).  v may be NULL: nothing is said of the view.  variant chooses words, order and how much is told; 0
+ * tells all.  wrong: 1 puts exactly one of them wrong, otherwise word for word the same; says marks it with '!'.
+ * Each buffer holds KN_TOY_CAPTION bytes. */
 void kn_toy_caption(const kn_toy *t, const kn_toy_view *v, uint32_t variant, int wrong, char *en,
-                    char *zh, char *says, size_t n);
+                    char *zh, char *says);
 const char *kn_toy_color_name(int32_t i, int chinese);
 const char *kn_toy_species_name(int32_t i, int chinese);
 

@@ -292,7 +292,8 @@ static void object_in_front(kn_toy_scene *s, const kn_toy_view *v, kn_rand *r, f
 /* How far a primitive reaches down from its centre. */
 static float depth_of(const kn_toy_prim *p)
 {
-    const float x = p->axis[1] * p->size[0], y = p->axis[4] * p->size[1], z = p->axis[7] * p->size[2];
+    const float x = p->axis[1] * p->size[0], y = p->axis[4] * p->size[1],
+                z = p->axis[7] * p->size[2];
     const float lean = sqrtf(p->axis[1] * p->axis[1] + p->axis[7] * p->axis[7]);
     switch (p->shape) {
     case KN_TOY_ELLIPSOID:

@@ -2,7 +2,7 @@
 #include "tests/test.h"
 
 #include "kernels/kernels.h"
-#include "toys/toys.h"
+#include "toys/tell.h"
 
 #include <string.h>
 
@@ -73,24 +73,114 @@ START_TEST(the_truth_fits_the_picture)
         ck_assert_float_eq_tol(truth.visible, (float)seen / (SIDE * SIDE), 1e-6f);
         ck_assert_float_eq_tol(truth.hidden, 0, 1e-6f);
     }
-    ck_assert_int_eq(kn_toy_shoot(camera, &(kn_toy){ 0 }, &(kn_toy_view){ 0 }, SIDE + 1, rgb, NULL, NULL), KEN_E_LIMIT);
+    ck_assert_int_eq(
+        kn_toy_shoot(camera, &(kn_toy){ 0 }, &(kn_toy_view){ 0 }, SIDE + 1, rgb, NULL, NULL),
+        KEN_E_LIMIT);
     kn_toy_camera_free(camera);
 }
 END_TEST
 
+/* Either of its words is in the text. */
+static int has(const char *text, const char *const words[2])
+{
+    return strstr(text, words[0]) || strstr(text, words[1]);
+}
+
 START_TEST(both_languages_tell_the_same)
 {
-    char en[400], zh[400], says[400];
-    for (uint32_t i = 0; i < 300; i++) {
+    char en[KN_TOY_CAPTION], zh[KN_TOY_CAPTION], says[KN_TOY_CAPTION];
+    unsigned told[KN_TELLS] = { 0 }, shown_early = 0;
+    for (uint32_t i = 0; i < 4000; i++) {
         kn_toy t;
-        kn_toy_make(&t, i);
-        kn_toy_caption(&t, NULL, i % 4, 0, en, zh, says, sizeof en);
-        ck_assert_ptr_nonnull(strstr(en, kn_toy_color_name(t.name[0], 0)));
-        ck_assert_ptr_nonnull(strstr(zh, kn_toy_color_name(t.name[0], 1)));
-        ck_assert_ptr_nonnull(strstr(en, kn_toy_species_name(t.species, 0)));
-        ck_assert_ptr_nonnull(strstr(zh, kn_toy_species_name(t.species, 1)));
-        ck_assert_ptr_nonnull(strstr(says, "species"));
+        kn_toy_view v;
+        kn_toy_make(&t, i / 4);
+        kn_toy_view_make(&v, &t, KN_TOY_MIXED, 3, i);
+        kn_toy_caption(&t, &v, i % 4, 0, en, zh, says);
+        ck_assert_uint_lt(strlen(en), KN_TOY_CAPTION - 40);
+        ck_assert_uint_lt(strlen(zh), KN_TOY_CAPTION - 40);
+        char list[KN_TOY_CAPTION + 2];
+        snprintf(list, sizeof list, ",%s,", says);
+        for (int k = 0; k < KN_TELL_VIEW; k++) {
+            char name[32];
+            snprintf(name, sizeof name, ",%s,", kn_tell_name((kn_tell)k));
+            if (!strstr(list, name))
+                continue;
+            told[k]++;
+            const kn_word *w = kn_tell_word(&t, (kn_tell)k);
+            const int slot = kn_tell_color(&t, (kn_tell)k);
+            if (w && k != KN_TELL_PATTERN) { /* patterns have nouns besides */
+                ck_assert_msg(has(en, w->en), "%s: %s", w->en[0], en);
+                ck_assert_msg(has(zh, w->zh), "%s: %s", w->zh[0], zh);
+            }
+            if (slot >= 0) {
+                ck_assert(has(en, kn_word_color(t.name[slot])->en));
+                ck_assert(has(zh, kn_word_color(t.name[slot])->zh));
+            }
+            if (k < KN_TELL_EARS || k == KN_TELL_FABRIC)
+                continue;
+            const char *light = strstr(en, " light");
+            shown_early += light && light[6];
+        }
     }
+    for (int k = 0; k < KN_TELL_VIEW; k++)
+        ck_assert_msg(told[k] > 100, "%s is told %u times", kn_tell_name((kn_tell)k), told[k]);
+    ck_assert_uint_gt(shown_early, 5); /* not always last */
+}
+END_TEST
+
+/* The words of a that are not b's: between what both begin and end with, whole words (spaces in
+ * English, characters in Chinese). */
+static void difference(char *out, const char *a, const char *b, int words)
+{
+    size_t n = strlen(a), m = strlen(b), head = 0, tail = 0;
+    while (head < n && head < m && a[head] == b[head])
+        head++;
+    while (head && (words ? a[head - 1] != ' ' : ((unsigned char)a[head] & 0xc0) == 0x80))
+        head--;
+    while (tail < n - head && tail < m - head && a[n - 1 - tail] == b[m - 1 - tail])
+        tail++;
+    while (tail && (words ? a[n - tail] != ' ' && a[n - tail] != ','
+                          : ((unsigned char)a[n - tail] & 0xc0) == 0x80))
+        tail--;
+    memcpy(out, a + head, n - head - tail);
+    out[n - head - tail] = 0;
+}
+
+START_TEST(one_thing_is_wrong_and_it_is_false)
+{
+    static char text[2][3][KN_TOY_CAPTION], span[KN_TOY_CAPTION];
+    unsigned wrong[KN_TELLS] = { 0 };
+    for (uint32_t i = 0; i < 6000; i++) {
+        kn_toy t;
+        kn_toy_make(&t, 500 + i / 3);
+        for (int w = 0; w < 2; w++)
+            kn_toy_caption(&t, NULL, i % 3 + 1, w, text[w][0], text[w][1], text[w][2]);
+        const char *mark = strchr(text[1][2], '!');
+        ck_assert_ptr_nonnull(mark);
+        ck_assert_ptr_null(strchr(mark + 1, '!'));
+        const size_t before = (size_t)(mark - text[1][2]);
+        ck_assert(!strncmp(text[0][2], text[1][2], before) &&
+                  !strcmp(text[0][2] + before, mark + 1));
+        int what = 0;
+        while (strncmp(mark + 1, kn_tell_name((kn_tell)what), strlen(kn_tell_name((kn_tell)what))))
+            what++;
+        wrong[what]++;
+        const kn_word *kind = kn_tell_word(&t, (kn_tell)what);
+        const int slot = kn_tell_color(&t, (kn_tell)what);
+        for (int zh = 0; zh < 2; zh++) {
+            difference(span, text[1][zh], text[0][zh], !zh);
+            ck_assert_msg(*span || strlen(text[1][zh]) < strlen(text[0][zh]), "%s", text[1][zh]);
+            for (int k = 0; k < 2; k++) { /* neither what it is nor the same by another word */
+                const char *is = !kind ? "" : zh ? kind->zh[k] : kind->en[k];
+                ck_assert_msg(!*is || strcmp(span, is) != 0, "%s: %s", span, text[0][zh]);
+                if (slot >= 0 && !zh)
+                    ck_assert_msg(strcmp(span, kn_word_color(t.name[slot])->en[k]) != 0, "%s",
+                                  span);
+            }
+        }
+    }
+    for (int k = 0; k < KN_TELL_VIEW; k++)
+        ck_assert_msg(wrong[k] > 20, "%s is wrong %u times", kn_tell_name((kn_tell)k), wrong[k]);
 }
 END_TEST
 
@@ -101,6 +191,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, levels_agree_to_the_bit);
     tcase_add_test(tc, the_truth_fits_the_picture);
     tcase_add_test(tc, both_languages_tell_the_same);
+    tcase_add_test(tc, one_thing_is_wrong_and_it_is_false);
 }
 
 int main(void)
