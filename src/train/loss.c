@@ -25,19 +25,43 @@ typedef struct trait {
 
 static const trait kinds[KN_LOSS_KINDS] = {
     [KN_LOSS_TRIPLET] = { "triplet", kn_loss_metric, 0, 0, 1, { .margin = 0.5f } },
-    [KN_LOSS_CONTRASTIVE] = { "contrastive", kn_loss_metric, 0, 0, 1,
+    [KN_LOSS_CONTRASTIVE] = { "contrastive",
+                              kn_loss_metric,
+                              0,
+                              0,
+                              1,
                               { .margin = 0.7f, .squared = 1, .normalize = 1 } },
-    [KN_LOSS_INFONCE] = { "infonce", kn_loss_contrast, 0, 0, 0,
+    [KN_LOSS_INFONCE] = { "infonce",
+                          kn_loss_contrast,
+                          0,
+                          0,
+                          0,
                           { .temperature = 0.1f, .normalize = 1 } },
-    [KN_LOSS_SUPCON] = { "supcon", kn_loss_contrast, 0, 0, 0,
+    [KN_LOSS_SUPCON] = { "supcon",
+                         kn_loss_contrast,
+                         0,
+                         0,
+                         0,
                          { .temperature = 0.1f, .normalize = 1 } },
     [KN_LOSS_PROTO] = { "proto", kn_loss_proto, 0, 0, 0, { .temperature = 1, .shots = 1 } },
     [KN_LOSS_SOFTMAX] = { "softmax", kn_loss_softmax, 1, 0, 0, { .scale = 1 } },
-    [KN_LOSS_ARCFACE] = { "arcface", kn_loss_cosine, 1, 1, 0,
+    [KN_LOSS_ARCFACE] = { "arcface",
+                          kn_loss_cosine,
+                          1,
+                          1,
+                          0,
                           { .margin = 0.5f, .scale = 64, .normalize = 1 } },
-    [KN_LOSS_COSFACE] = { "cosface", kn_loss_cosine, 1, 1, 0,
+    [KN_LOSS_COSFACE] = { "cosface",
+                          kn_loss_cosine,
+                          1,
+                          1,
+                          0,
                           { .margin = 0.35f, .scale = 64, .normalize = 1 } },
-    [KN_LOSS_PROXYANCHOR] = { "proxyanchor", kn_loss_proxies, 1, 1, 0,
+    [KN_LOSS_PROXYANCHOR] = { "proxyanchor",
+                              kn_loss_proxies,
+                              1,
+                              1,
+                              0,
                               { .margin = 0.1f, .scale = 32, .normalize = 1 } },
     [KN_LOSS_CLIP] = { "clip", NULL, 0, 1, 0, { .temperature = 0.07f, .normalize = 1 } },
     [KN_LOSS_DISTILL] = { "distill", NULL, 0, 1, 0, { .normalize = 1 } },
@@ -61,7 +85,8 @@ ken_status kn_loss_named(kn_loss_kind *out, const char *name)
         }
     return kn_fail(KEN_E_INVALID,
                    "no loss '%s': triplet, contrastive, infonce, supcon, proto, softmax, arcface, "
-                   "cosface, proxyanchor, clip, distill", name);
+                   "cosface, proxyanchor, clip, distill",
+                   name);
 }
 
 const char *kn_loss_name(kn_loss_kind kind)
@@ -280,7 +305,8 @@ ken_status kn_loss_run(kn_loss *l, const float *e, const uint32_t *labels, size_
 {
     const size_t d = l->c.dim;
     if (!kinds[l->c.kind].run || !n)
-        return kn_fail(KEN_E_INVALID, "%s: %s", kinds[l->c.kind].name, n ? "of pairs" : "an empty batch");
+        return kn_fail(KEN_E_INVALID, "%s: %s", kinds[l->c.kind].name,
+                       n ? "of pairs" : "an empty batch");
     ken_status st = check_labels(l, labels, n);
     if (st)
         return st;

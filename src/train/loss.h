@@ -36,21 +36,21 @@ typedef enum kn_mining {
 
 typedef struct kn_loss_config {
     kn_loss_kind kind;
-    kn_mining mining;   /* triplet, contrastive; others have ALL only */
-    float margin;       /* triplet; contrastive: of negatives; arcface, cosface, proxyanchor */
-    float temperature;  /* infonce, supcon; proto: divides the logits; clip: 1/e^w at the start;
+    kn_mining mining;  /* triplet, contrastive; others have ALL only */
+    float margin;      /* triplet; contrastive: of negatives; arcface, cosface, proxyanchor */
+    float temperature; /* infonce, supcon; proto: divides the logits; clip: 1/e^w at the start;
                          * distill: 0 is 1 - cosine, else similarities are matched, see loss_pairs.c */
-    int squared;        /* triplet: of squared distances.  contrastive: 1 Hadsell's, 0 hinges of d */
-    int soft;           /* triplet: log(1 + exp(d_ap - d_an)) in place of the hinge */
-    int normalize;      /* of unit vectors; always so where the kind is defined on cosines */
-    float scale;        /* arcface, cosface, softmax: times the logits; proxyanchor: alpha */
+    int squared;       /* triplet: of squared distances.  contrastive: 1 Hadsell's, 0 hinges of d */
+    int soft;          /* triplet: log(1 + exp(d_ap - d_an)) in place of the hinge */
+    int normalize;     /* of unit vectors; always so where the kind is defined on cosines */
+    float scale;       /* arcface, cosface, softmax: times the logits; proxyanchor: alpha */
     float label_smoothing; /* softmax, arcface, cosface, proto */
-    uint32_t classes;   /* softmax, arcface, cosface, proxyanchor */
-    uint32_t dim;       /* of an embedding */
-    uint32_t teacher_dim; /* distill: of a teacher's vector; 0: dim */
-    uint32_t shots;     /* proto: how many rows of each class, the first ones, are its support */
-    uint64_t seed;      /* of the weights of its own */
-    uint32_t threads;   /* at most so many; 0 is 1 */
+    uint32_t classes;      /* softmax, arcface, cosface, proxyanchor */
+    uint32_t dim;          /* of an embedding */
+    uint32_t teacher_dim;  /* distill: of a teacher's vector; 0: dim */
+    uint32_t shots;        /* proto: how many rows of each class, the first ones, are its support */
+    uint64_t seed;         /* of the weights of its own */
+    uint32_t threads;      /* at most so many; 0 is 1 */
 } kn_loss_config;
 
 /* What the kind's paper or its usual implementation takes; dim, classes and seed are 0. */
@@ -66,14 +66,14 @@ int kn_loss_of_classes(kn_loss_kind kind); /* config.classes; labels are below i
 
 typedef struct kn_loss_report {
     double loss;
-    double active;    /* triplet, contrastive: share of the mined terms that are not satisfied; other
+    double active;   /* triplet, contrastive: share of the mined terms that are not satisfied; other
                        * kinds: share of rows whose nearest row, class or partner is a wrong one */
-    double positive;  /* mean distance of vectors of one label, as the loss sees them; 0 if none */
-    double negative;  /* … of different labels */
-    double norm;      /* mean length of the raw embeddings */
-    long bad;         /* first row with a number that is not finite, or -1; then loss is NaN, de 0 */
-    kn_mining mining; /* that was used: never AUTO */
-    int collapsed;    /* all embeddings are drawing together; why is in `reason` */
+    double positive; /* mean distance of vectors of one label, as the loss sees them; 0 if none */
+    double negative; /* … of different labels */
+    double norm;     /* mean length of the raw embeddings */
+    long bad;        /* first row with a number that is not finite, or -1; then loss is NaN, de 0 */
+    kn_mining mining;   /* that was used: never AUTO */
+    int collapsed;      /* all embeddings are drawing together; why is in `reason` */
     const char *reason; /* a sentence for people when the mining moved on or the run collapses, else
                          * NULL; constant text */
 } kn_loss_report;

@@ -92,7 +92,9 @@ static void head_rows(size_t begin, size_t end, void *cookie)
 static ken_status run_heads(kn_loss *l, const batch *b, const float *w, const float *bias, heads *h,
                             kn_loss_report *r)
 {
-    *h = (heads){ .c = &l->c, .labels = b->labels, .bias = bias, .n = b->n, .classes = l->c.classes };
+    *h = (heads){
+        .c = &l->c, .labels = b->labels, .bias = bias, .n = b->n, .classes = l->c.classes
+    };
     h->x = kn_loss_room(l, ROOM_S, h->n * h->classes, sizeof *h->x);
     h->rows = kn_loss_room(l, ROOM_ROWS, h->n, sizeof *h->rows);
     if (!h->x || !h->rows)
@@ -173,7 +175,8 @@ typedef struct proxies {
  * places in g get its slope times `share`. */
 static double log_sum(const proxies *q, size_t p, int own, double share, const float *s, float *g)
 {
-    const double a = (own ? -1 : 1) * (double)q->c->scale, m = (own ? -1 : 1) * (double)q->c->margin;
+    const double a = (own ? -1 : 1) * (double)q->c->scale,
+                 m = (own ? -1 : 1) * (double)q->c->margin;
     double most = 0, total;
     for (size_t i = 0; i < q->n; i++)
         if ((q->labels[i] == p) == own)

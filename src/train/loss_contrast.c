@@ -122,7 +122,8 @@ static void infonce_rows(size_t begin, size_t end, void *cookie)
     const contrast *c = cookie;
     for (size_t i = begin; i < end; i++) {
         const standing t = look(c, i);
-        c->rows[i] = (row_sum){ .terms = (double)t.positives, .tried = t.positives > 0,
+        c->rows[i] = (row_sum){ .terms = (double)t.positives,
+                                .tried = t.positives > 0,
                                 .active = t.positives > 0 && t.negative >= t.positive };
         if (t.positives && t.negative > -INFINITY)
             infonce_row(c, i, &t, &c->rows[i]);

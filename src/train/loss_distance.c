@@ -227,7 +227,9 @@ static void spread_rows(size_t begin, size_t end, void *cookie)
 ken_status kn_loss_spread(kn_loss *l, const float *v, int products, int squared,
                           const uint32_t *labels, size_t n, kn_loss_report *r)
 {
-    spread_loop s = { v, products, squared, labels, n, kn_loss_room(l, ROOM_ROWS, n, sizeof *s.rows) };
+    spread_loop s = {
+        v, products, squared, labels, n, kn_loss_room(l, ROOM_ROWS, n, sizeof *s.rows)
+    };
     const ken_status st = s.rows ? kn_loss_rows(l, n, spread_rows, &s) : KEN_E_NOMEM;
     if (st)
         return st;

@@ -50,8 +50,10 @@ static row_sum clip_row(const clip *c, size_t i)
     }
     for (size_t j = 0; j < c->n; j++)
         g[j] = (float)((double)g[j] / total - (partners(c, i, j) ? 1 / count : 0)) * c->share;
-    return (row_sum){ .loss = log(total) + (double)most - positive / count, .terms = 1,
-                      .active = wrong >= right, .tried = 1 };
+    return (row_sum){ .loss = log(total) + (double)most - positive / count,
+                      .terms = 1,
+                      .active = wrong >= right,
+                      .tried = 1 };
 }
 
 static void clip_rows(size_t begin, size_t end, void *cookie)
@@ -102,8 +104,8 @@ static double join(const clip *c, const float *s, float *g, const float *back)
     return dw;
 }
 
-ken_status kn_loss_clip(kn_loss *l, const float *u, const float *v, size_t n, const uint32_t *groups,
-                        float *du, float *dv, kn_loss_report *r)
+ken_status kn_loss_clip(kn_loss *l, const float *u, const float *v, size_t n,
+                        const uint32_t *groups, float *du, float *dv, kn_loss_report *r)
 {
     const float most = logf(100);
     l->w[0] = l->w[0] > most ? most : l->w[0];

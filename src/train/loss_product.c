@@ -77,9 +77,17 @@ static void pack_panels(size_t begin, size_t end, void *cookie)
 static void multiply_rows(size_t begin, size_t end, void *cookie)
 {
     const product *p = cookie;
-    const kn_gemm g = { .math = KN_MATH_F32, .m = end - begin, .n = p->n, .k = p->k,
-                        .a = p->a + begin * p->k, .lda = p->k, .w = p->panels, .w_type = KN_F32,
-                        .c = p->c + begin * p->n, .ldc = p->n, .c_type = KN_F32 };
+    const kn_gemm g = { .math = KN_MATH_F32,
+                        .m = end - begin,
+                        .n = p->n,
+                        .k = p->k,
+                        .a = p->a + begin * p->k,
+                        .lda = p->k,
+                        .w = p->panels,
+                        .w_type = KN_F32,
+                        .c = p->c + begin * p->n,
+                        .ldc = p->n,
+                        .c_type = KN_F32 };
     kn_kernels_get()->gemm(&g);
 }
 

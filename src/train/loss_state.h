@@ -8,20 +8,24 @@
 
 /* Scratch that grows, one piece a purpose. */
 enum {
-    ROOM_Z,       /* (n, dim) unit vectors or a copy of e */
-    ROOM_LENGTH,  /* (n) of the raw embeddings */
-    ROOM_Z2,      /* the second of two: teacher, texts, proxies */
+    ROOM_Z,      /* (n, dim) unit vectors or a copy of e */
+    ROOM_LENGTH, /* (n) of the raw embeddings */
+    ROOM_Z2,     /* the second of two: teacher, texts, proxies */
     ROOM_LENGTH2,
-    ROOM_DZ, ROOM_DZ2,
+    ROOM_DZ,
+    ROOM_DZ2,
     ROOM_CENTRED, /* (n, dim) minus their mean */
     ROOM_SQUARE,  /* (n) squared lengths of those */
     ROOM_S,       /* (n, n) or (n, classes): cosines, distances or logits */
     ROOM_G,       /* the same size: gradient of the loss for each */
     ROOM_G2,
-    ROOM_PANELS, ROOM_TURNED, ROOM_TURNED2, /* of products */
+    ROOM_PANELS,
+    ROOM_TURNED,
+    ROOM_TURNED2, /* of products */
     ROOM_ROWS,    /* per row results, see loss.c */
     ROOM_MEAN,    /* (dim) doubles: of the batch */
-    ROOM_LIST, ROOM_FACTORS, /* pairs of near rows, and their weights */
+    ROOM_LIST,
+    ROOM_FACTORS, /* pairs of near rows, and their weights */
     ROOMS
 };
 

@@ -55,11 +55,13 @@ static void mine(kn_loss *l, kn_loss_report *r)
     if (w->runs < SETTLE)
         return;
     if (l->mining == KN_MINING_ALL && triplet && w->active < ALL_DONE)
-        move_on(l, r, KN_MINING_SEMIHARD, "few active triplets left: mining goes on from all to semi-hard");
+        move_on(l, r, KN_MINING_SEMIHARD,
+                "few active triplets left: mining goes on from all to semi-hard");
     else if (l->mining == KN_MINING_ALL && !triplet && w->active < ALL_DONE && !(w->warned > 0))
         move_on(l, r, KN_MINING_HARD, "few active pairs left: mining goes on from all to hard");
     else if (l->mining == KN_MINING_SEMIHARD && w->active < SEMIHARD_DONE && !(w->warned > 0))
-        move_on(l, r, KN_MINING_HARD, "few active triplets left: mining goes on from semi-hard to hard");
+        move_on(l, r, KN_MINING_HARD,
+                "few active triplets left: mining goes on from semi-hard to hard");
 }
 
 static void collapse(kn_loss *l, kn_loss_report *r)

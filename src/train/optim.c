@@ -60,7 +60,8 @@ static ken_status check(const kn_optim_config *c)
         return kn_fail(KEN_E_INVALID, "momentum %g, beta2 %g: from 0 up to, not including, 1",
                        c->momentum, c->beta2);
     if (!(c->weight_decay >= 0) || !(c->eps >= 0))
-        return kn_fail(KEN_E_INVALID, "weight decay %g, eps %g: not negative", c->weight_decay, c->eps);
+        return kn_fail(KEN_E_INVALID, "weight decay %g, eps %g: not negative", c->weight_decay,
+                       c->eps);
     return KEN_OK;
 }
 
@@ -119,9 +120,9 @@ void kn_optim_set_steps(kn_optim *o, uint64_t steps)
 /* ---- the rules: n parameters, n <= LANES; whole lanes in one loop of fixed length ---- */
 
 typedef struct rule {
-    float lr, decay;   /* decay: what weight_decay comes to here */
-    float b1, b2;      /* momentum or beta 1; beta 2 */
-    float c1, c2, eps; /* ADAMW: step size lr / (1 - b1^t), 1 / sqrt(1 - b2^t) */
+    float lr, decay;     /* decay: what weight_decay comes to here */
+    float b1, b2;        /* momentum or beta 1; beta 2 */
+    float c1, c2, eps;   /* ADAMW: step size lr / (1 - b1^t), 1 / sqrt(1 - b2^t) */
     int nesterov, fresh; /* SGD: the first step fills the buffer with the gradient */
 } rule;
 
@@ -218,7 +219,9 @@ static rule rule_of(const kn_optim *o, const stepping *s, const kn_param_range *
     const kn_optim_config *c = &o->c;
     const double t = (double)o->steps, wd = p->decay ? c->weight_decay : 0;
     const int decoupled = c->kind == KN_OPTIM_ADAMW || c->kind == KN_OPTIM_LION;
-    rule r = { .b1 = (float)c->momentum, .b2 = (float)c->beta2, .eps = (float)c->eps,
+    rule r = { .b1 = (float)c->momentum,
+               .b2 = (float)c->beta2,
+               .eps = (float)c->eps,
                .nesterov = c->nesterov };
     lr *= (double)p->lr_scale;
     r.decay = (float)(decoupled ? lr * wd : wd);

@@ -232,7 +232,8 @@ static ken_status check(const kn_sampler_config *c, const kn_sampler *s)
 {
     if (c->kind == KN_SAMPLER_SHUFFLE) {
         if (!c->batch || s->n < c->batch)
-            return kn_fail(KEN_E_INVALID, "batches of %u from %zu samples", (unsigned)c->batch, s->n);
+            return kn_fail(KEN_E_INVALID, "batches of %u from %zu samples", (unsigned)c->batch,
+                           s->n);
         return KEN_OK;
     }
     if (!c->classes || !c->images)
@@ -252,7 +253,8 @@ static ken_status build(kn_sampler *s, const uint32_t *labels, const uint32_t *p
     if (!st)
         st = check(c, s);
     if (!st)
-        st = deck_new(&s->deck, c->seed, plain ? (uint32_t)n : s->classes, plain ? c->batch : c->classes);
+        st = deck_new(&s->deck, c->seed, plain ? (uint32_t)n : s->classes,
+                      plain ? c->batch : c->classes);
     if (st || !photos || plain)
         return st;
     s->photos = kn_alloc(n, sizeof *s->photos);

@@ -35,7 +35,7 @@ KEN_CALL ken_status kn_sampler_new(kn_sampler **out, const kn_sampler_config *c,
                                    const uint32_t *labels, const uint32_t *photos, size_t n);
 void kn_sampler_free(kn_sampler *s);
 
-size_t kn_sampler_batch(const kn_sampler *s);  /* samples of a batch */
+size_t kn_sampler_batch(const kn_sampler *s);   /* samples of a batch */
 size_t kn_sampler_classes(const kn_sampler *s); /* classes that take part */
 /* Steps until every class (PK, EPISODES) or sample (SHUFFLE) can have been seen once, rounded up. */
 uint64_t kn_sampler_epoch(const kn_sampler *s);

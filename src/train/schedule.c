@@ -32,8 +32,9 @@ const char *kn_schedule_name(kn_schedule_kind kind)
 
 kn_schedule kn_schedule_defaults(kn_schedule_kind kind, double lr)
 {
-    kn_schedule s = { .kind = kind, .lr = lr, .gamma = 0.1, .drops = 2, .rise = 0.3, .div = 25,
-                      .final_div = 1e4 };
+    kn_schedule s = {
+        .kind = kind, .lr = lr, .gamma = 0.1, .drops = 2, .rise = 0.3, .div = 25, .final_div = 1e4
+    };
     if (kind == KN_SCHEDULE_ONECYCLE) {
         s.momentum_low = 0.85;
         s.momentum_high = 0.95;
@@ -59,8 +60,7 @@ static double one_cycle(const kn_schedule *s, uint64_t step, uint64_t total, dou
 static double drops(const kn_schedule *s, uint64_t step, uint64_t total)
 {
     uint32_t done = 0;
-    while (done < s->drops &&
-           (double)step >= (double)total * (done + 1) / ((double)s->drops + 1))
+    while (done < s->drops && (double)step >= (double)total * (done + 1) / ((double)s->drops + 1))
         done++;
     return pow(s->gamma, done);
 }

@@ -15,12 +15,12 @@ typedef enum kn_schedule_kind {
 
 typedef struct kn_schedule {
     kn_schedule_kind kind;
-    double lr;           /* the peak */
-    uint64_t warmup;     /* steps of (step + 1) / warmup before the rest; not for ONECYCLE */
-    double floor;        /* COSINE: share of lr at the end, one step behind the last */
-    double gamma;        /* STEP: factor at each drop … */
-    uint32_t drops;      /* … which lie evenly: after total * i / (drops + 1) steps */
-    double rise;         /* ONECYCLE: share of the steps that go up */
+    double lr;             /* the peak */
+    uint64_t warmup;       /* steps of (step + 1) / warmup before the rest; not for ONECYCLE */
+    double floor;          /* COSINE: share of lr at the end, one step behind the last */
+    double gamma;          /* STEP: factor at each drop … */
+    uint32_t drops;        /* … which lie evenly: after total * i / (drops + 1) steps */
+    double rise;           /* ONECYCLE: share of the steps that go up */
     double div, final_div; /* ONECYCLE: starts at lr / div, ends at lr / div / final_div */
     double momentum_low, momentum_high; /* ONECYCLE: goes against the rate; 0, 0: none */
 } kn_schedule;

@@ -26,9 +26,9 @@ static double loss_at(void *cookie)
 {
     loss_case *c = cookie;
     kn_loss_report r;
-    const ken_status st = c->pairs
-                              ? kn_loss_run_pairs(c->l, c->e, c->v, c->n, c->labels, c->de, c->dv, &r)
-                              : kn_loss_run(c->l, c->e, c->labels, c->n, c->de, &r);
+    const ken_status st =
+        c->pairs ? kn_loss_run_pairs(c->l, c->e, c->v, c->n, c->labels, c->de, c->dv, &r)
+                 : kn_loss_run(c->l, c->e, c->labels, c->n, c->de, &r);
     if (st) {
         printf("%s\n", ken_last_error());
         exit(1);
@@ -37,7 +37,8 @@ static double loss_at(void *cookie)
 }
 
 /* Rows of a class lie around a centre of their own. */
-static void spread(float *e, size_t n, size_t d, const uint32_t *labels, unsigned seed, double scale)
+static void spread(float *e, size_t n, size_t d, const uint32_t *labels, unsigned seed,
+                   double scale)
 {
     float centre[CLASSES * 16];
     kn_grad_fill(centre, CLASSES * d, seed + 100, scale * 0.7);
@@ -107,8 +108,9 @@ static int metric_losses(kn_loss_kind kind)
         c.margin = (float)(kind == KN_LOSS_TRIPLET ? 0.3 : 0.9) * (c.normalize ? 1 : 0.14);
         if (kind != KN_LOSS_TRIPLET && (c.soft || c.mining == KN_MINING_SEMIHARD))
             continue;
-        snprintf(name, sizeof name, "loss/%s-%s%s%s%s", kn_loss_name(kind), kn_mining_name(c.mining),
-                 c.normalize ? "-normalized" : "", c.squared ? "-squared" : "", c.soft ? "-soft" : "");
+        snprintf(name, sizeof name, "loss/%s-%s%s%s%s", kn_loss_name(kind),
+                 kn_mining_name(c.mining), c.normalize ? "-normalized" : "",
+                 c.squared ? "-squared" : "", c.soft ? "-soft" : "");
         failed += run(name, &c, c.soft ? uneven : labels, 0.1);
     }
     return failed;
