@@ -199,19 +199,21 @@ static void start_weights(kn_graph *g)
 static void build(kn_graph *g)
 {
     const kn_net_config *c = &g->config;
-    if (g->o.text) {
+    if (g->o.text)
         kn_g_text(g, &c->text);
-        return;
-    }
-    const uint32_t h = c->prep.crop[0], w = c->prep.crop[1];
-    g->input = kn_g_value(g, (size_t)h * w, h, w, 3, g->crew.type);
-    if (c->image == KN_NET_VIT)
+    else if (c->image == KN_NET_VIT)
         kn_g_vit(g, &c->vit);
     else
         kn_g_resnet(g, &c->resnet);
 }
 
 ken_status kn_graph_new(kn_graph **out, const kn_net_config *c, const kn_graph_options *o)
+{
+    return kn_g_make(out, c, o, build);
+}
+
+ken_status kn_g_make(kn_graph **out, const kn_net_config *c, const kn_graph_options *o,
+                     void (*builder)(kn_graph *g))
 {
     if (o->text ? !c->has_text : c->image == KN_NET_NONE)
         return kn_fail(KEN_E_UNSUPPORTED, "the model has no %s network", o->text ? "text" : "image");
@@ -226,7 +228,11 @@ ken_status kn_graph_new(kn_graph **out, const kn_net_config *c, const kn_graph_o
     g->crew = (kn_crew){ .k = kn_kernels_get(), .math = o->math,
                          .type = o->math == KN_MATH_BF16 ? KN_BF16 : KN_F32,
                          .threads = o->threads ? o->threads : kn_processors() };
-    build(g);
+    if (!o->text) {
+        const uint32_t h = c->prep.crop[0], w = c->prep.crop[1];
+        g->input = kn_g_value(g, (size_t)h * w, h, w, 3, g->crew.type);
+    }
+    builder(g);
     if (!g->st)
         give_memory(g);
     if (g->st) {

@@ -91,6 +91,11 @@ static inline float *kn_dw(kn_graph *g, int param)
     return param < 0 || g->params[param].frozen ? NULL : g->dw + g->params[param].at;
 }
 
+/* kn_graph_new with a network of the caller's: builder goes from g->input (text: an embedding) to
+ * g->output, f32, a row a sample. */
+KEN_CALL ken_status kn_g_make(kn_graph **out, const kn_net_config *c, const kn_graph_options *o,
+                              void (*builder)(kn_graph *g));
+
 /* ---- building: each returns the value that it makes; after a failure (g->st) anything ---- */
 
 int kn_g_value(kn_graph *g, size_t per, uint32_t h, uint32_t w, uint32_t c, kn_type type);

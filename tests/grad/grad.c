@@ -35,12 +35,9 @@ static double apart(double a, double b, double floor)
 }
 
 static void check_part(kn_grad_fn *fn, void *cookie, const kn_grad_part *p, const double *g,
-                       size_t part, tally *t)
+                       size_t part, double most, tally *t)
 {
-    double most = 0;
-    for (size_t i = 0; i < p->n; i++)
-        most = fmax(most, fabs(g[i]));
-    const size_t steps = p->n < MOST ? p->n : MOST;
+    const size_t limit = p->most ? p->most : MOST, steps = p->n < limit ? p->n : limit;
     for (size_t s = 0; s < steps; s++) {
         const size_t i = s * p->n / steps;
         const double n = difference(fn, cookie, p->x + i, H);
@@ -63,13 +60,16 @@ int kn_grad_check(const char *name, kn_grad_fn *fn, void *cookie, const kn_grad_
                   size_t n_parts)
 {
     tally t = { 0 };
+    double most = 0;
     double **copy = malloc(n_parts * sizeof *copy);
     for (size_t i = 0; i < n_parts; i++) {
         copy[i] = malloc(parts[i].n * sizeof **copy + 1);
         memcpy(copy[i], parts[i].g, parts[i].n * sizeof **copy);
+        for (size_t j = 0; j < parts[i].n; j++)
+            most = fmax(most, fabs(copy[i][j]));
     }
     for (size_t i = 0; i < n_parts; i++)
-        check_part(fn, cookie, &parts[i], copy[i], i, &t);
+        check_part(fn, cookie, &parts[i], copy[i], i, most, &t);
     for (size_t i = 0; i < n_parts; i++)
         free(copy[i]);
     free(copy);
@@ -90,7 +90,8 @@ void kn_grad_fill(float *x, size_t n, unsigned seed, double scale)
 
 int main(void)
 {
-    static int (*const groups[])(void) = { kn_grad_losses };
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    static int (*const groups[])(void) = { kn_grad_losses, kn_grad_graphs };
     int failed = 0;
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         failed += groups[i]();
