@@ -96,6 +96,7 @@ LIB_SRCS := $(sort $(wildcard $(MODULES:%=src/%/*.c) kernels/*.c \
             $(addsuffix /*.c,$(addprefix kernels/,$(KERNEL_DIRS)))))
 CLI_SRCS := $(wildcard src/cli/*.c)
 CONVERT_SRCS := $(wildcard tools/convert/*.c)
+TOYS_SRCS := $(wildcard tools/toys/*.c)
 KERN_TESTS := $(wildcard tests/kernels/*.c)
 UNIT_TESTS := $(wildcard tests/unit/test_*.c)
 CRASH_TESTS := $(wildcard tests/crash/*.c)
@@ -103,9 +104,9 @@ GOLDEN_TESTS := $(wildcard tests/golden/test_*.c)
 FUZZERS    := $(wildcard tests/fuzz/fuzz_*.c)
 BENCHES    := $(wildcard bench/*.c)
 obj  = $(patsubst %.c,$(B)/%.o,$(1))
-SRCS := $(LIB_SRCS) $(CLI_SRCS) $(CONVERT_SRCS) $(KERN_TESTS) $(UNIT_TESTS) $(CRASH_TESTS) $(GOLDEN_TESTS) \
+SRCS := $(LIB_SRCS) $(CLI_SRCS) $(CONVERT_SRCS) $(TOYS_SRCS) $(KERN_TESTS) $(UNIT_TESTS) $(CRASH_TESTS) $(GOLDEN_TESTS) \
         $(FUZZERS) $(BENCHES) tests/fuzz/replay.c
-HDRS := $(wildcard src/*.h src/*/*.h kernels/*.h tools/convert/*.h)
+HDRS := $(wildcard src/*.h src/*/*.h kernels/*.h tools/convert/*.h tools/toys/*.h)
 CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS)))
 
 .DELETE_ON_ERROR:
@@ -115,11 +116,11 @@ CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS
         check-fault fuzz fuzz-run bench bench-peers asan tsan hdr-check layers symbols lint format install \
         uninstall clean help demo test-reference test-grad compile_commands.json peers
 
-all: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, libken.a, libken.so
+all: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, ken-toys, libken.a, libken.so
 
 .PHONY: links
-links: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION)
-	@for f in ken ken-convert libken.a; do [ "$$(readlink $$f)" = $(B)/$$f ] || ln -sfn $(B)/$$f $$f; done
+links: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION)
+	@for f in ken ken-convert ken-toys libken.a; do [ "$$(readlink $$f)" = $(B)/$$f ] || ln -sfn $(B)/$$f $$f; done
 	@ln -sfn $(B)/libken.so.$(VERSION) libken.so
 
 minimal:                            ## no JPEG library but stb, no SQLite, no YAML; built and tested
@@ -138,6 +139,10 @@ $(B)/ken: $(call obj,$(CLI_SRCS)) $(B)/libken.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/ken-convert: $(call obj,$(CONVERT_SRCS)) $(B)/libken.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/ken-toys: $(call obj,$(TOYS_SRCS)) $(B)/libken.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -211,9 +216,9 @@ test-grad: $(B)/grad/check          ## every gradient against finite differences
 TEST_BINS = $(B)/checkkern $(patsubst %.c,$(B)/%,$(if $(filter 1,$(CHECK)),$(UNIT_TESTS) $(GOLDEN_TESTS) $(CRASH_TESTS)) $(FUZZERS))
 RUN = KEN_BUILD=$(B) CC='$(CC)' sh tools/run-tests.sh
 
-test: $(B)/ken $(B)/ken-convert hdr-check layers symbols $(TEST_BINS) ## everything that needs no GPU, no network and no outside data
+test: $(B)/ken $(B)/ken-convert $(B)/ken-toys hdr-check layers symbols $(TEST_BINS) ## everything that needs no GPU, no network and no outside data
 	$(Q)$(RUN) kernels unit golden cli crash fuzz
-check: $(B)/ken $(B)/ken-convert layers $(B)/checkkern $(TEST_BINS) ## the quick loop for whoever is coding, under a minute
+check: $(B)/ken $(B)/ken-convert $(B)/ken-toys layers $(B)/checkkern $(TEST_BINS) ## the quick loop for whoever is coding, under a minute
 	$(Q)QUICK=1 $(RUN) kernels unit golden cli fuzz
 check-kernels: $(B)/checkkern       ## each SIMD kernel against its oracle
 	$(Q)$(RUN) kernels
@@ -221,7 +226,7 @@ check-unit: $(TEST_BINS)            ## unit and property tests
 	$(Q)$(RUN) unit
 check-golden: $(TEST_BINS) $(B)/ken-convert $(B)/ken ## against the publishers' values
 	$(Q)$(RUN) golden
-check-cli: $(B)/ken $(B)/ken-convert ## the program, end to end
+check-cli: $(B)/ken $(B)/ken-convert $(B)/ken-toys ## the program, end to end
 	$(Q)$(RUN) cli
 check-crash: $(TEST_BINS) $(B)/ken $(B)/ken-convert ## every write failed, cut or killed in turn
 	$(Q)$(RUN) crash
@@ -293,7 +298,7 @@ $(B)/ken.bash $(B)/ken.fish: $(B)/ken.%: $(B)/ken tools/package/completion.sh
 
 install: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(B)/ken.pc $(B)/ken.1 $(B)/ken.bash $(B)/ken.fish ## into $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/ken/models
-	$(INSTALL) -m 755 $(B)/ken $(B)/ken-convert $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 755 $(B)/ken $(B)/ken-convert $(B)/ken-toys $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 $(B)/libken.a $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 755 $(B)/libken.so.$(VERSION) $(DESTDIR)$(LIBDIR)
 	ln -sf libken.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libken.so.$(MAJOR)
@@ -306,13 +311,13 @@ install: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(B)/
 	$(INSTALL) -m 644 $(B)/ken.fish $(DESTDIR)$(DATADIR)/fish/vendor_completions.d
 
 uninstall:                          ## undo install
-	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,ken ken-convert) $(DESTDIR)$(INCLUDEDIR)/ken.h
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,ken ken-convert ken-toys) $(DESTDIR)$(INCLUDEDIR)/ken.h
 	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,man/man1/ken.1 bash-completion/completions/ken fish/vendor_completions.d/ken.fish)
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libken.a libken.so libken.so.$(MAJOR) libken.so.$(VERSION) pkgconfig/ken.pc)
 	-@rmdir $(DESTDIR)$(DATADIR)/ken/models $(DESTDIR)$(DATADIR)/ken 2>/dev/null || true # other models stay
 
 clean:                              ## remove what was built
-	rm -rf build compile_commands.json ken ken-convert libken.a libken.so
+	rm -rf build compile_commands.json ken ken-convert ken-toys libken.a libken.so
 
 help:
 	@sed -n 's/^\([a-z_.-]*\):.*## /  \1\t/p' Makefile | expand -t 24

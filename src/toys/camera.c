@@ -299,3 +299,49 @@ ken_status kn_toy_picture(kn_toy_camera *c, uint64_t id, kn_toy_mode mode, uint6
     kn_toy_view_make(&v, &t, mode, seed, number);
     return kn_toy_shoot(c, &t, &v, size, rgb, mask, truth);
 }
+
+/* ---- twins ---- */
+
+/* Colours alone: even light, nothing throws a shadow. */
+static void shoot_flat(kn_toy_scene *s, const kn_toy *t, const kn_toy_view *v, uint32_t size,
+                       float *light, uint8_t *object)
+{
+    kn_toy_scene_make(s, t, v, size, size);
+    for (uint32_t i = 0; i < s->prims; i++)
+        s->prim[i].casts = 0;
+    for (int i = 0; i < 3; i++) {
+        s->light_color[i] = 0;
+        s->sky[i] = s->ground[i] = 1;
+    }
+    kn_kernels_get()->toy_rows(s, 0, size, light, object);
+}
+
+static int looks_different(const float *p, const float *q)
+{
+    for (int k = 0; k < 3; k++)
+        if (fabsf(p[k] - q[k]) > .02f + .1f * fmaxf(p[k], q[k]))
+            return 1;
+    return 0;
+}
+
+ken_status kn_toy_differs(kn_toy_camera *c, const kn_toy *a, const kn_toy *b, const kn_toy_view *v,
+                          uint32_t size, float share[2])
+{
+    if (size < 8 || size > c->side)
+        return kn_fail(KEN_E_LIMIT, "a picture of %u pixels: this camera takes 8 .. %u", size,
+                       c->side);
+    shoot_flat(&c->scene, a, v, size, c->light, c->object);
+    shoot_flat(&c->scene, b, v, size, c->spare, c->alone);
+    size_t all[2] = { 0 }, changed[2] = { 0 };
+    for (size_t i = 0; i < (size_t)size * size; i++) {
+        const int on[2] = { c->object[i] == 0, c->alone[i] == 0 };
+        const int differ = on[0] != on[1] || looks_different(c->light + 3 * i, c->spare + 3 * i);
+        for (int k = 0; k < 2; k++) {
+            all[k] += (size_t)on[k];
+            changed[k] += (size_t)(on[k] && differ);
+        }
+    }
+    for (int k = 0; k < 2; k++)
+        share[k] = all[k] ? (float)changed[k] / (float)all[k] : 0;
+    return KEN_OK;
+}

@@ -131,6 +131,11 @@ KEN_CALL ken_status kn_toy_picture(kn_toy_camera *c, uint64_t id, kn_toy_mode mo
                                    uint32_t number, uint32_t size, uint8_t *rgb, uint8_t *mask,
                                    kn_toy_truth *truth);
 
+/* How much of the toy in the picture looks different on its twin under the same view: share[0] of what a shows,
+ * share[1] of what b shows (0 where it does not show).  Compared in even light without shadows. */
+KEN_CALL ken_status kn_toy_differs(kn_toy_camera *c, const kn_toy *a, const kn_toy *b,
+                                   const kn_toy_view *v, uint32_t size, float share[2]);
+
 /* Primitives and materials of a toy in a pose, and the camera of a view: what kn_toy_shoot hands to the kernel. */
 void kn_toy_scene_make(kn_toy_scene *out, const kn_toy *t, const kn_toy_view *v, uint32_t width,
                        uint32_t height);
