@@ -16,14 +16,15 @@
 enum { N = 12, DIM = 6 };
 
 /* f32 beside float64: within 2e-5 of the largest. */
-static void alike(const char *name, const char *what, const float *got, const double *want, size_t n)
+static void alike(const char *name, const char *what, const float *got, const double *want,
+                  size_t n)
 {
     double most = 0;
     for (size_t i = 0; i < n; i++)
         most = fmax(most, fabs(want[i]));
     for (size_t i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)got[i] - want[i]) <= 2e-5 * most + 1e-9, "%s: %s[%zu] %g, not %g",
-                      name, what, i, (double)got[i], want[i]);
+        ck_assert_msg(fabs((double)got[i] - want[i]) <= 2e-5 * most + 1e-9,
+                      "%s: %s[%zu] %g, not %g", name, what, i, (double)got[i], want[i]);
 }
 
 /* All of one case, by `threads`; the gradient for e stays in de. */
