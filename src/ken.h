@@ -373,12 +373,88 @@ KEN_CALL ken_status ken_search(ken *k, const ken_term *terms, size_t n,
                                const ken_search_options *opts, ken_hit *hits, size_t *found,
                                ken_search_times *times);
 
+/* ---- objects of a collection ----
+ * An object is a name that pictures of the collection have in common: its references. */
+
+typedef struct ken_reference {
+    const char *path, *object;
+} ken_reference;
+
+typedef struct ken_object_options {
+    uint32_t size;
+    int crops; /* overlapping parts of each picture that are encoded beside the whole, at most 7;
+                  0: as the model says, else 2; < 0: none */
+    /* Called for each picture that failed, with ken_last_error()'s text. */
+    void (*problem)(size_t reference, const char *why, void *cookie);
+    ken_progress_fn progress;
+    void *cookie;
+} ken_object_options;
+#define KEN_OBJECT_OPTIONS_INIT \
+    { sizeof(ken_object_options), 0, NULL, NULL, NULL }
+
+typedef struct ken_object {
+    const char *name;
+    uint64_t references, vectors; /* vectors: those of parts too */
+} ken_object;
+
+/* Make pictures references of objects, new ones or not.  Nothing is trained and no other object
+ * changes, except that a picture leaves the object that it belonged to.  Durable when it returns, in
+ * steps of a few pictures: after KEN_E_CANCELED and other failures the first *done of the references
+ * are accounted for, those that failed among them.  A picture that cannot be read is told, never
+ * fatal.  opts and done may be NULL. */
+KEN_CALL ken_status ken_object_add(ken *k, const ken_reference *refs, size_t n,
+                                   const ken_object_options *opts, size_t *done);
+/* *out keeps pointing to `name`.  KEN_E_NOTFOUND. */
+KEN_CALL ken_status ken_object_get(ken *k, const char *name, ken_object *out);
+/* Every object in the order of their names' bytes; non-zero from fn ends the walk. */
+typedef int (*ken_object_fn)(const ken_object *o, void *cookie);
+KEN_CALL ken_status ken_object_each(ken *k, ken_object_fn fn, void *cookie);
+/* The ids of its references, ascending; *ids is freed with ken_ids_free.  KEN_E_NOTFOUND. */
+KEN_CALL ken_status ken_object_items(ken *k, const char *name, uint64_t **ids, size_t *n);
+KEN_API void ken_ids_free(uint64_t *ids);
+/* Forget it: pictures that ken_object_add brought go, those of ken_scan stay without an object.
+ * KEN_E_NOTFOUND. */
+KEN_CALL ken_status ken_object_remove(ken *k, const char *name);
+/* KEN_E_NOTFOUND; KEN_E_EXISTS if there is an object `to`. */
+KEN_CALL ken_status ken_object_rename(ken *k, const char *from, const char *to);
+
+typedef struct ken_recognize_options {
+    uint32_t size;
+    uint32_t k;  /* candidates; default 10 */
+    double fpir; /* let this share of the pictures of unknown objects be taken for known ones, 0 < fpir
+                    < 1; default: as the model says */
+    int looks;   /* further looks at the picture, at most 4; 0: as the model says; < 0: none */
+} ken_recognize_options;
+#define KEN_RECOGNIZE_OPTIONS_INIT \
+    { sizeof(ken_recognize_options), 0, 0, 0 }
+
+typedef struct ken_candidate {
+    const char *object;
+    float score, raw;  /* of its best vector: 0..1, and the cosine */
+    double confidence; /* the chance that it is the right one */
+    uint64_t id;       /* of the reference that is most like the picture */
+} ken_candidate;
+
+typedef struct ken_recognition {
+    const char *object; /* the first candidate's, or NULL: unknown */
+    double confidence;  /* the first candidate's; 0 without any */
+    const ken_candidate *candidates; /* (n) best first */
+    size_t n;
+} ken_recognition;
+
+/* Which of the collection's objects a picture shows.  An object is as near as the nearest of its
+ * references' vectors, parts included; every vector is compared.  *out is freed with
+ * ken_recognition_free.  KEN_E_MODEL if fpir is asked of a model that is not calibrated for it. */
+KEN_CALL ken_status ken_recognize(ken *k, const ken_image *img, const ken_recognize_options *opts,
+                                  ken_recognition **out);
+KEN_API void ken_recognition_free(ken_recognition *r);
+
 /* What is known of an item; free with ken_record_free. */
 typedef struct ken_record {
     uint64_t id;
     char *path;         /* absolute, the bytes of the file system, NUL-terminated */
     char *object;       /* or NULL */
-    char *kind;         /* "image" */
+    char *kind;         /* "image", or "reference" if ken_object_add brought it */
     char *meta;         /* a JSON object, or NULL */
     char *model;        /* fingerprint */
     uint32_t width, height;

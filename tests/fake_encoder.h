@@ -139,8 +139,17 @@ static float fake_score(const ken_model *m, const char *kinds, float raw)
     return kinds[0] == 't' ? (raw + 1) / 2 : raw > 0 ? raw : 0;
 }
 
-static const kn_encoder fake_encoder = { fake_open_model, fake_close,  fake_info,  fake_prep,
-                                         fake_pixels,     fake_images, fake_texts, fake_score };
+static const char *fake_recognition; /* metadata "recognition" */
+
+static const char *fake_meta(const ken_model *m, const char *key)
+{
+    (void)m;
+    return strcmp(key, "recognition") ? NULL : fake_recognition;
+}
+
+static const kn_encoder fake_encoder = { fake_open_model, fake_close,  fake_info,
+                                         fake_prep,       fake_pixels, fake_images,
+                                         fake_texts,      fake_score,  fake_meta };
 
 /* A picture of w x h pixels that `seed` gives, as PPM; the same seed is the same file. */
 static inline size_t fake_picture(unsigned char *out, unsigned w, unsigned h, uint64_t seed)

@@ -18,6 +18,8 @@ typedef struct kn_encoder {
                          float *vectors);
     ken_status (*texts)(const ken_model *m, const char *const *texts, size_t n, float *vectors);
     float (*score)(const ken_model *m, const char *kinds, float raw);
+    const char *(*meta)(const ken_model *m, const char *key); /* of the model file, or NULL; may be
+                                                                 left out */
 } kn_encoder;
 
 extern const kn_encoder kn_encoder_model; /* ken_model_* */

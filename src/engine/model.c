@@ -377,6 +377,11 @@ float ken_model_score(const ken_model *m, const char *kinds, float raw)
     return raw > 0 ? raw : 0;
 }
 
+const char *kn_model_meta(const ken_model *m, const char *key)
+{
+    return kn_net_meta(m->net, key);
+}
+
 float ken_model_logit_scale(const ken_model *m)
 {
     return kn_net_logit_scale(m->net);

@@ -11,6 +11,7 @@ const kn_encoder kn_encoder_model = {
     .images = ken_model_embed,
     .texts = ken_model_embed_texts,
     .score = ken_model_score,
+    .meta = kn_model_meta,
 };
 
 ken_status ken_open(ken **out, const char *dir, const ken_options *opts)

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "engine/object_add.h"
 
 #include <errno.h>
 #include <string.h>
@@ -108,6 +109,8 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
         st = kn_scan_walk(s, paths, n);
     if (!st)
         st = kn_scan_files(s);
+    if (!st)
+        st = kn_object_mend(&s->w);
     if (!st)
         st = kn_scan_vanished(s);
     if (!st)

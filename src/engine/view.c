@@ -25,6 +25,7 @@ static void free_view(kn_view *v)
         if (v->dead)
             kn_free(v->dead[i]);
     }
+    kn_view_unname(v);
     kn_free(v->segments);
     kn_free(v->dead);
     kn_free(v->gone);

@@ -9,6 +9,7 @@
 
 #include "index/flat.h"
 #include "store/segment.h"
+#include "store/store.h"
 
 typedef struct kn_view {
     uint64_t generation;
@@ -22,6 +23,11 @@ typedef struct kn_view {
     size_t runs_n;
     kn_run *parts; /* (parts_n) of parts of pictures, all that are not dead */
     size_t parts_n, part_rows;
+    /* Since kn_view_name, guarded by the collection's lock until then: */
+    int counted;
+    kn_counts counts;   /* of the store, at that time */
+    uint64_t **unnamed; /* (n) bitmaps of what is of no object … */
+    kn_run *named;      /* (runs_n) … and the runs without it; NULL: every picture has an object */
 } kn_view;
 
 /* The present view, with one user more; let go with kn_view_release.  Takes `lock`. */
@@ -30,6 +36,10 @@ KEN_CALL ken_status kn_view_get(ken *k, kn_view **out);
 KEN_CALL ken_status kn_view_get_locked(ken *k, kn_view **out);
 void kn_view_release(ken *k, kn_view *v); /* takes `lock` */
 void kn_view_release_locked(kn_view *v);
+
+/* Fill in counted … named.  Takes `lock`. */
+KEN_CALL ken_status kn_view_name(ken *k, kn_view *v);
+void kn_view_unname(kn_view *v); /* for view.c */
 
 /* The vector at a slot as dim floats; KEN_E_CORRUPT if it is not there. */
 KEN_CALL ken_status kn_view_vector(const kn_view *v, uint32_t segment, uint32_t slot, float *out);

@@ -14,6 +14,8 @@
  *   layout         "panel16": matrices are panels (kernels.h) · "rows": row-major as published
  *   folded         "1": BatchNorm and scales are folded · "0": nothing is (trainable)
  *   scores         JSON {"image-image":[a,b],"text-image":[a,b]}: score = 1/(1+exp(-(a raw + b))); optional
+ *   recognition    JSON {"crops":2,"looks":1,"fpir":0.01,"weights":[5],"impostors":{…}}, see
+ *                  engine/recognition.h; optional, written by `ken eval calibrate`
  *   labels         JSON list, the classes of the head; optional
  *   licence, source, name   free text
  *   checksum       XXH3-128 of all tensor bytes, hex; written last by kn_writer

@@ -371,6 +371,11 @@ float kn_net_logit_scale(const kn_net *n)
     return n->logit_scale;
 }
 
+const char *kn_net_meta(const kn_net *n, const char *key)
+{
+    return n->weights ? kn_weights_meta(n->weights, key) : NULL;
+}
+
 int kn_net_calibration(const kn_net *n, const char *kinds, float ab[2])
 {
     const int which = !strcmp(kinds, "image-image") ? 0 : !strcmp(kinds, "text-image") ? 1 : -1;

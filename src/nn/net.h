@@ -38,6 +38,8 @@ const kn_tokenizer *kn_net_tokenizer(const kn_net *n); /* NULL where the file ha
 size_t kn_net_stand_in(const kn_net *n, const char *text, int32_t *ids);
 const char *kn_net_label(const kn_net *n, uint32_t i); /* NULL for none of that number */
 float kn_net_logit_scale(const kn_net *n);
+/* A text of the file's metadata, or NULL. */
+const char *kn_net_meta(const kn_net *n, const char *key);
 /* 1 and the pair (a, b), or 0. */
 int kn_net_calibration(const kn_net *n, const char *kinds, float ab[2]);
 

@@ -277,6 +277,8 @@ static int matches(const kn_item *item, const kn_select *which)
         return item->object && !strcmp(item->object, which->text);
     case KN_LABELLED:
         return item->object != NULL;
+    case KN_PARTLESS:
+        return item->parts && !item->part_segment && item->id > which->number;
     }
     return 0;
 }

@@ -48,7 +48,8 @@ static const char *const migrations[] = {
     "ALTER TABLE item ADD COLUMN part_slot INTEGER;"
     "ALTER TABLE item ADD COLUMN parts INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX item_parts ON item(part_segment, part_slot, parts)"
-    "  WHERE part_segment IS NOT NULL;",
+    "  WHERE part_segment IS NOT NULL;"
+    "CREATE INDEX item_partless ON item(id) WHERE parts > 0 AND part_segment IS NULL;",
 };
 enum { SCHEMA = sizeof migrations / sizeof *migrations };
 
@@ -68,6 +69,8 @@ static const char *const sql[KN_SQL_STATEMENTS] = {
     [KN_SQL_ITEM_HIDDEN] = COLUMNS "WHERE hidden = 1" BY_ID,
     [KN_SQL_ITEM_OF_OBJECT] = COLUMNS "WHERE object = ?1" BY_ID,
     [KN_SQL_ITEM_LABELLED] = COLUMNS "WHERE object IS NOT NULL ORDER BY object, id LIMIT ?9",
+    [KN_SQL_ITEM_PARTLESS] =
+        COLUMNS "WHERE parts > 0 AND part_segment IS NULL AND id > ?1" BY_ID,
     [KN_SQL_BEGIN_READ] = "BEGIN",
     [KN_SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [KN_SQL_COMMIT] = "COMMIT",

@@ -17,7 +17,7 @@ typedef struct kn_item {
     uint64_t id;         /* > 0, never used again */
     char *path;          /* absolute; bytes, not text */
     char *object, *meta; /* or NULL */
-    char *kind;          /* "image" */
+    char *kind;          /* "image", "reference" */
     char hash[33];
     uint32_t width, height;
     uint64_t bytes, inode, device;
@@ -44,7 +44,8 @@ typedef struct kn_select {
         KN_AFTER,    /* ids above number, ascending */
         KN_HIDDEN,   /* ascending ids */
         KN_OF_OBJECT, /* text: the object's name; ascending ids */
-        KN_LABELLED  /* all that have an object, in the order of objects, then ids */
+        KN_LABELLED, /* all that have an object, in the order of objects, then ids */
+        KN_PARTLESS  /* those whose parts are wanted and not there; ids above number, ascending */
     } by;
     const char *text;
     uint64_t number;

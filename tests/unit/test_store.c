@@ -245,6 +245,13 @@ START_TEST(objects_and_parts)
     put_of(s, 4, "/4", "bear", 0, 2);  /* nothing changes */
     put_of(s, 6, "/6", "ant", 7, 2);   /* its parts are made anew */
     put_of(s, 9, "/9", "cow", 0, 0);   /* it has none any more */
+    kn_item wants = item_of(2, "/2");
+    wants.parts = 5;
+    OK(s->v->begin(s, 1));
+    OK(kn_store_put(s, &wants));
+    OK(s->v->end(s, 1));
+    ck_assert_str_eq(ids(s, (kn_select){ .by = KN_PARTLESS }), "2 ");
+    ck_assert_str_eq(ids(s, (kn_select){ .by = KN_PARTLESS, .number = 2 }), "");
     ck_assert_str_eq(ids(s, (kn_select){ .by = KN_OF_OBJECT, .text = "bear" }), "4 ");
     OK(s->v->begin(s, 1));
     OK(kn_store_drop(s, 4));
@@ -254,7 +261,7 @@ START_TEST(objects_and_parts)
         *text = 0;
         OK(s->v->items(s, &all, note_parts, text));
         OK(s->v->dead(s, note_dead, text));
-        ck_assert_str_eq(text, "2=0:0+0 6=3:7+2 9=0:0+0 1:4 3:0 3:1 3:2 3:3 3:4 3:5 3:6 ");
+        ck_assert_str_eq(text, "2=0:0+5 6=3:7+2 9=0:0+0 1:4 3:0 3:1 3:2 3:3 3:4 3:5 3:6 ");
         kn_store_close(s);
         s = open_store(_i, KN_STORE_WRITE);
     }
