@@ -342,7 +342,7 @@ typedef struct ken_note {
  * *done is how many paths have an item; the others are passed over. */
 KEN_CALL ken_status ken_describe(ken *k, const ken_note *notes, size_t n, size_t *done);
 
-/* One part of a query.  Exactly one of text, image, vector or id (with is_id) is set. */
+/* One part of a query.  Exactly one of text, image, vector, object or id (with is_id) is set. */
 typedef struct ken_term {
     const char *text;
     const ken_image *image;
@@ -350,6 +350,7 @@ typedef struct ken_term {
     uint64_t id;         /* an item of the collection */
     int is_id;
     float weight;        /* negative takes away; 0 is wrong use */
+    const char *object;  /* the mean of its references */
 } ken_term;
 
 typedef struct ken_search_options {

@@ -26,6 +26,7 @@ typedef struct classify {
     char **labels;
     size_t n, cap, dim;
     int zero_shot;
+    ken *db; /* without labels and a head: whose objects are the labels */
     float *texts;   /* (n, dim), zero-shot */
     float *vectors; /* (CHUNK, dim) */
     float *scores;  /* (n) of one picture */
@@ -73,12 +74,20 @@ static int read_labels(classify *c)
     return c->zero_shot && !c->n ? cli_misuse("no labels") : 0;
 }
 
+/* The labels of the trained head; without one, the collection's objects serve. */
 static int head_labels(classify *c)
 {
     const ken_model_info *info = ken_model_get_info(c->m.model);
     char number[16];
-    if (!info->labels)
-        return cli_misuse("%s has no trained head: say --labels or --labels-from", info->name);
+    if (!info->labels) {
+        char *dir = cli_collection_dir();
+        const int there = cli_path_is_dir(dir);
+        cli_mem_free(dir);
+        return there ? cli_open_collection(&c->db, TO_READ)
+                     : cli_misuse("%s has no trained head: say --labels or --labels-from, or teach a "
+                                  "collection with `ken object add`",
+                                  info->name);
+    }
     for (uint32_t i = 0; i < info->labels; i++) {
         const char *label = ken_model_label(c->m.model, i);
         snprintf(number, sizeof number, "%u", i);
@@ -173,6 +182,31 @@ static void say(classify *c, const char *path)
     cli_mem_free(top);
 }
 
+/* ---- the collection's objects ---- */
+
+static ken_status say_objects(classify *c, const cli_input *in)
+{
+    ken_recognition *r = NULL;
+    ken_recognize_options o = KEN_RECOGNIZE_OPTIONS_INIT;
+    o.k = (uint32_t)cli_opt_whole(OPT_NUMBER);
+    ken_status st = ken_recognize(c->db, in->image, &o, &r);
+    if (st)
+        return st;
+    classify view = { .in = { .n = c->in.n }, .all = c->all };
+    view.n = r->n;
+    view.labels = cli_mem_new(r->n, sizeof *view.labels);
+    view.scores = cli_mem_new(r->n, sizeof *view.scores);
+    for (size_t i = 0; i < r->n; i++) {
+        view.labels[i] = (char *)(uintptr_t)r->candidates[i].object;
+        view.scores[i] = (float)r->candidates[i].confidence;
+    }
+    say(&view, in->name);
+    cli_mem_free(view.labels);
+    cli_mem_free(view.scores);
+    ken_recognition_free(r);
+    return KEN_OK;
+}
+
 /* ---- the loop ---- */
 
 static int say_chunk(classify *c, size_t from, size_t to)
@@ -186,6 +220,11 @@ static int say_chunk(classify *c, size_t from, size_t to)
         if (in->status) {
             cli_tell(in->name, in->why);
             c->failed++;
+            continue;
+        }
+        if (c->db) {
+            if ((st = say_objects(c, in)))
+                break;
             continue;
         }
         if (c->zero_shot)
@@ -256,6 +295,7 @@ static void release(classify *c)
     cli_mem_free(c->scores);
     cli_inputs_free(&c->in);
     cli_close_model(&c->m);
+    ken_close(c->db);
 }
 
 static int run(const cli_args *a)
@@ -280,11 +320,12 @@ static int run(const cli_args *a)
 
 const cli_cmd cli_cmd_classify = {
     .name = "classify",
-    .args = "FILE... (--labels A,B,... | --labels-from FILE)",
+    .args = "FILE... [--labels A,B,... | --labels-from FILE]",
     .summary = "which of some labels fits a picture best",
     .about =
         "With labels: zero-shot, each label encoded by the text network as it stands.  Without:\n"
-        "the trained head of the model.",
+        "the trained head of the model, and for a model without one the collection's own objects,\n"
+        "each with the chance that it is the right one (see `ken recognize`).",
     .examples = "ken classify a.jpg --labels \"an apple,a pear\"\t0.9312  an apple\n"
                 "ken classify photos/ --labels-from labels.txt\tone label a line\n",
     .run = run,

@@ -243,9 +243,9 @@ const cli_cmd cli_cmd_search = {
     .summary = "find pictures by words, by likeness, or both",
     .about =
         "A query is made of terms.  A term is words, a picture (./a.jpg, /a.jpg, @a.jpg; @- reads\n"
-        "it from standard input) or an item (id:7).  + and - as arguments of their own add and\n"
-        "take away the next term; a number and a colon before a term are its weight; after text:\n"
-        "nothing is interpreted.  Words that follow each other are one text.\n\n"
+        "it from standard input), an item (id:7) or an object (obj:bear).  + and - as arguments of\n"
+        "their own add and take away the next term; a number and a colon before a term are its\n"
+        "weight; after text: nothing is interpreted.  Words that follow each other are one text.\n\n"
         "On a terminal a table, in a pipe score<TAB>path.  Status 1 if nothing is found.",
     .examples = "ken search two parrots on a branch\tby words\n"
                 "ken \"two parrots on a branch\"\tthe same\n"

@@ -12,6 +12,8 @@
 typedef enum cli_cmd_id {
     CMD_INDEX,
     CMD_SEARCH,
+    CMD_OBJECT,
+    CMD_RECOGNIZE,
     CMD_SHOW,
     CMD_RM,
     CMD_STATS,
@@ -93,6 +95,9 @@ typedef enum cli_opt_id {
     OPT_UNKNOWN,
     OPT_REFS,
     OPT_ROOT,
+    OPT_CROPS,
+    OPT_LOOKS,
+    OPT_FPIR,
     OPT_ORIGIN,
     OPT_ARCH,
     OPT_BATCH,

@@ -129,9 +129,14 @@ static int term(parser *p, const char *arg)
         return add_image(p, s, weight);
     if (!strncmp(s, "id:", 3))
         return add_id(p, s + 3, weight);
-    if (!strncmp(s, "obj:", 4) || !strncmp(s, "stl:", 4))
-        return cli_misuse("%s: this build has no %s; `text:%s` searches for the words", s,
-                          *s == 'o' ? "objects" : "meshes", s);
+    if (!strncmp(s, "obj:", 4)) {
+        if (!s[4])
+            return cli_misuse("obj: expects the name of an object");
+        add(p->q, SOURCE_OBJECT, s + 4, weight);
+        return 0;
+    }
+    if (!strncmp(s, "stl:", 4))
+        return cli_misuse("%s: this build has no meshes; `text:%s` searches for the words", s, s);
     if (was_joinable && s == arg) {
         join(p, s);
         p->joinable = 1;
@@ -145,6 +150,8 @@ static void link_texts(cli_query *q)
     for (size_t i = 0; i < q->n; i++)
         if (q->sources[i] == SOURCE_TEXT)
             q->terms[i].text = q->shown[i];
+        else if (q->sources[i] == SOURCE_OBJECT)
+            q->terms[i].object = q->shown[i];
 }
 
 int cli_query_parse(cli_query *q, const char *const *args, size_t n, const ken_decode_options *d)
@@ -193,6 +200,8 @@ cJSON *cli_query_json(const cli_query *q)
             cli_json_text(o, "text", q->shown[i]);
         else if (q->sources[i] == SOURCE_IMAGE)
             cli_json_path(o, "image", q->shown[i]);
+        else if (q->sources[i] == SOURCE_OBJECT)
+            cli_json_path(o, "object", q->shown[i]);
         else
             cli_json_text(o, "id", q->shown[i]);
         cli_json_real(o, "weight", (double)q->terms[i].weight, 6);

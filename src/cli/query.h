@@ -5,7 +5,7 @@
 #include "cli/json.h"
 #include "ken.h"
 
-typedef enum cli_source { SOURCE_TEXT, SOURCE_IMAGE, SOURCE_ID } cli_source;
+typedef enum cli_source { SOURCE_TEXT, SOURCE_IMAGE, SOURCE_ID, SOURCE_OBJECT } cli_source;
 
 typedef struct cli_query {
     ken_term *terms;
@@ -18,14 +18,14 @@ typedef struct cli_query {
 /* Arguments to terms:
  *
  *     term    := [number ':'] source           number is the weight, 1 if left out
- *     source  := 'text:' ANYTHING | ('./' | '../' | '/' | '@') PATH | '@-' | 'id:' N | WORDS
+ *     source  := 'text:' ANYTHING | ('./' | '../' | '/' | '@') PATH | '@-' | 'id:' N | 'obj:' NAME | WORDS
  *     query   := ['-'] term (['+' | '-'] term)...
  *
  * Words that follow each other without a sign are one text.  A picture is decoded here.
  * 0, or the exit status with the reason printed. */
 int cli_query_parse(cli_query *q, const char *const *args, size_t n, const ken_decode_options *d);
 void cli_query_free(cli_query *q);
-/* [{"text": …, "weight": 1}, {"image": path, …}, {"id": "7", …}] */
+/* [{"text": …, "weight": 1}, {"image": path, …}, {"id": "7", …}, {"object": name, …}] */
 cJSON *cli_query_json(const cli_query *q);
 
 #endif

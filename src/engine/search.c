@@ -35,7 +35,7 @@ static ken_status check_terms(const ken_term *terms, size_t n)
     for (size_t i = 0; i < n; i++) {
         const ken_term *t = &terms[i];
         const int kinds = (t->text != NULL) + (t->image != NULL) + (t->vector != NULL)
-                          + (t->is_id != 0);
+                          + (t->is_id != 0) + (t->object != NULL);
         if (kinds != 1)
             return kn_fail(KEN_E_INVALID, "term %zu is %s", i + 1,
                            kinds ? "more than one thing" : "empty");
@@ -89,6 +89,25 @@ static ken_status add_images(query *q)
     return st;
 }
 
+/* The mean of an object's references, in q->vectors. */
+static ken_status mean_of_object(query *q, const char *name)
+{
+    uint64_t *ids = NULL;
+    size_t n = 0;
+    float *one = kn_alloc_aligned(q->dim, sizeof *one);
+    ken_status st = one ? ken_object_items(q->k, name, &ids, &n) : KEN_E_NOMEM;
+    memset(q->vectors, 0, q->dim * sizeof *q->vectors);
+    for (size_t i = 0; !st && i < n; i++) {
+        st = kn_collection_vector(q->k, ids[i], (uint32_t)q->dim, one);
+        for (size_t d = 0; !st && d < q->dim; d++)
+            q->vectors[d] += one[d];
+        st = st == KEN_E_NOTFOUND ? KEN_OK : st; /* it has no vector */
+    }
+    ken_ids_free(ids);
+    kn_free(one);
+    return st;
+}
+
 static ken_status add_rest(query *q)
 {
     ken_status st = KEN_OK;
@@ -96,6 +115,8 @@ static ken_status add_rest(query *q)
         const ken_term *t = &q->terms[i];
         if (t->is_id)
             st = kn_collection_vector(q->k, t->id, (uint32_t)q->dim, q->vectors);
+        else if (t->object)
+            st = mean_of_object(q, t->object);
         else if (t->vector)
             memcpy(q->vectors, t->vector, q->dim * sizeof *t->vector);
         else

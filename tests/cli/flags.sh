@@ -51,7 +51,7 @@ is 4 "-- stats searches for a word"
 run search -- --threads
 is 4 "-- makes a text of a flag"
 
-for bad in 'search' 'search + +' 'search a +' 'search 0:a' 'search id:x' 'search obj:bear' \
+for bad in 'search' 'search + +' 'search a +' 'search 0:a' 'search id:x' 'search obj:' \
     'search stl:a.stl' 'search --batch q x' 'search -n 0 a' 'embed' 'tokens' 'compare a' 'compare a.stl b.stl' \
     'classify' 'index' 'show' 'rm' 'preprocess a.jpg' 'eval' 'eval recognize' 'bench' 'bench nonesuch' \
     'models get x' 'bench pipeline'; do
