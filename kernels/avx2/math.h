@@ -52,14 +52,12 @@ static inline __m256 v_quickgelu(__m256 x)
     return _mm256_div_ps(x, _mm256_add_ps(one, v_exp(_mm256_mul_ps(x, _mm256_set1_ps(-1.702f)))));
 }
 
-/* x Phi(x), from the upper tail of the normal distribution, Q(u) = exp(-u^2 / 2) t P(t) with
- * t = 1 / (1 + 0.27 u), u = |x|.  P is a minimax fit over u in 0..14 to 2.4e-8 of Q, so that the
- * result keeps its relative accuracy where it is small. */
-static inline __m256 v_gelu(__m256 x)
+/* The upper tail of the normal distribution, Q(u) = exp(-u^2 / 2) t P(t) with t = 1 / (1 + 0.27 u),
+ * u = |x| <= 14, and *e = exp(-u^2 / 2).  P is a minimax fit over u in 0..14 to 2.4e-8 of Q, so that
+ * the result keeps its relative accuracy where it is small. */
+static inline __m256 v_tail(__m256 u, __m256 *e)
 {
     const __m256 one = _mm256_set1_ps(1.0f);
-    const __m256 u = _mm256_min_ps(_mm256_set1_ps(14.0f),
-                                   _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x)); /* Q(14) < 1e-44 */
     const __m256 t = _mm256_div_ps(one, _mm256_fmadd_ps(u, _mm256_set1_ps(0.27f), one));
     __m256 p = _mm256_set1_ps(0.028915278613567352f);
     p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(-0.12625528872013092f));
@@ -70,9 +68,22 @@ static inline __m256 v_gelu(__m256 x)
     p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(0.1017591655254364f));
     p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(0.10755050927400589f));
     p = _mm256_fmadd_ps(p, t, _mm256_set1_ps(0.10772018134593964f));
-    const __m256 e = v_exp(_mm256_mul_ps(_mm256_mul_ps(u, u), _mm256_set1_ps(-0.5f)));
-    const __m256 q = _mm256_mul_ps(e, _mm256_mul_ps(p, t));
-    return _mm256_fnmadd_ps(u, q, v_relu(x)); /* x > 0: x - x Q(x); else x Q(-x) */
+    *e = v_exp(_mm256_mul_ps(_mm256_mul_ps(u, u), _mm256_set1_ps(-0.5f)));
+    return _mm256_mul_ps(*e, _mm256_mul_ps(p, t));
+}
+
+/* |x|, at most 14: Q(14) < 1e-44 */
+static inline __m256 v_tail_at(__m256 x)
+{
+    return _mm256_min_ps(_mm256_set1_ps(14.0f), _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x));
+}
+
+/* x Phi(x) */
+static inline __m256 v_gelu(__m256 x)
+{
+    const __m256 u = v_tail_at(x);
+    __m256 e;
+    return _mm256_fnmadd_ps(u, v_tail(u, &e), v_relu(x)); /* x > 0: x - x Q(x); else x Q(-x) */
 }
 
 static inline __m256 v_activation(__m256 x, kn_act act)

@@ -42,13 +42,12 @@ static inline __m512 v_quickgelu(__m512 x)
     return _mm512_div_ps(x, _mm512_add_ps(one, v_exp(_mm512_mul_ps(x, _mm512_set1_ps(-1.702f)))));
 }
 
-/* x Phi(x), from the upper tail of the normal distribution, Q(u) = exp(-u^2 / 2) t P(t) with
- * t = 1 / (1 + 0.27 u), u = |x|.  P is a minimax fit over u in 0..14 to 2.4e-8 of Q, so that the
- * result keeps its relative accuracy where it is small. */
-static inline __m512 v_gelu(__m512 x)
+/* The upper tail of the normal distribution, Q(u) = exp(-u^2 / 2) t P(t) with t = 1 / (1 + 0.27 u),
+ * u = |x| <= 14, and *e = exp(-u^2 / 2).  P is a minimax fit over u in 0..14 to 2.4e-8 of Q, so that
+ * the result keeps its relative accuracy where it is small. */
+static inline __m512 v_tail(__m512 u, __m512 *e)
 {
     const __m512 one = _mm512_set1_ps(1.0f);
-    const __m512 u = _mm512_min_ps(_mm512_set1_ps(14.0f), _mm512_abs_ps(x)); /* Q(14) < 1e-44 */
     const __m512 t = _mm512_div_ps(one, _mm512_fmadd_ps(u, _mm512_set1_ps(0.27f), one));
     __m512 p = _mm512_set1_ps(0.028915278613567352f);
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(-0.12625528872013092f));
@@ -59,9 +58,22 @@ static inline __m512 v_gelu(__m512 x)
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.1017591655254364f));
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.10755050927400589f));
     p = _mm512_fmadd_ps(p, t, _mm512_set1_ps(0.10772018134593964f));
-    const __m512 e = v_exp(_mm512_mul_ps(_mm512_mul_ps(u, u), _mm512_set1_ps(-0.5f)));
-    const __m512 q = _mm512_mul_ps(e, _mm512_mul_ps(p, t));
-    return _mm512_fnmadd_ps(u, q, v_relu(x)); /* x > 0: x - x Q(x); else x Q(-x) */
+    *e = v_exp(_mm512_mul_ps(_mm512_mul_ps(u, u), _mm512_set1_ps(-0.5f)));
+    return _mm512_mul_ps(*e, _mm512_mul_ps(p, t));
+}
+
+/* |x|, at most 14: Q(14) < 1e-44 */
+static inline __m512 v_tail_at(__m512 x)
+{
+    return _mm512_min_ps(_mm512_set1_ps(14.0f), _mm512_abs_ps(x));
+}
+
+/* x Phi(x) */
+static inline __m512 v_gelu(__m512 x)
+{
+    const __m512 u = v_tail_at(x);
+    __m512 e;
+    return _mm512_fnmadd_ps(u, v_tail(u, &e), v_relu(x)); /* x > 0: x - x Q(x); else x Q(-x) */
 }
 
 static inline __m512 v_activation(__m512 x, kn_act act)

@@ -8,17 +8,28 @@ static void activate(float *x, size_t n, kn_act act)
         x[i] = activation(x[i], act);
 }
 
-/* d/dx x s(1.702 x) = s + 1.702 x s (1 - s);  d/dx x Phi(x) = Phi(x) + x phi(x) */
+/* d/dx x s(u) = s + u s (1 - s), u = 1.702 x.  Neither s nor 1 - s is a difference. */
+static float slope_quickgelu(float x)
+{
+    const float u = 1.702f * x, e = expf(-fabsf(u)), s = 1 / (1 + e), t = e * s;
+    return (x > 0 ? s : t) + u * (s * t);
+}
+
+/* d/dx x Phi(x) = Phi(x) + x phi(x) */
+static float slope_gelu(float x)
+{
+    return 0.5f * erfcf(-0.70710678f * x) + x * 0.39894228f * expf(-0.5f * x * x);
+}
+
 static float slope(float x, kn_act act)
 {
-    const float s = 1 / (1 + expf(-1.702f * x));
     switch (act) {
     case KN_ACT_RELU:
         return x > 0 ? 1 : 0;
     case KN_ACT_QUICKGELU:
-        return s + 1.702f * x * s * (1 - s);
+        return slope_quickgelu(x);
     case KN_ACT_GELU:
-        return 0.5f * erfcf(-0.70710678f * x) + x * 0.39894228f * expf(-0.5f * x * x);
+        return slope_gelu(x);
     default:
         return 1;
     }

@@ -20,6 +20,7 @@
  *   v_transpose                    VL vectors
  *   v_pairs(even, odd, to)         16 elements of two rows of 16 bits, one beside the other
  *   v_exp  v_activation
+ *   v_tail(v_tail_at(x), &e)       the upper tail of the normal distribution at |x|; e^(-x^2 / 2)
  *   v_weight(x)                    e^x where that is a normal number, else 0
  */
 #ifndef KERNELS_LANES_LANES_H

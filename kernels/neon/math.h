@@ -51,13 +51,12 @@ static inline float32x4_t v_quickgelu(float32x4_t x)
     return vdivq_f32(x, vaddq_f32(vdupq_n_f32(1.0f), e));
 }
 
-/* x Phi(x), from the upper tail of the normal distribution, Q(u) = exp(-u^2 / 2) t P(t) with
- * t = 1 / (1 + 0.27 u), u = |x|.  P is a minimax fit over u in 0..14 to 2.4e-8 of Q, so that the
- * result keeps its relative accuracy where it is small. */
-static inline float32x4_t v_gelu(float32x4_t x)
+/* The upper tail of the normal distribution, Q(u) = exp(-u^2 / 2) t P(t) with t = 1 / (1 + 0.27 u),
+ * u = |x| <= 14, and *e = exp(-u^2 / 2).  P is a minimax fit over u in 0..14 to 2.4e-8 of Q, so that
+ * the result keeps its relative accuracy where it is small. */
+static inline float32x4_t v_tail(float32x4_t u, float32x4_t *e)
 {
     const float32x4_t one = vdupq_n_f32(1.0f);
-    const float32x4_t u = vminq_f32(vdupq_n_f32(14.0f), vabsq_f32(x)); /* Q(14) < 1e-44 */
     const float32x4_t t = vdivq_f32(one, vfmaq_f32(one, u, vdupq_n_f32(0.27f)));
     float32x4_t p = vdupq_n_f32(0.028915278613567352f);
     p = vfmaq_f32(vdupq_n_f32(-0.12625528872013092f), p, t);
@@ -68,8 +67,22 @@ static inline float32x4_t v_gelu(float32x4_t x)
     p = vfmaq_f32(vdupq_n_f32(0.1017591655254364f), p, t);
     p = vfmaq_f32(vdupq_n_f32(0.10755050927400589f), p, t);
     p = vfmaq_f32(vdupq_n_f32(0.10772018134593964f), p, t);
-    const float32x4_t e = v_exp(vmulq_f32(vmulq_f32(u, u), vdupq_n_f32(-0.5f)));
-    return vfmsq_f32(v_relu(x), u, vmulq_f32(e, vmulq_f32(p, t))); /* x > 0: x - x Q(x) */
+    *e = v_exp(vmulq_f32(vmulq_f32(u, u), vdupq_n_f32(-0.5f)));
+    return vmulq_f32(*e, vmulq_f32(p, t));
+}
+
+/* |x|, at most 14: Q(14) < 1e-44 */
+static inline float32x4_t v_tail_at(float32x4_t x)
+{
+    return vminq_f32(vdupq_n_f32(14.0f), vabsq_f32(x));
+}
+
+/* x Phi(x) */
+static inline float32x4_t v_gelu(float32x4_t x)
+{
+    const float32x4_t u = v_tail_at(x);
+    float32x4_t e;
+    return vfmsq_f32(v_relu(x), u, v_tail(u, &e)); /* x > 0: x - x Q(x) */
 }
 
 static inline float32x4_t v_activation(float32x4_t x, kn_act act)

@@ -7,6 +7,7 @@
 #define kn_gemm_amx kn_gemm_amx_emulated
 #define kn_conv_amx kn_conv_amx_emulated
 #define kn_attention_amx kn_attention_amx_emulated
+#define kn_outer_amx kn_outer_amx_emulated
 
 #include "kernels/amx/gemm.c"
 
@@ -14,10 +15,13 @@
 
 #include "kernels/amx/attention.c"
 
+#include "kernels/amx/outer.c"
+
 void ck_init_amx_emulated(kn_kernels *k)
 {
     kn_gemm_amx_emulated(k);
     kn_conv_amx_emulated(k);
     kn_attention_amx_emulated(k);
+    kn_outer_amx_emulated(k);
 }
 #endif

@@ -128,27 +128,6 @@ static void check_padding(ck *t)
         check_element(t, &p, i / 16, i % 16);
 }
 
-static void check_pack(ck *t, bool lo)
-{
-    for (unsigned i = 0; i < 60; i++) {
-        product p = { .g = { .m = 1, .n = 1 + ck_rand() % 40, .k = 1 + ck_rand() % 90 } };
-        const kn_type types[] = { KN_F32, KN_F16, KN_BF16 }, type = lo ? KN_BF16 : types[i % 3];
-        p.g.math = lo ? KN_MATH_BF16X3 : KN_MATH_F32;
-        p.g.w_type = type;
-        product_fill(t, &p, p.g.n);
-        if (lo && !p.g.w_lo)
-            continue;
-        const size_t bytes = kn_panel_bytes(p.g.n, p.g.k, type);
-        void *got = ck_guarded(t, bytes);
-        if (lo)
-            t->now.pack_lo(p.w, p.g.n, p.g.k, got);
-        else
-            t->now.pack(p.w, p.g.n, p.g.k, type, got);
-        ck_equal(t, got, lo ? p.g.w_lo : p.g.w, bytes, "type %d n=%zu k=%zu", type, p.g.n, p.g.k);
-        ck_release(t);
-    }
-}
-
 void check_gemm(ck *t)
 {
     if (CK_BEGIN(t, gemm)) {
@@ -157,8 +136,4 @@ void check_gemm(ck *t)
         check_sizes(t);
         bench_gemm(t);
     }
-    if (CK_BEGIN(t, pack))
-        check_pack(t, false);
-    if (CK_BEGIN(t, pack_lo))
-        check_pack(t, true);
 }

@@ -1,5 +1,5 @@
 /* check_norm.c - kernels/<level>/norm.c and act.c, against the formulas in double. */
-#include "checkkern.h"
+#include "product.h"
 
 #include <float.h>
 #include <math.h>
@@ -162,6 +162,138 @@ static void softmax_masked(ck *t, size_t n)
     ck_release(t);
 }
 
+/* dx = r (g - mean(g) - x^ mean(g x^)), g = gamma dy, x^ = (x - mean) r: Ba, Kiros and Hinton 2016. */
+static void layernorm_grad_once(ck *t, size_t n, kn_type type, int plain)
+{
+    float *x = product_random(t, n, KN_F32), *gamma = product_random(t, n, KN_F32), *out[3], *before[3];
+    const void *dy = product_random(t, n, type);
+    double mean = 0, var = 0, sum = 0, along = 0, size = 0;
+    for (int i = 0; i < 3; i++) {
+        before[i] = product_random(t, n, KN_F32);
+        out[i] = ck_guarded(t, n * 4);
+        memcpy(out[i], before[i], n * 4);
+    }
+    for (size_t i = 0; i < n; i++) {
+        x[i] = x[i] * 3 + 1;
+        mean += (double)x[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++)
+        var += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+    const double r = 1 / sqrt(var + (double)1e-5f);
+    t->now.layernorm_grad(dy, type, x, n, plain ? NULL : gamma, 1e-5f, out[0], out[1], out[2]);
+#define DY(i) (double)(type == KN_BF16 ? ck_from_bf16(((const uint16_t *)dy)[i]) : ((const float *)dy)[i])
+#define HAT(i) (((double)x[i] - mean) * r)
+    for (size_t i = 0; i < n; i++) {
+        const double g = DY(i) * (plain ? 1 : (double)gamma[i]);
+        sum += g / (double)n;
+        along += g * HAT(i) / (double)n;
+        size += (fabs(g) + fabs(g * HAT(i))) / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const double d = DY(i), g = d * (plain ? 1 : (double)gamma[i]), hat = HAT(i);
+        const double want[3] = { r * (g - sum - hat * along), d * hat, d };
+        /* as in layernorm_once, the mean and the scale are off by so many roundings */
+        const double steps = (double)n / 16 + 40, scale[3] = { r * (1 + fabs(hat)) * (fabs(g) + size + r),
+                                                             fabs(d) * (r + fabs(hat)), fabs(d) };
+        for (int o = 0; o < 3; o++)
+            ck_near(t, (double)out[o][i], want[o] + (double)before[o][i],
+                    (double)FLT_EPSILON * (4 * steps * scale[o] + 2), "%s n=%zu i=%zu type %d",
+                    o == 0 ? "dx" : o == 1 ? "dgamma" : "dbeta", n, i, type);
+    }
+#undef DY
+#undef HAT
+    ck_release(t);
+}
+
+static void softmax_grad_once(ck *t, size_t n)
+{
+    float *p = product_random(t, n, KN_F32), *before = product_random(t, n, KN_F32);
+    float *dp = ck_guarded(t, n * 4);
+    double dot = 0, size = 0;
+    memcpy(dp, before, n * 4);
+    for (size_t i = 0; i < n; i++) {
+        p[i] = fabsf(p[i]) / (float)n;
+        dot += (double)p[i] * (double)before[i];
+        size += (double)p[i] * fabs((double)before[i]);
+    }
+    t->now.softmax_grad(p, dp, n);
+    for (size_t i = 0; i < n; i++) {
+        const double want = (double)p[i] * ((double)before[i] - dot);
+        ck_near(t, (double)dp[i], want,
+                (double)p[i] * (double)FLT_EPSILON * (((double)n + 4) * size + 2 * fabs((double)before[i])),
+                "n=%zu i=%zu", n, i);
+    }
+    ck_release(t);
+}
+
+static double slope(double x, kn_act act)
+{
+    const double s = 1 / (1 + exp(-1.702 * x));
+    switch (act) {
+    case KN_ACT_RELU:
+        return x > 0;
+    case KN_ACT_QUICKGELU:
+        return s + 1.702 * x * s * (1 - s);
+    case KN_ACT_GELU:
+        return 0.5 * erfc(-x * 0.70710678118654752440) + x * 0.39894228040143267794 * exp(-x * x / 2);
+    default:
+        return 1;
+    }
+}
+
+static void activate_grad_once(ck *t, size_t n, kn_act act, float most)
+{
+    float *x = product_random(t, n, KN_F32), *before = product_random(t, n, KN_F32);
+    float *dy = ck_guarded(t, n * 4);
+    memcpy(dy, before, n * 4);
+    for (size_t i = 0; i < n; i++)
+        x[i] = i % 11 ? x[i] * most : 0;
+    t->now.activate_grad(x, dy, n, act);
+    for (size_t i = 0; i < n; i++) { /* the slope is at most 1.13, the sum of two such numbers */
+        const double want = (double)before[i] * slope((double)x[i], act);
+        ck_near(t, (double)dy[i], want, 4e-7 * fabs((double)before[i]), "act %d x=%g", act, (double)x[i]);
+    }
+    ck_release(t);
+}
+
+static void bench_grad(ck *t)
+{
+    float *x = product_random(t, 768, KN_F32), *y = product_random(t, 768, KN_F32);
+    float *z = product_random(t, 768, KN_F32), *d = product_random(t, 768, KN_F32);
+    if (!strcmp(t->kernel, "layernorm_grad"))
+        CK_BENCH(t, "n=768", (t->ref.layernorm_grad(x, KN_F32, x, 768, x, 1e-5f, y, z, d), 0),
+                 (t->now.layernorm_grad(x, KN_F32, x, 768, x, 1e-5f, y, z, d), 0));
+    if (!strcmp(t->kernel, "softmax_grad"))
+        CK_BENCH(t, "n=768", (t->ref.softmax_grad(x, y, 768), 0), (t->now.softmax_grad(x, y, 768), 0));
+    if (!strcmp(t->kernel, "activate_grad"))
+        CK_BENCH(t, "GELU n=768", (t->ref.activate_grad(x, y, 768, KN_ACT_GELU), 0),
+                 (t->now.activate_grad(x, y, 768, KN_ACT_GELU), 0));
+    ck_release(t);
+}
+
+static void check_gradients(ck *t)
+{
+    if (CK_BEGIN(t, layernorm_grad)) {
+        for (size_t n = 2; n < MAX; n++)
+            layernorm_grad_once(t, n, n % 2 ? KN_F32 : KN_BF16, n % 3 == 0);
+        layernorm_grad_once(t, 768, KN_BF16, 0);
+        bench_grad(t);
+    }
+    if (CK_BEGIN(t, softmax_grad)) {
+        for (size_t n = 1; n < MAX; n++)
+            softmax_grad_once(t, n);
+        bench_grad(t);
+    }
+    if (CK_BEGIN(t, activate_grad)) {
+        for (size_t n = 1; n < MAX; n++)
+            activate_grad_once(t, n, (kn_act)(n % 4), n % 3 ? 4 : 30);
+        activate_grad_once(t, 5000, KN_ACT_GELU, 6);
+        activate_grad_once(t, 5000, KN_ACT_QUICKGELU, 6);
+        activate_grad_once(t, 500, KN_ACT_GELU, 1e4f);
+        bench_grad(t);
+    }
+}
+
 static void bench(ck *t)
 {
     float *x = ck_guarded(t, 768 * 4), *y = ck_guarded(t, 768 * 4);
@@ -214,4 +346,5 @@ void check_norm(ck *t)
         activate_extremes(t);
         bench(t);
     }
+    check_gradients(t);
 }

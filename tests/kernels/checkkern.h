@@ -99,5 +99,8 @@ void check_dist(ck *t);
 void check_convert(ck *t);
 void check_resample(ck *t);
 void check_conv(ck *t);
+void check_pack(ck *t);
+void check_outer(ck *t);
+void check_batch(ck *t);
 
 #endif
