@@ -25,19 +25,20 @@ static void follow(double *mean, double x, double keep, double runs)
     *mean = k * *mean + (1 - k) * x;
 }
 
-/* Does this run look like one point?  On the plateau of a triplet loss, or no distance at all. */
+/* Does this run look like one point?  On the plateau of a triplet loss with distances that do not
+ * grow, or no distance at all. */
 static int looks_collapsed(const kn_loss *l, const kn_loss_report *r)
 {
     const watch *w = &l->watch;
     const double length = l->c.normalize ? 1 : r->norm;
     if (!(r->negative > 0))
-        return r->negative == 0 && r->norm > 0 && r->active > 0.95;
+        return r->negative == 0 && r->norm > 0 && r->active > 0.9;
     if (r->negative < 1e-3 * length)
         return 1;
     if (l->c.kind != KN_LOSS_TRIPLET)
         return 0;
     const double plateau = l->c.soft ? 0.6931471805599453 : (double)l->c.margin;
-    return fabs(r->loss - plateau) < 0.05 * plateau && r->active > 0.95 && w->fast <= w->slow;
+    return fabs(r->loss - plateau) < 0.05 * plateau && w->active > 0.8 && w->fast < 1.05 * w->slow;
 }
 
 static void move_on(kn_loss *l, kn_loss_report *r, kn_mining to, const char *why)

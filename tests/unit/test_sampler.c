@@ -97,18 +97,18 @@ START_TEST(pk_is_even)
 END_TEST
 
 /* Any order of steps, and a sampler made anew, give the same batches. */
-static void check_seeking(const kn_sampler_config *c, const uint32_t *labels, size_t n)
+static void check_seeking(const kn_sampler_config *c, const uint32_t *labels, size_t n,
+                          size_t steps)
 {
-    enum { STEPS = 1500 };
     kn_sampler *s, *again;
     OK(kn_sampler_new(&s, c, labels, NULL, n));
     const size_t size = kn_sampler_batch(s);
-    uint32_t *all = kn_alloc(STEPS * size, sizeof *all), *one = kn_alloc(size, sizeof *one);
+    uint32_t *all = kn_alloc(steps * size, sizeof *all), *one = kn_alloc(size, sizeof *one);
     kn_rand r = kn_rand_at(1, 1);
-    for (uint64_t step = 0; step < STEPS; step++)
+    for (uint64_t step = 0; step < steps; step++)
         kn_sampler_get(s, step, all + step * size);
-    for (size_t i = 0; i < STEPS; i++) {
-        const uint32_t step = kn_rand_below(&r, STEPS);
+    for (size_t i = 0; i < steps; i++) {
+        const uint32_t step = kn_rand_below(&r, (uint32_t)steps);
         OK(kn_sampler_new(&again, c, labels, NULL, n));
         kn_sampler_get(again, i, one);
         ck_assert_mem_eq(one, all + i * size, size * sizeof *one);
@@ -134,7 +134,7 @@ START_TEST(any_order_of_steps)
             { .kind = KN_SAMPLER_EPISODES, .seed = 3, .classes = 5, .images = 3 },
         };
         for (int j = 0; j < 3; j++)
-            check_seeking(&c[j], labels, n);
+            check_seeking(&c[j], labels, n, classes[i] == 33 && !j ? 1500 : 150); /* tight there */
         kn_free(labels);
     }
 }
