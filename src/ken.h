@@ -514,6 +514,18 @@ KEN_CALL ken_status ken_eval_recognize(const ken_model *m, const ken_labelled *g
  * operations each, at the level and precision in force, on that many threads.  Takes ~0.1 s. */
 KEN_API double ken_peak_flops(const char *precision, uint32_t threads);
 
+/* A training step to be timed: a network with random weights, a batch of random pictures in classes
+ * of four, triplet loss over all triplets, AdamW.  arch: a published name, or NAME-strided for a
+ * ResNet with the stem for small pictures; size: pixels a side, 0 the published one; precision:
+ * "f32" or "bf16"; threads: 0 is one per processor.  KEN_E_NOTFOUND, KEN_E_INVALID. */
+typedef struct ken_bench_step ken_bench_step;
+KEN_CALL ken_status ken_bench_train(ken_bench_step **out, const char *arch, uint32_t size,
+                                    uint32_t batch, const char *precision, uint32_t threads);
+KEN_CALL ken_status ken_bench_step_run(ken_bench_step *b);
+/* Operations of one: each product of the forward pass and its two of the way back. */
+KEN_API double ken_bench_step_flops(const ken_bench_step *b);
+KEN_API void ken_bench_free(ken_bench_step *b); /* NULL is fine */
+
 #ifdef __cplusplus
 }
 #endif

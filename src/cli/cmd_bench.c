@@ -119,16 +119,17 @@ static int run(const cli_args *a)
         { "preprocess", cli_bench_preprocess },
         { "pipeline", cli_bench_pipeline },
         { "cold", cli_bench_cold },
+        { "train", cli_bench_train },
     };
     for (size_t i = 0; a->n && i < sizeof benches / sizeof *benches; i++)
         if (!strcmp(benches[i].name, a->operands[0].text))
             return benches[i].run(a);
-    return cli_misuse("bench what?  encode, text, preprocess, pipeline or cold");
+    return cli_misuse("bench what?  encode, text, preprocess, pipeline, cold or train");
 }
 
 const cli_cmd cli_cmd_bench = {
     .name = "bench",
-    .args = "encode | text | preprocess FILE... | pipeline DIR | cold",
+    .args = "encode | text | preprocess FILE... | pipeline DIR | cold | train",
     .summary = "speed of this machine, as shares of what it could do",
     .about =
         "Each case is the best of many runs; the machine's peak is measured between them.\n"
@@ -136,10 +137,12 @@ const cli_cmd cli_cmd_bench = {
         "text        one caption of eight words, and full batches; and the weights read a second\n"
         "preprocess  decode a file and fit it to the network\n"
         "pipeline    all of it for a folder, with the share of each step\n"
-        "cold        one search, process start to exit, taken apart; needs a collection",
+        "cold        one search, process start to exit, taken apart; needs a collection\n"
+        "train       forward, loss, backward and the optimiser's step, on random pictures",
     .examples = "ken bench encode --arch clip-vit-b32 --batch 1,32\tpictures a second\n"
                 "ken bench text -m clip-b32 --precision f32\ttexts a second\n"
                 "ken bench pipeline photos/ -m clip-b32\tdecode, fit, encode\n"
+                "ken bench train --arch resnet18 --size 112 --batch 64\ttraining steps\n"
                 "ken bench cold --db photos.ken --json\tprocess, open, encode, search\n",
     .run = run,
 };

@@ -122,6 +122,8 @@ const cli_option cli_options[OPT_COUNT] = {
     [OPT_BATCH] = { "batch", 0, OPT_TEXT, C(BENCH), "N,N", "1,32", NULL, "batch sizes", 0 },
     [OPT_SECONDS] = { "seconds", 0, OPT_REAL, C(BENCH), "S", "2", NULL,
                       "measure each case for so long", 0 },
+    [OPT_SIZE] = { "size", 0, OPT_WHOLE, C(BENCH), "N", "0", NULL,
+                   "pictures of N x N pixels; 0 is the network's own size", 0 },
 };
 
 typedef struct setting {

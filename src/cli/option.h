@@ -102,6 +102,7 @@ typedef enum cli_opt_id {
     OPT_ARCH,
     OPT_BATCH,
     OPT_SECONDS,
+    OPT_SIZE,
     OPT_COUNT
 } cli_opt_id;
 
