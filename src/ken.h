@@ -526,6 +526,60 @@ KEN_CALL ken_status ken_bench_step_run(ken_bench_step *b);
 KEN_API double ken_bench_step_flops(const ken_bench_step *b);
 KEN_API void ken_bench_free(ken_bench_step *b); /* NULL is fine */
 
+/* ---- training ---- */
+
+/* Labelled pictures: a list, or by name a zip of pictures in folders or "toys:A-B[,views=…,size=N]". */
+typedef struct ken_data {
+    const char *name; /* NULL: the list */
+    ken_labelled list;
+} ken_data;
+
+/* NULL, 0 and negative numbers where it is said so leave the choice to the preset, and that to what
+ * suits the loss.  A run is resumed with the options that it was started with; minutes, steps, epochs
+ * and threads may be others. */
+typedef struct ken_train_options {
+    size_t size;
+    const ken_data *data, *val;  /* val: none of n_val 0; then the best is the lowest training loss */
+    size_t n_data, n_val;
+    const char *out;             /* the run's folder, made if missing */
+    const char *preset;          /* "omniglot", "grocery", "toys" or NULL */
+    const char *arch, *init;     /* of a new network, or a model file to go on from */
+    const char *freeze;          /* prefixes of tensors that stay as they are, commas between */
+    uint32_t side, dim;          /* of the pictures; of the vectors (a projection) */
+    const char *loss, *mining;
+    float margin, temperature, label_smoothing, drop_path; /* < 0 */
+    uint32_t batch, classes, images, shots; /* classes x images, or batch; shots: proto */
+    const char *augment;
+    uint32_t turns;              /* 4: quarter turns are classes of their own */
+    uint64_t steps, epochs;
+    double minutes;              /* > 0: the schedule is stretched to it */
+    const char *optimizer, *schedule;
+    double lr, weight_decay, warmup, clip, ema; /* < 0; warmup: share of the steps; clip, ema: 0 none */
+    const char *precision;       /* "f32", "bf16" */
+    uint64_t eval_every;         /* steps; 0: an epoch */
+    uint32_t patience;           /* evaluations without a better one; 0: no end */
+    int resume;
+    uint64_t seed;
+    uint32_t threads;
+    const ken_decode_options *decode;
+    ken_progress_fn progress;
+    void (*note)(const char *text, void *cookie); /* what people should know: one line each */
+    void *cookie;
+} ken_train_options;
+KEN_API void ken_train_options_init(ken_train_options *o);
+
+typedef struct ken_train_report {
+    uint64_t steps, epochs, images;
+    double loss, best, seconds, images_per_second, data_wait; /* best: R@1 or top-1, or -loss; data_wait:
+                                                                 share of the time */
+    int stopped_early;
+} ken_train_report;
+
+/* Writes best.safetensors, last.safetensors, checkpoint-*, log.jsonl and config.json into `out`.
+ * KEN_E_CANCELED after ken_interrupt(): a checkpoint is written first.  KEN_E_EXISTS: a run lies
+ * there and resume is 0. */
+KEN_CALL ken_status ken_train(const ken_train_options *o, ken_train_report *out);
+
 #ifdef __cplusplus
 }
 #endif

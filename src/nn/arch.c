@@ -157,6 +157,18 @@ static void set_conv4(kn_net_config *c)
                          .crop = { 28, 28 }, .mean = { 0.5F, 0.5F, 0.5F }, .std = { 0.5F, 0.5F, 0.5F } };
 }
 
+/* The networks that ship with ken: ResNet-18 for pictures of 64 pixels, its stem without the
+ * max-pool, and a projection. */
+static void set_own(kn_net_config *c, uint32_t width, uint32_t blocks, uint32_t dim)
+{
+    c->image = KN_NET_RESNET;
+    c->resnet = (kn_resnet_config){ .stem = KN_STEM_STRIDED, .stages = 4,
+                                    .layers = { blocks, blocks, blocks, blocks }, .width = width,
+                                    .dim = dim, .input = { 64, 64 } };
+    c->prep = imagenet_prep;
+    c->prep.resize[0] = c->prep.resize[1] = c->prep.crop[0] = c->prep.crop[1] = 64;
+}
+
 int kn_arch_find(kn_net_config *out, const char *name)
 {
     kn_net_config c = { 0 };
@@ -168,6 +180,10 @@ int kn_arch_find(kn_net_config *out, const char *name)
             set_resnet(&c, &resnets[i]);
     if (!strcmp(name, "conv4"))
         set_conv4(&c);
+    if (!strcmp(name, "ken-small"))
+        set_own(&c, 64, 2, 256);
+    if (!strcmp(name, "ken-tiny"))
+        set_own(&c, 24, 2, 128);
     if (c.image == KN_NET_NONE)
         return 0;
     if (!strncmp(name, "chinese-clip", 12))
@@ -186,7 +202,7 @@ const char *const *kn_arch_names(void)
         "clip-vit-b16",    "clip-vit-l14",   "clip-vit-l14-336", "clip-vit-h14",
         "chinese-clip-vit-b16", "chinese-clip-vit-l14", "chinese-clip-rn50",
         "vit-ti16",        "vit-s16",        "vit-b16",        "conv4",
-        NULL
+        "ken-small",       "ken-tiny",       NULL
     };
     return names;
 }

@@ -74,6 +74,9 @@ typedef struct kn_net_config {
 KEN_CALL ken_status kn_config_parse(kn_net_config *out, const char *image, const char *preprocess,
                                     const char *text);
 
+/* The reverse: JSON texts that kn_free frees; NULL for a network that there is not. */
+KEN_CALL ken_status kn_config_write(const kn_net_config *c, char **image, char **prep, char **text);
+
 /* {"image-image":[a,b], …}: the pair of `kinds`.  1 and ab, or 0. */
 int kn_config_scores(const char *json, const char *kinds, float ab[2]);
 

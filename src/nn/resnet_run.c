@@ -11,6 +11,9 @@ typedef struct resnet_work {
     /* attention pool */
     void *tokens, *kv, *q, *mixed; /* (n, hw + 1, channels), … 2 channels, (n, channels) twice */
     float *row;                    /* (channels) */
+    /* projection of the mean */
+    float *mean;                   /* (n, channels) … */
+    void *rounded;                 /* … and as the crew multiplies it */
     float *scratch;                /* of attention, a part for each thread */
     size_t scratch_each;
 } resnet_work;
@@ -43,6 +46,10 @@ static resnet_work plan(const kn_crew *crew, const kn_resnet *r, size_t n, kn_ar
     }
     if (r->c.pool_attention)
         plan_pool(crew, r, n, a, &w);
+    if (r->proj.n) {
+        w.mean = kn_arena_take(a, n * r->channels * sizeof *w.mean);
+        w.rounded = kn_arena_take(a, n * r->channels * each);
+    }
     return w;
 }
 
@@ -236,9 +243,15 @@ void kn_resnet_run(const kn_crew *crew, const kn_resnet *r, const kn_lut *lut,
         return;
     }
     const size_t hw = (size_t)r->hw[0] * r->hw[1], c = r->channels;
+    float *mean = r->proj.n ? w.mean : out;
     for (size_t i = 0; i < n; i++)
         crew->k->meanpool(kn_at_const(w.slot[r->last], crew->type, i * hw * c), crew->type, hw,
-                          r->channels, out + i * c);
+                          r->channels, mean + i * c);
+    if (!r->proj.n)
+        return;
+    kn_crew_round(crew, mean, n * c, w.rounded);
+    kn_mat_mul(crew, &r->proj, (kn_gemm){ .m = n, .a = w.rounded, .lda = c, .c = out,
+                                          .ldc = r->c.dim, .c_type = KN_F32 });
 }
 
 double kn_resnet_macs(const kn_resnet *r)
@@ -249,6 +262,7 @@ double kn_resnet_macs(const kn_resnet *r)
         if (p->kind == KN_STEP_CONV)
             macs += (double)p->oh * p->ow * p->oc * p->side * p->side * p->c;
     }
+    macs += (double)r->proj.n * (double)r->proj.k;
     if (r->c.pool_attention) {
         const double t = (double)pool_tokens(r), c = r->channels;
         macs += 2 * t * c * c + c * c + 2 * t * c + c * r->c.dim;

@@ -228,7 +228,7 @@ static ken_status put_meta(const cv_plan *p, kn_writer *w)
 {
     const cv_options *o = p->opts;
     char *image = NULL, *prep = NULL, *text = NULL;
-    ken_status st = cv_config_json(&p->config, &image, &prep, &text);
+    ken_status st = kn_config_write(&p->config, &image, &prep, &text);
     const char *const pairs[][2] = {
         { "ken", "1" },
         { "arch", p->arch },

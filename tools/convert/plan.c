@@ -363,7 +363,7 @@ static ken_status check_config(const cv_plan *p)
 {
     char *image = NULL, *prep = NULL, *text = NULL;
     kn_net_config same;
-    ken_status st = cv_config_json(&p->config, &image, &prep, &text);
+    ken_status st = kn_config_write(&p->config, &image, &prep, &text);
     if (!st)
         st = kn_config_parse(&same, image, prep, text);
     kn_free(image);

@@ -207,7 +207,7 @@ ken_status cv_report_json(const cv_plan *p, const char *out, uint64_t bytes)
 {
     char *image = NULL, *prep = NULL, *text = NULL;
     cJSON *j = cJSON_CreateObject();
-    ken_status st = cv_config_json(&p->config, &image, &prep, &text);
+    ken_status st = kn_config_write(&p->config, &image, &prep, &text);
     add_head(j, p, out, bytes);
     add_raw(j, "image", image);
     add_raw(j, "preprocess", prep);

@@ -1,5 +1,7 @@
-/* config_json.c - configurations as the metadata of a model file has them (format.h). */
-#include "tools/convert/plan.h"
+/*
+ * config_write.c - configurations as the metadata of a model file has them (format.h).
+ */
+#include "nn/config.h"
 
 #include "base/buf.h"
 
@@ -29,10 +31,10 @@ static ken_status put_vit(kn_buf *b, const kn_vit_config *c)
 
 static ken_status put_resnet(kn_buf *b, const kn_resnet_config *c)
 {
-    static const char *const stems[] = { "imagenet", "cifar", "clip" };
+    static const char *const stems[] = { "imagenet", "cifar", "clip", "strided" };
     ken_status st =
         kn_buf_addf(b, "{\"kind\":\"resnet\",\"stem\":\"%s\",\"block\":\"%s\",\"layers\":[",
-                    stems[c->stem], c->bottleneck ? "bottleneck" : "basic");
+                    stems[c->stem], c->plain ? "plain" : c->bottleneck ? "bottleneck" : "basic");
     for (uint32_t i = 0; !st && i < c->stages; i++)
         st = kn_buf_addf(b, i ? ",%u" : "%u", c->layers[i]);
     if (!st)
@@ -81,7 +83,7 @@ static ken_status finish(kn_buf *b, ken_status st, char **out)
     return st;
 }
 
-ken_status cv_config_json(const kn_net_config *c, char **image, char **prep, char **text)
+ken_status kn_config_write(const kn_net_config *c, char **image, char **prep, char **text)
 {
     kn_buf b;
     ken_status st = KEN_OK;

@@ -1,0 +1,195 @@
+/*
+ * evaluate.c - how good the network is on pictures that it does not train on.
+ *
+ * With classes of the loss's own (softmax, ArcFace …): the share of pictures whose class scores
+ * highest, classes matched by name.  Else R@1: the share of pictures whose nearest other picture is
+ * of the same class.
+ */
+#include "train/run.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { QUERIES = 32 };
+
+static ken_status embed(kn_run *r, float *out)
+{
+    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, batch = r->plan.batch;
+    ken_status st = KEN_OK;
+    for (size_t i = 0; !st && i < n; i += batch) {
+        const size_t now = n - i < batch ? n - i : batch;
+        const float *features = NULL;
+        for (size_t j = 0; j < now; j++)
+            r->list[j] = (uint32_t)(i + j);
+        st = kn_check_interrupt();
+        if (!st)
+            st = kn_data_pictures(r->val, r->list, now, NULL, 0, 0, r->pixels);
+        if (!st)
+            st = kn_graph_images(r->graph, r->pixels, now, 0, 0, &features);
+        if (!st)
+            memcpy(out + i * dim, features, now * dim * sizeof *out);
+    }
+    return st;
+}
+
+typedef struct nearest {
+    const float *vectors; /* (n, dim), unit */
+    const uint32_t *labels;
+    size_t n, dim;
+    unsigned char *right; /* (n) */
+} nearest;
+
+static ken_status nearest_piece(size_t begin, size_t end, uint32_t worker, void *cookie)
+{
+    const nearest *l = cookie;
+    float *scores = kn_alloc_aligned(QUERIES * l->n, sizeof *scores);
+    (void)worker;
+    if (!scores)
+        return KEN_E_NOMEM;
+    for (size_t q = begin; q < end; q += QUERIES) {
+        const size_t now = end - q < QUERIES ? end - q : QUERIES;
+        kn_kernels_get()->dots_batch_f32(l->vectors + q * l->dim, now, l->vectors, l->n, l->dim, scores,
+                                         l->n);
+        for (size_t i = 0; i < now; i++) {
+            size_t best = q + i == 0;
+            for (size_t j = 0; j < l->n; j++)
+                if (j != q + i && scores[i * l->n + j] > scores[i * l->n + best])
+                    best = j;
+            l->right[q + i] = l->labels[best] == l->labels[q + i];
+        }
+    }
+    kn_free(scores);
+    return KEN_OK;
+}
+
+static ken_status recall(const kn_run *r, float *vectors, double *score)
+{
+    nearest l = { vectors, kn_data_labels(r->val), kn_data_len(r->val), r->plan.loss.dim, NULL };
+    size_t right = 0;
+    if (l.n < 2)
+        return kn_fail(KEN_E_INVALID, "a validation set needs two pictures");
+    l.right = kn_alloc(l.n, 1);
+    if (!l.right)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < l.n; i++)
+        kn_kernels_get()->l2_normalize(vectors + i * l.dim, l.dim);
+    const ken_status st = kn_parallel(l.n, QUERIES, r->threads, nearest_piece, &l);
+    for (size_t i = 0; !st && i < l.n; i++)
+        right += l.right[i];
+    *score = (double)right / (double)l.n;
+    kn_free(l.right);
+    return st;
+}
+
+/* Label of the training set for each of the validation set; UINT32_MAX where it has none. */
+static uint32_t *match_classes(const kn_run *r)
+{
+    const uint32_t n = kn_data_classes(r->val), m = kn_data_classes(r->data);
+    uint32_t *map = kn_alloc(n, sizeof *map);
+    for (uint32_t i = 0; map && i < n; i++) {
+        map[i] = UINT32_MAX;
+        for (uint32_t j = 0; j < m; j++)
+            if (!strcmp(kn_data_class(r->val, i), kn_data_class(r->data, j)))
+                map[i] = j;
+    }
+    return map;
+}
+
+/* The class whose weight vector answers loudest. */
+static ken_status top1(const kn_run *r, float *vectors, double *score, double *loss)
+{
+    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, m = r->plan.loss.classes;
+    const int linear = r->plan.loss.kind == KN_LOSS_SOFTMAX;
+    float *w = NULL, *g = NULL;
+    size_t count, right = 0;
+    kn_loss_params(r->loss, &w, &g, &count);
+    uint32_t *map = match_classes(r);
+    float *own = kn_alloc_aligned(m * dim, sizeof *own), *logits = kn_alloc(m, sizeof *logits);
+    double sum = 0;
+    if (!map || !own || !logits) {
+        kn_free(map);
+        kn_free(own);
+        kn_free(logits);
+        return KEN_E_NOMEM;
+    }
+    memcpy(own, w, m * dim * sizeof *own);
+    for (size_t c = 0; !linear && c < m; c++)
+        kn_kernels_get()->l2_normalize(own + c * dim, dim);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t label = map[kn_data_labels(r->val)[i]];
+        size_t best = 0;
+        double total = 0;
+        if (!linear)
+            kn_kernels_get()->l2_normalize(vectors + i * dim, dim);
+        kn_kernels_get()->dots_f32(vectors + i * dim, own, m, dim, logits);
+        for (size_t c = 0; c < m; c++) {
+            logits[c] = linear ? logits[c] + w[m * dim + c] : logits[c] * r->plan.loss.scale;
+            best = logits[c] > logits[best] ? c : best;
+        }
+        for (size_t c = 0; c < m; c++)
+            total += exp((double)(logits[c] - logits[best]));
+        right += best == label;
+        if (label != UINT32_MAX)
+            sum += log(total) - (double)(logits[label] - logits[best]);
+    }
+    *score = (double)right / (double)n;
+    *loss = sum / (double)n;
+    kn_free(map);
+    kn_free(own);
+    kn_free(logits);
+    return KEN_OK;
+}
+
+/* The loss over the set in batches of its own order; labels within a batch count from 0. */
+static ken_status loss_of(const kn_run *r, const float *vectors, double *loss)
+{
+    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, batch = r->plan.batch;
+    double sum = 0;
+    size_t batches = 0;
+    ken_status st = KEN_OK;
+    for (size_t i = 0; !st && i < n; i += batch) {
+        const size_t now = n - i < batch ? n - i : batch;
+        kn_loss_report report;
+        st = kn_loss_run(r->val_loss, vectors + i * dim, kn_data_labels(r->val) + i, now, r->grad, &report);
+        if (!st && now > 1) {
+            sum += report.loss;
+            batches++;
+        }
+    }
+    *loss = batches ? sum / (double)batches : 0;
+    return st;
+}
+
+ken_status kn_run_evaluate(kn_run *r, double *score, double *loss)
+{
+    const size_t n = kn_data_len(r->val);
+    size_t count;
+    float *w = kn_graph_weights(r->graph, &count);
+    float *vectors = kn_alloc_aligned(n * r->plan.loss.dim, sizeof *vectors);
+    ken_status st = vectors ? KEN_OK : KEN_E_NOMEM;
+    if (!st && r->ema) {
+        memcpy(r->spare, w, count * sizeof *w);
+        memcpy(w, r->ema, count * sizeof *w);
+        kn_graph_changed(r->graph);
+    }
+    if (!st)
+        st = embed(r, vectors);
+    if (r->ema && vectors) {
+        memcpy(w, r->spare, count * sizeof *w);
+        kn_graph_changed(r->graph);
+    }
+    if (!st && r->plan.loss.classes) {
+        st = top1(r, vectors, score, loss);
+    } else if (!st) {
+        st = loss_of(r, vectors, loss);
+        if (!st)
+            st = recall(r, vectors, score);
+    }
+    kn_free(vectors);
+    return st;
+}

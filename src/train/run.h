@@ -1,0 +1,83 @@
+/*
+ * run.h - a training run: what was asked for, and everything that a step changes.
+ *
+ * plan.c settles the options, run.c makes the steps, evaluate.c looks at the validation set, save.c
+ * writes and reads the run's folder.
+ */
+#ifndef TRAIN_RUN_H
+#define TRAIN_RUN_H
+
+#include "nn/graph.h"
+#include "train/data.h"
+#include "train/loss.h"
+#include "train/optim.h"
+#include "train/sampler.h"
+#include "train/schedule.h"
+
+/* The options with every choice made. */
+typedef struct kn_plan {
+    kn_net_config net;
+    const char *arch;        /* "custom" for a model file's */
+    kn_math math;
+    kn_loss_config loss;
+    kn_sampler_config sampler;
+    kn_augment augment;
+    const char *augment_text;
+    kn_optim_config optim;
+    kn_schedule schedule;
+    double warmup, clip, ema;
+    float drop_path;
+    uint32_t turns, batch;   /* samples of a step */
+} kn_plan;
+
+/* Where a run stands: all that a checkpoint holds beside the numbers' blocks. */
+typedef struct kn_place {
+    uint64_t step, images, log_bytes, since_best;
+    double seconds;          /* of training, over all sittings */
+    double best, last_loss;
+    int has_best;
+} kn_place;
+
+typedef struct kn_run {
+    const ken_train_options *o;
+    kn_plan plan;
+    kn_data *data, *val;
+    kn_sampler *sampler;
+    kn_graph *graph;
+    kn_loss *loss, *val_loss;
+    kn_optim *optim, *loss_optim;
+    kn_param_range *ranges;  /* of the graph's parameters */
+    size_t ranges_len;
+    float *ema, *spare;      /* (weights) or NULL; spare holds the weights while ema is looked at */
+    uint64_t epoch_steps, total; /* total 0: by the clock */
+    uint32_t threads;
+    kn_place at;
+    int log_fd;
+    uint32_t *list, *batch_labels; /* (batch) */
+    uint8_t *pixels;         /* (batch, side, side, 3) */
+    float *grad;             /* (batch, dim) */
+    char *config;            /* the plan as JSON: config.json */
+} kn_run;
+
+/* plan.c.  KEN_E_INVALID says which option is wrong. */
+KEN_CALL ken_status kn_plan_make(kn_plan *out, const ken_train_options *o);
+/* What cannot be known before the data are: the number of classes. */
+void kn_plan_classes(kn_plan *p, uint32_t classes);
+/* The plan and the data as one JSON text, without paths and times; kn_free.  NULL: out of memory. */
+char *kn_plan_json(const kn_run *r);
+
+/* evaluate.c: R@1 or top-1 of the validation set into *score, and its loss. */
+KEN_CALL ken_status kn_run_evaluate(kn_run *r, double *score, double *loss);
+
+/* save.c */
+KEN_CALL ken_status kn_run_save_model(const kn_run *r, const char *name); /* in the run's folder */
+KEN_CALL ken_status kn_run_save(kn_run *r);    /* a checkpoint; then the one before the last goes */
+/* The newest checkpoint that is whole.  KEN_E_NOTFOUND without one; KEN_E_INVALID if the run was
+ * started with other settings. */
+KEN_CALL ken_status kn_run_load(kn_run *r);
+KEN_CALL ken_status kn_run_log(kn_run *r, const char *line); /* appends it and a newline */
+KEN_CALL ken_status kn_run_open_log(kn_run *r);              /* cut to r->at.log_bytes */
+
+void kn_run_note(const kn_run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
