@@ -54,8 +54,10 @@ static void distance_rows(size_t begin, size_t end, void *cookie)
     const dist_loop *p = cookie;
     for (size_t i = begin; i < end; i++) {
         float *row = p->out + i * p->n;
-        for (size_t j = 0; j < p->n; j++)
-            row[j] = fmaxf(p->square[i] + p->square[j] - 2 * row[j], 0);
+        for (size_t j = 0; j < p->n; j++) {
+            const float d = p->square[i] + p->square[j] - 2 * row[j];
+            row[j] = d > 0 ? d : 0;
+        }
         row[i] = 0;
     }
 }
