@@ -257,6 +257,10 @@ static void look_behind(kn_toy_camera *c, uint32_t size)
     uint32_t n = 0;
     for (uint32_t i = 0; i < all; i++)
         n += s->prim[i].object == 0; /* the toy's own come first */
+    if (n == all) { /* nothing else is there */
+        memcpy(c->alone, c->object, (size_t)size * size);
+        return;
+    }
     s->prims = n;
     kn_kernels_get()->toy_rows(s, 0, size, NULL, c->alone);
     s->prims = all;

@@ -72,6 +72,34 @@ is 0 "histogram"; json 'd["queries"] == 24 and d["top1"] > .9' "a picture finds 
 echo "missing.png,x" > bad.csv
 toys histogram --gallery bad.csv --queries one/list.csv
 is 2 "a missing picture"; err "missing.png" "it is named"
+# vectors with which each is nearest to itself, but for one of the twins
+python3 - << 'PY'
+import struct
+labels = [l.strip().split(",")[1] for l in open("one/list.csv")][1:]
+gallery, queries = open("g.csv", "w"), open("q.csv", "w")
+names = sorted(set(labels))
+for f in gallery, queries:
+    f.write("path,label\n" + "".join(f"x.png,{n}\n" for n in names))
+def npy(path, rows):
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (len(rows), len(rows[0]))
+    head = head.encode().ljust(117) + b"\n"
+    with open(path, "wb") as f:
+        f.write(b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head)
+        for r in rows:
+            f.write(struct.pack("<%df" % len(r), *r))
+unit = lambda i: [float(i == k) for k in range(len(names))]
+npy("g.npy", [unit(i) for i in range(len(names))])
+npy("q.npy", [unit(i + 1 if i == 0 else i) for i in range(len(names))])
+PY
+toys pairs --gallery g.csv --queries q.csv --gallery-vectors g.npy --query-vectors q.npy --json
+is 0 "pairs"; json 'd["queries"] == 12 and abs(d["top1"] - 11 / 12) < 1e-3' "one of twelve is taken for its twin"
+toys pairs --gallery g.csv --queries q.csv --gallery-vectors g.npy --query-vectors sheet.png
+is 2 "vectors that are none"; err "sheet.png" "they are named"
+toys pairs --gallery g.csv --queries q.csv --gallery-vectors g.npy --query-vectors g.csv
+is 2 "a list for vectors"
+head -n 3 g.csv > few.csv
+toys pairs --gallery few.csv --queries q.csv --gallery-vectors g.npy --query-vectors q.npy
+is 2 "fewer lines than vectors"; err "12 vectors" "they are counted"
 toys sheet --ids 0:3 --size 32 -o sheet.png
 is 0 "sheet"
 that "a sheet" [ "$(head -c 4 sheet.png | tail -c 3)" = PNG ]

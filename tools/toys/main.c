@@ -23,6 +23,8 @@ static const char help[] =
     "       ken-toys captions --ids A:B [--captions N] [--wrong]\n"
     "       ken-toys ceiling --ids A:B [--captions N]\n"
     "       ken-toys histogram --gallery LIST --queries LIST\n"
+    "       ken-toys pairs --gallery LIST --queries LIST [--gallery-vectors G.npy --query-vectors "
+    "Q.npy]\n"
     "\n"
     "Photographs of toys, made by computing.  A toy is a number: the same number is the same toy "
     "for\n"
@@ -36,6 +38,9 @@ static const char help[] =
     "ceiling     how often someone who knows all that a caption says finds the toy among the "
     "others\n"
     "histogram   how often a colour histogram (4 x 4 x 4) finds the label of a query\n"
+    "pairs       how often a query is nearer to itself than to its twin, by vectors of ken embed "
+    "-o,\n"
+    "            or by colour histograms\n"
     "\n"
     "      --ids A:B        toys A up to, not including, B\n"
     "      --views N        pictures of each (1)\n"
@@ -49,7 +54,7 @@ static const char help[] =
     "      --format FORMAT  png (default) or jpg\n"
     "      --wrong          captions with one thing wrong, which says marks by '!'\n"
     "      --threads N\n"
-    "      --json           ceiling, histogram: as JSON\n"
+    "      --json           ceiling, histogram, pairs: as JSON\n"
     "  -o, --output PATH\n"
     "  -q, --quiet          no progress\n"
     "  -h, --help\n"
@@ -107,6 +112,8 @@ enum {
     JSON,
     GALLERY,
     QUERIES,
+    GALLERY_VECTORS,
+    QUERY_VECTORS,
     VERSION
 };
 
@@ -126,6 +133,8 @@ static const struct option longs[] = {
     { "json", no_argument, NULL, JSON },
     { "gallery", required_argument, NULL, GALLERY },
     { "queries", required_argument, NULL, QUERIES },
+    { "gallery-vectors", required_argument, NULL, GALLERY_VECTORS },
+    { "query-vectors", required_argument, NULL, QUERY_VECTORS },
     { "output", required_argument, NULL, 'o' },
     { "quiet", no_argument, NULL, 'q' },
     { "help", no_argument, NULL, 'h' },
@@ -220,10 +229,12 @@ static int set_plain(tt_args *a, int c)
                       : c == JSON  ? &a->json
                       : c == 'q'   ? &a->quiet
                                    : NULL;
-    const char **const text = c == 'o'       ? &a->out
-                              : c == GALLERY ? &a->gallery
-                              : c == QUERIES ? &a->queries
-                                             : NULL;
+    const char **const text = c == 'o'               ? &a->out
+                              : c == GALLERY         ? &a->gallery
+                              : c == QUERIES         ? &a->queries
+                              : c == GALLERY_VECTORS ? &a->gallery_vectors
+                              : c == QUERY_VECTORS   ? &a->query_vectors
+                                                     : NULL;
     if (flag)
         *flag = 1;
     if (text)
@@ -240,13 +251,13 @@ typedef struct command {
 static const command commands[] = {
     { "render", tt_render, 1, 1, 0 },       { "sheet", tt_sheet, 1, 1, 0 },
     { "captions", tt_captions, 1, 0, 0 },   { "ceiling", tt_ceiling, 1, 0, 0 },
-    { "histogram", tt_histogram, 0, 0, 1 },
+    { "histogram", tt_histogram, 0, 0, 1 }, { "pairs", tt_pairs, 0, 0, 1 },
 };
 
 static int choose(const command **out, int argc, char **argv)
 {
     if (optind >= argc)
-        return misuse("which command? render, sheet, captions, ceiling, histogram", NULL);
+        return misuse("which command? render, sheet, captions, ceiling, histogram, pairs", NULL);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(argv[optind], commands[i].name))
             *out = &commands[i];

@@ -2,8 +2,8 @@
  * render.c - pictures of toys in a folder, with a list, captions and the truth.
  *
  * Pictures are made in chunks, a chunk's pictures side by side; the tables are written chunk by
- * chunk and take their names only when all pictures are there.  A picture's bytes depend on its id, mode, view,
- * seed and size alone.
+ * chunk and take their names only when all pictures are there.  A picture's bytes depend on its id,
+ * mode, view, seed and size alone.
  */
 #include "tools/toys/toys_tool.h"
 

@@ -18,7 +18,7 @@ typedef struct tt_args {
     uint64_t seed;
     kn_toy_mode mode;
     int twins, masks, jpeg, wrong, quiet, json;
-    const char *out, *gallery, *queries;
+    const char *out, *gallery, *queries, *gallery_vectors, *query_vectors;
 } tt_args;
 
 int tt_render(const tt_args *a);
@@ -26,6 +26,7 @@ int tt_sheet(const tt_args *a);
 int tt_captions(const tt_args *a);
 int tt_ceiling(const tt_args *a);
 int tt_histogram(const tt_args *a);
+int tt_pairs(const tt_args *a);
 
 int tt_fail(ken_status st); /* say ken_last_error() */
 int tt_progress(const ken_progress *p, void *cookie);
