@@ -490,25 +490,51 @@ KEN_CALL ken_status ken_check(ken *k, ken_problem_fn fn, void *cookie);
 
 /* ---- measuring ---------------------------------------------------------------- */
 
-typedef struct ken_eval_report {
-    uint64_t queries, objects;
-    double top1, top5, top10, map, mrr, ndcg10; /* fractions 0..1 */
-    double auroc, dir_at_fpir, ece;             /* < 0 without unknown queries */
-    double seconds;
-} ken_eval_report;
-
-/* Nearest-object recognition: each query is answered with the label of the gallery's best
- * reference.  Paths and labels are arrays of n strings; unknown ones belong to no object of the
- * gallery and may be none.  Only the first `refs` pictures a label are used, 0 = all. */
+/* Labelled pictures: arrays of n strings.  A path may lead into a zip, "DIR/FILE.zip/ENTRY". */
 typedef struct ken_labelled {
     const char *const *paths, *const *labels;
     size_t n;
 } ken_labelled;
+
+/* Call fn for each picture of a zip whose folders are labels: its path as above, and its folder without
+ * the one that all have in common.  Non-zero from fn ends it. */
+typedef int (*ken_archive_fn)(const char *path, const char *label, void *cookie);
+KEN_CALL ken_status ken_archive_each(const char *path, ken_archive_fn fn, void *cookie);
+
+typedef struct ken_eval_options {
+    uint32_t size;
+    uint32_t refs;    /* use the first so many pictures of a label; 0: all */
+    int crops, looks; /* as in ken_object_options and ken_recognize_options; crops of a model that
+                         says nothing: none */
+    double fpir;      /* default: as the model says, else 0.01 */
+    ken_decode_options decode;
+    /* Told what was taken for what how often, the most frequent first; non-zero ends it. */
+    int (*confusion)(const char *truth, const char *answer, uint64_t count, void *cookie);
+    ken_progress_fn progress;
+    void *cookie;
+} ken_eval_options;
+#define KEN_EVAL_OPTIONS_INIT \
+    { sizeof(ken_eval_options), 0, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, NULL, NULL, NULL }
+
+typedef struct ken_eval_report {
+    uint64_t queries, objects, ranked;   /* ranked: queries whose label is in the gallery */
+    double top1, top5, top10;            /* fractions 0..1, of all queries */
+    double map, map_at_r, mrr, ndcg10;   /* means of those that are ranked */
+    double precision[3], recall[3];      /* at 1, 5, 10 */
+    double auroc, dir_at_fpir, ece;      /* < 0 without unknown queries */
+    double fpir;                         /* at which dir_at_fpir is; the threshold that meets it is
+                                            found on these very queries */
+    double model_dir, model_fpir;        /* what comes of the threshold that the model's calibration
+                                            sets for fpir; < 0 without it */
+    double seconds;
+} ken_eval_report;
+
+/* Nearest-object recognition, as ken_recognize does it: each query is answered with the label whose
+ * best reference is nearest.  Unknown ones belong to no object of the gallery and may be none.  Needs
+ * less than 2 GB for a million references of 512 numbers: vectors go to a file in $TMPDIR. */
 KEN_CALL ken_status ken_eval_recognize(const ken_model *m, const ken_labelled *gallery,
                                        const ken_labelled *queries, const ken_labelled *unknown,
-                                       uint32_t refs, const ken_decode_options *decode,
-                                       ken_progress_fn progress, void *cookie,
-                                       ken_eval_report *out);
+                                       const ken_eval_options *opts, ken_eval_report *out);
 
 /* Arithmetic a second that this machine can do now: a loop of multiply-adds in registers, two
  * operations each, at the level and precision in force, on that many threads.  Takes ~0.1 s. */

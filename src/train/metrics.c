@@ -10,35 +10,93 @@
 
 /* ---- rankings ---- */
 
-double kn_average_precision(const unsigned char *rel, size_t n)
+/* The sum of precisions at the ranks up to `last`. */
+static double sum_precisions(const uint64_t *ranks, size_t relevant, uint64_t last)
 {
     double sum = 0;
-    size_t right = 0;
-    for (size_t i = 0; i < n; i++)
-        if (rel[i])
-            sum += (double)++right / (double)(i + 1);
-    return right ? sum / (double)right : 0;
+    for (size_t i = 0; i < relevant && ranks[i] <= last; i++)
+        sum += (double)(i + 1) / (double)ranks[i];
+    return sum;
 }
 
-double kn_reciprocal_rank(const unsigned char *rel, size_t n)
+double kn_average_precision(const uint64_t *ranks, size_t relevant)
 {
-    const unsigned char *first = memchr(rel, 1, n);
-    return first ? 1 / (double)(first - rel + 1) : 0;
+    return relevant ? sum_precisions(ranks, relevant, UINT64_MAX) / (double)relevant : 0;
 }
 
-double kn_ndcg(const unsigned char *rel, size_t n, size_t k)
+double kn_map_at_r(const uint64_t *ranks, size_t relevant)
+{
+    return relevant ? sum_precisions(ranks, relevant, relevant) / (double)relevant : 0;
+}
+
+double kn_reciprocal_rank(const uint64_t *ranks, size_t relevant)
+{
+    return relevant ? 1 / (double)ranks[0] : 0;
+}
+
+double kn_ndcg(const uint64_t *ranks, size_t relevant, size_t k)
 {
     double got = 0, best = 0;
-    size_t right = 0;
-    for (size_t i = 0; i < n; i++) {
-        const double gain = 1 / log2((double)i + 2);
-        if (rel[i] && i < k)
-            got += gain;
-        right += rel[i];
-    }
-    for (size_t i = 0; i < right && i < k; i++)
+    for (size_t i = 0; i < relevant && i < k; i++) {
         best += 1 / log2((double)i + 2);
+        if (ranks[i] <= k)
+            got += 1 / log2((double)ranks[i] + 1);
+    }
     return best > 0 ? got / best : 0;
+}
+
+static size_t ranks_up_to(const uint64_t *ranks, size_t relevant, size_t k)
+{
+    size_t n = 0;
+    while (n < relevant && ranks[n] <= k)
+        n++;
+    return n;
+}
+
+double kn_precision_at(const uint64_t *ranks, size_t relevant, size_t k)
+{
+    return (double)ranks_up_to(ranks, relevant, k) / (double)k;
+}
+
+double kn_recall_at(const uint64_t *ranks, size_t relevant, size_t k)
+{
+    return relevant ? (double)ranks_up_to(ranks, relevant, k) / (double)relevant : 0;
+}
+
+/* ---- confusions ---- */
+
+static int by_pair(const void *a, const void *b)
+{
+    const kn_confusion *x = a, *y = b;
+    if (x->truth != y->truth)
+        return x->truth < y->truth ? -1 : 1;
+    return (x->answer > y->answer) - (x->answer < y->answer);
+}
+
+static int fullest_first(const void *a, const void *b)
+{
+    const kn_confusion *x = a, *y = b;
+    if (x->count != y->count)
+        return x->count < y->count ? 1 : -1;
+    return by_pair(a, b);
+}
+
+size_t kn_confusions(kn_confusion *list, size_t n)
+{
+    size_t kept = 0;
+    if (n)
+        qsort(list, n, sizeof *list, by_pair);
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].truth == list[i].answer)
+            continue;
+        if (kept && by_pair(&list[kept - 1], &list[i]) == 0)
+            list[kept - 1].count += list[i].count;
+        else
+            list[kept++] = list[i];
+    }
+    if (kept)
+        qsort(list, kept, sizeof *list, fullest_first);
+    return kept;
 }
 
 /* ---- scores ---- */

@@ -1,21 +1,40 @@
 /*
  * metrics.h - how good answers are, each by its published definition.
  *
- * Rankings are given as relevance: rel[i] is 1 if rank i + 1 is right.  All results are 0..1.
+ * A ranking is given by the ranks, from 1 and ascending, of the R items that are right, so that of
+ * millions that were ranked only those need be kept.  All results are 0..1, and 0 where R is.
  */
 #ifndef TRAIN_METRICS_H
 #define TRAIN_METRICS_H
 
 #include "ken.h"
 
-/* (1/R) sum of P(i) over the ranks i that are right, R of them, over the whole ranking (Manning,
- * Raghavan and Schuetze, "Introduction to Information Retrieval", 8.4).  0 if none is right. */
-double kn_average_precision(const unsigned char *rel, size_t n);
-/* 1 / the first right rank (Voorhees, TREC-8 question answering track); 0 if none is right. */
-double kn_reciprocal_rank(const unsigned char *rel, size_t n);
-/* Gain 1, discount log2(rank + 1), over the best that the R right ones allow (Jarvelin and
- * Kekalainen, TOIS 2002). */
-double kn_ndcg(const unsigned char *rel, size_t n, size_t k);
+/* (1/R) sum of P(i) over the ranks i that are right, over the whole ranking (Manning, Raghavan and
+ * Schuetze, "Introduction to Information Retrieval", 8.4). */
+double kn_average_precision(const uint64_t *ranks, size_t relevant);
+/* The same sum over the first R ranks alone (Musgrave, Belongie and Lim, "A Metric Learning Reality
+ * Check", ECCV 2020). */
+double kn_map_at_r(const uint64_t *ranks, size_t relevant);
+/* 1 / the first right rank (Voorhees, TREC-8 question answering track). */
+double kn_reciprocal_rank(const uint64_t *ranks, size_t relevant);
+/* Gain 1, discount log2(rank + 1), over the best that R right ones allow (Jarvelin and Kekalainen,
+ * TOIS 2002). */
+double kn_ndcg(const uint64_t *ranks, size_t relevant, size_t k);
+/* The share of the first k ranks that is right, and of all that is right among the first k (Manning
+ * et al., 8.3 and 8.4); k > 0, places behind the end of a short ranking are wrong. */
+double kn_precision_at(const uint64_t *ranks, size_t relevant, size_t k);
+double kn_recall_at(const uint64_t *ranks, size_t relevant, size_t k);
+
+/* What is taken for what: `count` queries of `truth` were answered with `answer`. */
+typedef struct kn_confusion {
+    uint32_t truth, answer;
+    uint64_t count;
+} kn_confusion;
+/* The off-diagonal cells of the confusion matrix (Stehman, Remote Sensing of Environment 62, 1997),
+ * the fullest first, then by truth and answer.  `list` (n), its pairs set and its counts 1, is sorted
+ * and merged in place; pairs of one truth and the same answer are left out.  Returns how many are
+ * left. */
+size_t kn_confusions(kn_confusion *list, size_t n);
 
 /* The chance that a positive scores higher than a negative, ties counting half: the area under
  * the ROC curve (Hanley and McNeil, Radiology 1982).  Sorts neither; KEN_E_NOMEM. */

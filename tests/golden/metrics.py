@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """metrics.py - writes metrics_cases.h: random cases and what scikit-learn and numpy say of them.
 
-AP, NDCG and AUROC are scikit-learn's; DIR and ECE are written out in numpy from their definitions.
+AP, NDCG, AUROC, precision, recall and the confusions are scikit-learn's, mAP@R is its AP of the first R
+ranks; DIR and ECE are written out in numpy from their definitions.
 """
 import numpy as np
-from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
+from sklearn.metrics import (average_precision_score, confusion_matrix, ndcg_score, precision_score,
+                             recall_score, roc_auc_score)
 
 rng = np.random.default_rng(5)
 
@@ -22,7 +24,22 @@ def ranking(i):
     ap = average_precision_score(rel, score)
     ndcg = ndcg_score([rel], [score], k=10)
     rr = 1 / (np.nonzero(rel)[0][0] + 1)
-    return array(f"rel{i}", "unsigned char", rel, "%d"), f"{{ rel{i}, {n}, {float(ap)!r}, {float(rr)!r}, {float(ndcg)!r} }}"
+    R, top = rel.sum(), (np.arange(n) < 5).astype(int)
+    at_r = average_precision_score(rel[:R], score[:R]) * rel[:R].sum() / R if rel[:R].any() else 0
+    p5 = precision_score(rel, top) * top.sum() / 5  # places behind the end are wrong
+    r5 = recall_score(rel, top)
+    return array(f"rel{i}", "unsigned char", rel, "%d"), (
+        f"{{ rel{i}, {n}, {float(ap)!r}, {float(rr)!r}, {float(ndcg)!r}, {float(at_r)!r}, {float(p5)!r}, {float(r5)!r} }}")
+
+
+def confusions():
+    r = np.random.default_rng(6)
+    truth, answer = r.integers(0, 7, 200), r.integers(0, 7, 200)
+    answer[::2] = truth[::2]
+    m = confusion_matrix(truth, answer)
+    cells = sorted(((-m[t, a], t, a) for t in range(7) for a in range(7) if t != a and m[t, a]))
+    return (array("truths", "uint32_t", truth, "%d") + array("answers", "uint32_t", answer, "%d")
+            + "static const uint32_t cells[][3] = { " + ", ".join(f"{{ {t}, {a}, {-c} }}" for c, t, a in cells) + " };\n")
 
 
 def dir_at(scores, correct, unknown, fpir):
@@ -61,8 +78,9 @@ rankings = [ranking(i) for i in range(12)]
 sets = [open_set(i) for i in range(6)]
 for text, _ in rankings + sets:
     out.append(text)
-out.append("static const struct { const unsigned char *rel; size_t n; double ap, rr, ndcg; } rankings[] = {\n    "
+out.append("static const struct { const unsigned char *rel; size_t n; double ap, rr, ndcg, at_r, p5, r5; } rankings[] = {\n    "
            + ",\n    ".join(r for _, r in rankings) + "\n};\n")
 out.append("static const struct { const float *known, *unknown, *conf; const unsigned char *correct; size_t n, m;\n"
            "    double auroc, dir1, dir10, ece; } open_sets[] = {\n    " + ",\n    ".join(r for _, r in sets) + "\n};\n")
+out.append(confusions())
 open("metrics_cases.h", "w").write("".join(out))
