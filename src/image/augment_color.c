@@ -87,8 +87,13 @@ static uint8_t hue_of(const uint8_t *p, int most, int least)
     const float h = p[0] == most   ? b - g
                     : p[1] == most ? (float)(2.0 + (double)r - (double)b)
                                    : (float)(4.0 + (double)g - (double)r);
-    const float turn = (float)fmod((double)h / 6.0 + 1.0, 1.0);
-    return (uint8_t)((double)turn * 255.0);
+    const double turn = (double)h / 6.0 + 1.0; /* .83 … 1.83 */
+    return (uint8_t)((double)(float)(turn < 1 ? turn : turn - 1) * 255.0);
+}
+
+static uint8_t rounded(double x)
+{
+    return (uint8_t)(x + 0.5);
 }
 
 static void from_hsv(uint8_t *p, uint8_t h, uint8_t s, uint8_t v)
@@ -97,13 +102,13 @@ static void from_hsv(uint8_t *p, uint8_t h, uint8_t s, uint8_t v)
     static const uint8_t place[6][3] = { { 0, 3, 1 }, { 2, 0, 1 }, { 1, 0, 3 },
                                          { 1, 2, 0 }, { 3, 1, 0 }, { 0, 1, 2 } };
     const double sixths = (double)(float)h * 6.0 / 255.0;
-    const int sector = (int)floor(sixths);
+    const int sector = (int)sixths;
     const float part = (float)(sixths - (double)sector), sat = (float)((double)s / 255.0);
-    const double x[4] = { v, round((double)v * (1.0 - (double)sat)),
-                          round((double)v * (1.0 - (double)(sat * part))),
-                          round((double)v * (1.0 - (double)sat * (1.0 - (double)part))) };
+    const uint8_t x[4] = { v, rounded((double)v * (1.0 - (double)sat)),
+                           rounded((double)v * (1.0 - (double)(sat * part))),
+                           rounded((double)v * (1.0 - (double)sat * (1.0 - (double)part))) };
     for (int c = 0; c < 3; c++)
-        p[c] = (uint8_t)x[place[sector % 6][c]];
+        p[c] = x[place[sector % 6][c]];
 }
 
 void kn_adjust_hue(uint8_t *rgb, size_t n, float factor)
