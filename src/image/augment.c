@@ -186,7 +186,8 @@ static void occlude(work *w)
         return;
     const uint32_t count = 1 + kn_rand_below(&r, 3);
     const float side = (float)w->size;
-    /* the shares of `count` shapes; half of what lies over the edge is lost, so they are a little larger */
+    /* the shares of `count` shapes; half of what lies over the edge is lost, so they are a little
+     * larger */
     const float share = within(&r, w->a->op[KN_AUG_OCCLUDE].v[0]) / (float)count * 1.3f;
     for (uint32_t i = 0; i < count; i++) {
         kn_shape s = { .shade = either_way(&r, 0.3f) };

@@ -2,9 +2,9 @@
  * augment_color.c - colours as Pillow's ImageEnhance and torchvision change them.
  *
  * Each blends with something plain: brightness with black, contrast with the mean grey, saturation
- * with the grey of each pixel; b + f (x - b) in f32, cut to 0 … 255 and truncated, is Pillow's blend.
- * Grey is (19595 R + 38470 G + 7471 B + 2^15) / 2^16.  Hue goes through Pillow's 8-bit HSV (the hexcone
- * model: Smith, SIGGRAPH 1978), whose rounding is kept.
+ * with the grey of each pixel; b + f (x - b) in f32, cut to 0 … 255 and truncated, is Pillow's
+ * blend.  Grey is (19595 R + 38470 G + 7471 B + 2^15) / 2^16.  Hue goes through Pillow's 8-bit HSV
+ * (the hexcone model: Smith, SIGGRAPH 1978), whose rounding is kept.
  */
 #include "image/augment_ops.h"
 

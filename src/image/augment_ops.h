@@ -7,8 +7,8 @@
 #include "base/rand.h"
 #include "image/image.h"
 
-/* augment_color.c.  Equal to torchvision's adjust_* of a Pillow image, bit for bit; factor 1 (hue: 0)
- * changes nothing. */
+/* augment_color.c.  Equal to torchvision's adjust_* of a Pillow image, bit for bit; factor 1
+ * (hue: 0) changes nothing. */
 void kn_adjust_brightness(uint8_t *rgb, size_t n, float factor);
 void kn_adjust_contrast(uint8_t *rgb, size_t n, float factor);
 void kn_adjust_saturation(uint8_t *rgb, size_t n, float factor);
@@ -18,10 +18,11 @@ void kn_adjust_gray(uint8_t *rgb, size_t n);
 void kn_adjust_curve(uint8_t *rgb, size_t n, const float gain[3], float gamma);
 
 /* augment_shape.c */
-/* Brighter by `slope` at one edge and darker at the other; (dx, dy) is where the light comes from. */
+/* Brighter by `slope` at one edge and darker at the other; (dx, dy) is where the light
+ * comes from. */
 void kn_light_slope(uint8_t *rgb, uint32_t size, float dx, float dy, float slope);
-/* out at (x, y) is in at m (x, y, 1), both counted from the centre of the square in pixels; bilinear, to
- * 1/256 of a pixel; outside is the nearest border pixel. */
+/* out at (x, y) is in at m (x, y, 1), both counted from the centre of the square in pixels;
+ * bilinear, to 1/256 of a pixel; outside is the nearest border pixel. */
 void kn_warp(const uint8_t *in, uint32_t size, const double m[6], uint8_t *out);
 /* torchvision's inverse affine matrix about the centre; angles in degrees, shift in pixels. */
 void kn_affine_matrix(double m[6], double angle, double dx, double dy, double scale, double shear);

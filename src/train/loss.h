@@ -30,7 +30,8 @@ typedef enum kn_loss_kind {
 typedef enum kn_mining {
     KN_MINING_ALL,
     KN_MINING_HARD,     /* each anchor's farthest positive and nearest negative */
-    KN_MINING_SEMIHARD, /* triplet only: the nearest negative beyond the positive, else the farthest */
+    KN_MINING_SEMIHARD, /* triplet only: the nearest negative beyond the positive, else
+                         * the farthest */
     KN_MINING_AUTO      /* all, then semi-hard, then hard, as the active fraction falls */
 } kn_mining;
 
@@ -39,7 +40,8 @@ typedef struct kn_loss_config {
     kn_mining mining;  /* triplet, contrastive; others have ALL only */
     float margin;      /* triplet; contrastive: of negatives; arcface, cosface, proxyanchor */
     float temperature; /* infonce, supcon; proto: divides the logits; clip: 1/e^w at the start;
-                         * distill: 0 is 1 - cosine, else similarities are matched, see loss_pairs.c */
+                         * distill: 0 is 1 - cosine, else similarities are matched, see
+                         * loss_pairs.c */
     int squared;       /* triplet: of squared distances.  contrastive: 1 Hadsell's, 0 hinges of d */
     int soft;          /* triplet: log(1 + exp(d_ap - d_an)) in place of the hinge */
     int normalize;     /* of unit vectors; always so where the kind is defined on cosines */
@@ -55,7 +57,8 @@ typedef struct kn_loss_config {
 
 /* What the kind's paper or its usual implementation takes; dim, classes and seed are 0. */
 kn_loss_config kn_loss_defaults(kn_loss_kind kind);
-/* "triplet", "contrastive", …; "all", "hard", "semihard", "auto".  KEN_E_INVALID names the choices. */
+/* "triplet", "contrastive", …; "all", "hard", "semihard", "auto".  KEN_E_INVALID names the
+ * choices. */
 KEN_CALL ken_status kn_loss_named(kn_loss_kind *out, const char *name);
 const char *kn_loss_name(kn_loss_kind kind);
 KEN_CALL ken_status kn_mining_named(kn_mining *out, const char *name);
@@ -102,7 +105,8 @@ void kn_loss_params(kn_loss *l, float **w, float **g, size_t *count);
 /* The same as ranges for kn_optim_step, of a block in which they start at `at`; how many, <= 2. */
 size_t kn_loss_ranges(const kn_loss *l, size_t at, kn_param_range out[2]);
 
-/* What auto mining and the watch over collapse remember, for checkpoints: copy it out, and back in. */
+/* What auto mining and the watch over collapse remember, for checkpoints: copy it out, and back
+ * in. */
 void kn_loss_state(kn_loss *l, double **state, size_t *count);
 
 #endif

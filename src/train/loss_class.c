@@ -1,10 +1,11 @@
 /*
- * loss_class.c - losses on classes with weights of their own: a linear classifier, and classifiers on
- * the sphere.
+ * loss_class.c - losses on classes with weights of their own: a linear classifier, and classifiers
+ * on the sphere.
  *
  *   softmax  logits scale W z + b
- *   arcface  logits s cos(theta_k), for the right class s cos(theta + m) (Deng et al., 2019); beyond
- *            theta = pi - m, where that would rise again, s (cos(theta) - m sin(m)) as insightface has it
+ *   arcface  logits s cos(theta_k), for the right class s cos(theta + m) (Deng et al., 2019);
+ *            beyond theta = pi - m, where that would rise again, s (cos(theta) - m sin(m)) as
+ *            insightface has it
  *   cosface  for the right class s (cos(theta) - m) (Wang et al., 2018)
  *   proxyanchor  with h = exp: 1/|P+| sum over classes p in the batch of log(1 + sum_{x of p}
  *            h(-a (s_xp - m))) + 1/|P| sum over all p of log(1 + sum_{x not of p} h(a (s_xp + m)))
@@ -171,8 +172,8 @@ typedef struct proxies {
     row_sum *rows;  /* loss: pulling; terms: samples of the class; active: pushing */
 } proxies;
 
-/* log(1 + sum exp(y)) over the samples that are (or are not) of class p, y = sign alpha (s -+ m); their
- * places in g get its slope times `share`. */
+/* log(1 + sum exp(y)) over the samples that are (or are not) of class p, y = sign alpha (s -+ m);
+ * their places in g get its slope times `share`. */
 static double log_sum(const proxies *q, size_t p, int own, double share, const float *s, float *g)
 {
     const double a = (own ? -1 : 1) * (double)q->c->scale,

@@ -1,8 +1,8 @@
 /*
  * loss_contrast.c - losses on the cosines s of all pairs of a batch, over a temperature T.
  *
- *   supcon   L_i = -1/|P_i| sum_{p in P_i} log( e^{s_ip/T} / sum_{a != i} e^{s_ia/T} ), mean over the
- *            rows that have positives (Khosla et al., 2020, L_out, without its factor of
+ *   supcon   L_i = -1/|P_i| sum_{p in P_i} log( e^{s_ip/T} / sum_{a != i} e^{s_ia/T} ), mean over
+ *            the rows that have positives (Khosla et al., 2020, L_out, without its factor of
  *            temperatures): dL_i/ds_ij = (q_ij - [j in P_i]/|P_i|) / T
  *   infonce  L_ip = -log( e^{s_ip/T} / (e^{s_ip/T} + sum_{n not in P_i} e^{s_in/T}) ), mean over
  *            positive pairs (NT-Xent, Chen et al., "SimCLR", 2020, for any number of positives as
@@ -24,7 +24,8 @@ typedef struct contrast {
     float scale;
 } contrast;
 
-/* Where a row stands: its largest logit and how many positives; whether a negative is the nearest. */
+/* Where a row stands: its largest logit and how many positives; whether a negative is the
+ * nearest. */
 typedef struct standing {
     float most, negative, positive;
     size_t positives;

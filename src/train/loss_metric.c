@@ -5,13 +5,14 @@
  *   triplet      [m + v_ap - v_an]_+, or log(1 + exp(v_ap - v_an)) (`soft`)
  *     all        every triplet; the mean is over those with a loss (else it vanishes as they become
  *                easy), of soft ones over all.  Hermans, Beyer and Leibe, 2017: "batch all".
- *     hard       each anchor's farthest positive and nearest negative ("batch hard"); mean over anchors
+ *     hard       each anchor's farthest positive and nearest negative ("batch hard"); mean over
+ *                anchors
  *     semihard   each pair with its nearest negative that is farther than the positive, else its
  *                farthest negative (Schroff et al., "FaceNet", 2015, as TensorFlow Addons computes
  *                it); mean over pairs
  *   contrastive  `squared`: 1/2 d_p^2 and 1/2 [m - d_n]_+^2 (Hadsell, Chopra and LeCun, 2006); else
- *                d_p and [m - d_n]_+.  Each of the two is averaged over its terms with a loss, and the
- *                two averages are added.
+ *                d_p and [m - d_n]_+.  Each of the two is averaged over its terms with a loss, and
+ *                the two averages are added.
  *     hard       only each anchor's farthest positive and nearest negative
  *
  * Each row of t = dL/dv is written by the anchor's thread alone.

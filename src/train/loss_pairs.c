@@ -1,8 +1,8 @@
 /*
  * loss_pairs.c - losses on pairs of vectors: pictures and words, a network and its teacher.
  *
- *   clip     logits t u_i.v_j, t = e^w with w <= ln 100; the mean of the cross entropies of rows and
- *            of columns (Radford et al., 2021).  Rows of one group share the target evenly.
+ *   clip     logits t u_i.v_j, t = e^w with w <= ln 100; the mean of the cross entropies of rows
+ *            and of columns (Radford et al., 2021).  Rows of one group share the target evenly.
  *   distill  T = 0: 1 - u_i.v_i.  T > 0: the cosines of each row with the other rows, over T, as a
  *            distribution: KL(teacher || network), mean over rows (relational: the two may have
  *            different dimensions; Fang et al., "SEED", 2021)

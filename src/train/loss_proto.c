@@ -2,11 +2,13 @@
  * loss_proto.c - prototypical networks: each batch is an episode.
  *
  * The first `shots` rows of each class are its support, whose mean is its prototype c_k; the other
- * rows are queries with logits -|q - c_k|^2 / T (Snell, Swersky and Zemel, 2017).  |q|^2 is the same
- * for all classes and drops out of the softmax; vectors are taken relative to the mean prototype,
- * so that 2 q.c - |c|^2 does not cancel.  With g = dL/dlogit, whose rows sum to 0:
+ * rows are queries with logits -|q - c_k|^2 / T (Snell, Swersky and Zemel, 2017).  |q|^2 is the
+ * same for all classes and drops out of the softmax; vectors are taken relative to the mean
+ * prototype, so that 2 q.c - |c|^2 does not cancel.  With g = dL/dlogit, whose rows sum to 0:
  *
- *   dq = 2/T sum_k g_k c_k      dc_k = 2/T (sum_q g_k q - c_k sum_q g_k)      each support row: dc_k / S
+ *   dq = 2/T sum_k g_k c_k      dc_k = 2/T (sum_q g_k q - c_k sum_q g_k)
+ *
+ * and each support row gets dc_k / S.
  */
 #include "train/loss_state.h"
 

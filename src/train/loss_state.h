@@ -52,8 +52,8 @@ struct kn_loss {
     } room[ROOMS];
 };
 
-/* At least n elements of `size` bytes, at a multiple of 64, contents undefined; NULL: out of memory.
- * Asking again may move it. */
+/* At least n elements of `size` bytes, at a multiple of 64, contents undefined; NULL: out of
+ * memory.  Asking again may move it. */
 void *kn_loss_room(kn_loss *l, int which, size_t n, size_t size);
 
 /* loss_product.c: c (m, n) = a (m, k) b^T for b (n, k); a b for b (k, n); a^T b for a (k, m). */

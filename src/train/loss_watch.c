@@ -1,10 +1,10 @@
 /*
  * loss_watch.c - auto mining, and the watch for embeddings that draw together.
  *
- * Hard mining from a random start sits on a plateau with all embeddings in one point, where the loss
- * is the margin (or ln 2) and every triplet is active; all triplets, then semi-hard ones, do not.
- * So auto mining goes on to harder terms only once few of the present ones are left to learn from,
- * and takes a step back, for good, when hard ones make the run collapse.
+ * Hard mining from a random start sits on a plateau with all embeddings in one point, where the
+ * loss is the margin (or ln 2) and every triplet is active; all triplets, then semi-hard ones, do
+ * not.  So auto mining goes on to harder terms only once few of the present ones are left to learn
+ * from, and takes a step back, for good, when hard ones make the run collapse.
  */
 #include "train/loss_state.h"
 

@@ -61,13 +61,14 @@ void kn_optim_set_steps(kn_optim *o, uint64_t steps);
 
 /* The L2 norm of g, in double; NaN or infinite if any number in it is: the guard before a step. */
 double kn_grad_norm(const float *g, size_t n, uint32_t threads);
-/* Scale g so that its norm is at most `most` (> 0), as torch's clip_grad_norm_ does; returns the norm
- * before, and leaves g alone if that is not finite. */
+/* Scale g so that its norm is at most `most` (> 0), as torch's clip_grad_norm_ does; returns the
+ * norm before, and leaves g alone if that is not finite. */
 double kn_grad_clip(float *g, size_t n, double most, uint32_t threads);
 
 /* Average of weights: avg = decay avg + (1 - decay) w. */
 void kn_ema_update(float *avg, const float *w, size_t n, double decay, uint32_t threads);
-/* The decay to use at a step, counted from 0: small at first, min(decay, (1 + step) / (10 + step)). */
+/* The decay to use at a step, counted from 0: min(decay, (1 + step) / (10 + step)), small at
+ * first. */
 double kn_ema_decay(double decay, uint64_t step);
 
 #endif

@@ -37,11 +37,12 @@ void kn_sampler_free(kn_sampler *s);
 
 size_t kn_sampler_batch(const kn_sampler *s);   /* samples of a batch */
 size_t kn_sampler_classes(const kn_sampler *s); /* classes that take part */
-/* Steps until every class (PK, EPISODES) or sample (SHUFFLE) can have been seen once, rounded up. */
+/* Steps until every class (PK, EPISODES) or sample (SHUFFLE) can have been seen once,
+ * rounded up. */
 uint64_t kn_sampler_epoch(const kn_sampler *s);
 
-/* The batch of a step into samples (batch): positions 0 … n - 1.  Any order of steps gives the same
- * batches; the next one is the quickest. */
+/* The batch of a step into samples (batch): positions 0 … n - 1.  Any order of steps gives the
+ * same batches; the next one is the quickest. */
 void kn_sampler_get(kn_sampler *s, uint64_t step, uint32_t *samples);
 
 #endif
