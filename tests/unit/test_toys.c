@@ -53,6 +53,73 @@ START_TEST(levels_agree_to_the_bit)
 }
 END_TEST
 
+/* Means of 4 x 4 tiles of one picture a mode, size 64, of the day that the pictures were frozen: models
+ * are trained on them.  Within 2, because sines and powers differ in their last bit between libraries. */
+static const uint8_t frozen[KN_TOY_MODES * 48] = {
+#include "tests/unit/toys_frozen.inc"
+};
+
+static void tile_means(const uint8_t *rgb, uint8_t out[48])
+{
+    for (int tile = 0; tile < 16; tile++)
+        for (int k = 0; k < 3; k++) {
+            unsigned sum = 0;
+            for (int i = 0; i < 256; i++)
+                sum += rgb[3 * ((tile / 4 * 16 + i / 16) * 64 + tile % 4 * 16 + i % 16) + k];
+            out[3 * tile + k] = (uint8_t)((sum + 128) / 256);
+        }
+}
+
+START_TEST(pictures_never_change)
+{
+    static uint8_t rgb[3 * 64 * 64], again[3 * 64 * 64];
+    kn_toy_camera *camera;
+    ck_assert_int_eq(kn_toy_camera_new(&camera, 100), KEN_OK);
+    for (uint32_t m = 0; m < KN_TOY_MODES; m++) {
+        uint8_t means[48];
+        ck_assert_int_eq(kn_toy_picture(camera, 40 + m, (kn_toy_mode)m, 7, m, 64, rgb, NULL, NULL),
+                         KEN_OK);
+        tile_means(rgb, means);
+        for (int i = 0; i < 48 && getenv("KEN_TOYS_FREEZE"); i++)
+            printf("%u,%c", means[i], i % 16 < 15 ? ' ' : '\n');
+        for (int i = 0; i < 48 && !getenv("KEN_TOYS_FREEZE"); i++)
+            ck_assert_msg(abs(means[i] - frozen[48 * m + i]) <= 2, "mode %u, value %d: %u, was %u",
+                          m, i, means[i], frozen[48 * m + i]);
+        ck_assert_int_eq(
+            kn_toy_picture(camera, 40 + m, (kn_toy_mode)m, 7, m, 64, again, NULL, NULL), KEN_OK);
+        ck_assert_mem_eq(rgb, again, sizeof rgb);
+    }
+    kn_toy_camera_free(camera);
+}
+END_TEST
+
+START_TEST(a_twin_differs_where_it_does)
+{
+    kn_toy_camera *camera;
+    unsigned shown = 0;
+    ck_assert_int_eq(kn_toy_camera_new(&camera, 48), KEN_OK);
+    for (uint64_t id = 0; id < 60; id++) {
+        kn_toy a, b;
+        kn_toy_view v;
+        const char *attribute;
+        float same[2], share[2];
+        kn_toy_make(&a, id);
+        kn_toy_twin(&b, id, &attribute);
+        kn_toy_view_make(&v, &a, KN_TOY_CLEAN, 1, 0);
+        ck_assert_int_eq(kn_toy_differs(camera, &a, &a, &v, 48, same), KEN_OK);
+        ck_assert(same[0] == 0 && same[1] == 0);
+        ck_assert_int_eq(kn_toy_differs(camera, &a, &b, &v, 48, share), KEN_OK);
+        ck_assert(share[0] >= 0 && share[0] <= 1 && share[1] >= 0 && share[1] <= 1);
+        if (!strcmp(attribute, "coat colour") && a.pattern == KN_TOY_PLAIN && a.plan != KN_TOY_BIRD)
+            ck_assert_msg(share[0] > .15f, "toy %llu: %g", (unsigned long long)id,
+                          (double)share[0]);
+        shown += share[0] >= .01f;
+    }
+    ck_assert_uint_gt(shown, 35);
+    kn_toy_camera_free(camera);
+}
+END_TEST
+
 START_TEST(the_truth_fits_the_picture)
 {
     enum { SIDE = 64 };
@@ -189,6 +256,8 @@ static void fill(TCase *tc)
     tcase_add_test(tc, identities_never_change);
     tcase_add_test(tc, a_twin_differs_in_one_attribute);
     tcase_add_test(tc, levels_agree_to_the_bit);
+    tcase_add_test(tc, pictures_never_change);
+    tcase_add_test(tc, a_twin_differs_where_it_does);
     tcase_add_test(tc, the_truth_fits_the_picture);
     tcase_add_test(tc, both_languages_tell_the_same);
     tcase_add_test(tc, one_thing_is_wrong_and_it_is_false);
