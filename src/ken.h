@@ -570,6 +570,9 @@ typedef struct ken_train_options {
     const char *out;             /* the run's folder, made if missing */
     const char *preset;          /* "omniglot", "grocery", "toys" or NULL */
     const char *arch, *init;     /* of a new network, or a model file to go on from */
+    const char *vocab, *texts;   /* a WordPiece vocabulary: train a text network too, on the toys'
+                                    captions and on a CSV of label,text (or NULL) */
+    float text_weight;           /* < 0; of its loss beside the pictures' */
     const char *freeze;          /* prefixes of tensors that stay as they are, commas between */
     uint32_t side, dim;          /* of the pictures; of the vectors (a projection) */
     const char *loss, *mining;
@@ -583,6 +586,7 @@ typedef struct ken_train_options {
     double lr, weight_decay, warmup, clip, ema; /* < 0; warmup: share of the steps; clip, ema: 0 none */
     const char *precision;       /* "f32", "bf16" */
     uint64_t eval_every;         /* steps; 0: an epoch */
+    uint64_t save_every;         /* steps; 0: an epoch, and every two minutes */
     uint32_t patience;           /* evaluations without a better one; 0: no end */
     int resume;
     uint64_t seed;

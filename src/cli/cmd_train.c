@@ -84,6 +84,9 @@ static void take_options(ken_train_options *o)
     o->arch = cli_opt(OPT_TRAIN_ARCH);
     o->init = cli_opt(OPT_TRAIN_INIT);
     o->freeze = cli_opt(OPT_TRAIN_FREEZE);
+    o->vocab = cli_opt(OPT_TRAIN_VOCAB);
+    o->texts = cli_opt(OPT_TRAIN_TEXTS);
+    o->text_weight = (float)real(OPT_TRAIN_TEXT_WEIGHT);
     o->side = (uint32_t)cli_opt_whole(OPT_TRAIN_SIZE);
     o->dim = (uint32_t)cli_opt_whole(OPT_TRAIN_DIM);
     o->loss = cli_opt(OPT_TRAIN_LOSS);
@@ -110,6 +113,7 @@ static void take_options(ken_train_options *o)
     o->ema = real(OPT_TRAIN_EMA);
     o->precision = precision && strcmp(precision, "auto") ? precision : NULL;
     o->eval_every = (uint64_t)cli_opt_whole(OPT_TRAIN_EVAL_EVERY);
+    o->save_every = (uint64_t)cli_opt_whole(OPT_TRAIN_SAVE_EVERY);
     o->patience = (uint32_t)cli_opt_whole(OPT_TRAIN_PATIENCE);
     o->resume = cli_opt_on(OPT_TRAIN_RESUME);
     o->seed = (uint64_t)cli_opt_whole(OPT_SEED);

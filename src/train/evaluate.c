@@ -30,7 +30,7 @@ static ken_status embed(kn_run *r, float *out)
         if (!st)
             st = kn_data_pictures(r->val, r->list, now, NULL, 0, 0, r->pixels);
         if (!st)
-            st = kn_graph_images(r->graph, r->pixels, now, 0, 0, &features);
+            st = kn_graph_images(r->image.graph, r->pixels, now, 0, 0, &features);
         if (!st)
             memcpy(out + i * dim, features, now * dim * sizeof *out);
     }
@@ -165,31 +165,90 @@ static ken_status loss_of(const kn_run *r, const float *vectors, double *loss)
     return st;
 }
 
+/* One text of each sample, of the languages in turn. */
+static ken_status embed_texts(kn_run *r, float *out)
+{
+    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, batch = r->plan.batch;
+    ken_status st = KEN_OK;
+    for (size_t i = 0; !st && i < n; i += batch) {
+        const size_t now = n - i < batch ? n - i : batch;
+        const float *features = NULL;
+        int32_t *to = r->ids;
+        for (size_t j = 0; !st && j < now; to += r->lens[j++])
+            st = kn_words_of(r->words, r->val, i + j, (uint32_t)(7919 * (i + j)) * 2 + (uint32_t)(j & 1), to,
+                             &r->lens[j]);
+        if (!st)
+            st = kn_graph_texts(r->text.graph, r->ids, r->lens, now, 0, 0, &features);
+        if (!st)
+            memcpy(out + i * dim, features, now * dim * sizeof *out);
+    }
+    return st;
+}
+
+/* The share of texts whose nearest picture is one of their class. */
+static ken_status text_recall(kn_run *r, float *vectors, double *score, double *loss)
+{
+    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, rows = n < r->plan.batch ? n : r->plan.batch;
+    const uint32_t *labels = kn_data_labels(r->val);
+    float *texts = kn_alloc_aligned(n * dim, sizeof *texts), *scores = kn_alloc(n, sizeof *scores);
+    kn_loss_report report = { 0 };
+    size_t right = 0;
+    ken_status st = texts && scores ? embed_texts(r, texts) : KEN_E_NOMEM;
+    if (!st)
+        st = kn_loss_run_pairs(r->pairs, vectors, texts, rows, labels, r->pair_grad[0], r->pair_grad[1],
+                               &report);
+    for (size_t i = 0; !st && i < n; i++)
+        kn_kernels_get()->l2_normalize(vectors + i * dim, dim);
+    for (size_t i = 0; !st && i < n; i++) {
+        size_t best = 0;
+        kn_kernels_get()->dots_f32(texts + i * dim, vectors, n, dim, scores);
+        for (size_t j = 1; j < n; j++)
+            best = scores[j] > scores[best] ? j : best;
+        right += labels[best] == labels[i];
+    }
+    *score = (double)right / (double)n;
+    *loss = report.loss;
+    kn_free(texts);
+    kn_free(scores);
+    return st;
+}
+
+/* The averaged weights into the network, and back. */
+static void put_average(kn_side *s, int in)
+{
+    size_t n;
+    if (!s->ema)
+        return;
+    float *w = kn_graph_weights(s->graph, &n);
+    if (in)
+        memcpy(s->spare, w, n * sizeof *w);
+    memcpy(w, in ? s->ema : s->spare, n * sizeof *w);
+    kn_graph_changed(s->graph);
+}
+
+static ken_status judge(kn_run *r, float *vectors, double *score, double *loss)
+{
+    ken_status st = embed(r, vectors);
+    if (st)
+        return st;
+    if (!r->loss)
+        return text_recall(r, vectors, score, loss);
+    if (r->plan.loss.classes)
+        return top1(r, vectors, score, loss);
+    st = loss_of(r, vectors, loss);
+    return st ? st : recall(r, vectors, score);
+}
+
 ken_status kn_run_evaluate(kn_run *r, double *score, double *loss)
 {
-    const size_t n = kn_data_len(r->val);
-    size_t count;
-    float *w = kn_graph_weights(r->graph, &count);
-    float *vectors = kn_alloc_aligned(n * r->plan.loss.dim, sizeof *vectors);
-    ken_status st = vectors ? KEN_OK : KEN_E_NOMEM;
-    if (!st && r->ema) {
-        memcpy(r->spare, w, count * sizeof *w);
-        memcpy(w, r->ema, count * sizeof *w);
-        kn_graph_changed(r->graph);
-    }
-    if (!st)
-        st = embed(r, vectors);
-    if (r->ema && vectors) {
-        memcpy(w, r->spare, count * sizeof *w);
-        kn_graph_changed(r->graph);
-    }
-    if (!st && r->plan.loss.classes) {
-        st = top1(r, vectors, score, loss);
-    } else if (!st) {
-        st = loss_of(r, vectors, loss);
-        if (!st)
-            st = recall(r, vectors, score);
-    }
+    float *vectors = kn_alloc_aligned(kn_data_len(r->val) * r->plan.loss.dim, sizeof *vectors);
+    if (!vectors)
+        return KEN_E_NOMEM;
+    put_average(&r->image, 1);
+    put_average(&r->text, 1);
+    const ken_status st = judge(r, vectors, score, loss);
+    put_average(&r->image, 0);
+    put_average(&r->text, 0);
     kn_free(vectors);
     return st;
 }

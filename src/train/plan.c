@@ -112,8 +112,8 @@ static ken_status losses(kn_plan *p, const ken_train_options *o, const preset *s
     ken_status st = kn_loss_named(&kind, text(o->loss, s->loss));
     if (st)
         return kn_fail_in(st, "--loss");
-    if (kn_loss_of_pairs(kind))
-        return kn_fail(KEN_E_INVALID, "--loss %s is for pictures with texts", kn_loss_name(kind));
+    if (kind == KN_LOSS_DISTILL || (kn_loss_of_pairs(kind) && !o->vocab))
+        return kn_fail(KEN_E_INVALID, "--loss %s wants --vocab, and texts", kn_loss_name(kind));
     p->loss = kn_loss_defaults(kind);
     p->loss.dim = dim_of(&p->net);
     p->loss.seed = o->seed;
@@ -147,7 +147,7 @@ static void sampling(kn_plan *p, const ken_train_options *o, const preset *s)
     p->sampler.kind = p->loss.kind == KN_LOSS_PROTO ? KN_SAMPLER_EPISODES : KN_SAMPLER_PK;
     p->sampler.images = images;
     p->sampler.classes = whole(o->classes, o->batch ? o->batch / images : whole(s->classes, 32));
-    p->sampler.least = 2;
+    p->sampler.least = images > 1 ? 2 : 1;
     p->batch = p->sampler.classes * images;
 }
 
@@ -172,6 +172,18 @@ static ken_status learning(kn_plan *p, const ken_train_options *o, const preset 
     return KEN_OK;
 }
 
+/* A small tower of CLIP's kind (pre-norm, causal, pooled at the end) for a small vocabulary. */
+static void add_text(kn_plan *p, const ken_train_options *o)
+{
+    if (!o->vocab)
+        return;
+    p->text_weight = o->text_weight >= 0 ? o->text_weight : 1;
+    p->net.has_text = 1;
+    p->net.text = (kn_text_config){ .trunk = { 128, 3, 4, 512, KN_ACT_GELU, 1e-5F },
+                                    .context = KN_WORDS_CONTEXT, .positions = KN_WORDS_CONTEXT,
+                                    .dim = p->loss.dim };
+}
+
 ken_status kn_plan_make(kn_plan *out, const ken_train_options *o)
 {
     const preset *s = find_preset(o->preset);
@@ -189,6 +201,7 @@ ken_status kn_plan_make(kn_plan *out, const ken_train_options *o)
         st = losses(&p, o, s);
     if (!st) {
         sampling(&p, o, s);
+        add_text(&p, o);
         st = learning(&p, o, s);
     }
     if (!st)
@@ -223,6 +236,7 @@ char *kn_plan_json(const kn_run *r)
     cJSON_AddStringToObject(j, "arch", p->arch);
     add_network(j, &p->net);
     cJSON_AddStringToObject(j, "precision", p->math == KN_MATH_BF16 ? "bf16" : "f32");
+    cJSON_AddNumberToObject(j, "text_weight", (double)p->text_weight);
     cJSON_AddStringToObject(j, "loss", kn_loss_name(p->loss.kind));
     cJSON_AddStringToObject(j, "mining", kn_mining_name(p->loss.mining));
     cJSON_AddNumberToObject(j, "margin", (double)p->loss.margin);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/progress.h"
+#include "base/rand.h"
 #include "train/train.h"
 
 #include <inttypes.h>
@@ -63,20 +64,23 @@ static ken_status open_data(kn_run *r)
     return KEN_OK;
 }
 
-static ken_status name_ranges(kn_run *r)
+static ken_status name_ranges(kn_side *s)
 {
     size_t n;
-    const kn_param *p = kn_graph_params(r->graph, &n);
-    r->ranges = kn_alloc(n, sizeof *r->ranges);
-    if (!r->ranges)
+    const kn_param *p = kn_graph_params(s->graph, &n);
+    s->ranges = kn_alloc(n, sizeof *s->ranges);
+    if (!s->ranges)
         return KEN_E_NOMEM;
-    for (size_t i = 0; i < n; i++)
-        r->ranges[r->ranges_len++] =
-            (kn_param_range){ p[i].at, p[i].len, 1, p[i].decay, p[i].frozen };
+    s->still = 1;
+    for (size_t i = 0; i < n; i++) {
+        s->ranges[s->ranges_len++] = (kn_param_range){ p[i].at, p[i].len, 1, p[i].decay, p[i].frozen };
+        s->still = s->still && p[i].frozen;
+    }
     return KEN_OK;
 }
 
-static ken_status start_weights(kn_run *r)
+/* From --init, as far as it goes. */
+static ken_status start_weights(const kn_run *r, kn_side *s)
 {
     const ken_train_options *o = r->o;
     if (o->init) {
@@ -84,58 +88,89 @@ static ken_status start_weights(kn_run *r)
         size_t kept = 0;
         ken_status st = kn_weights_open(&w, o->init);
         if (!st)
-            st = kn_graph_load(r->graph, w, &kept);
+            st = kn_graph_load(s->graph, w, &kept);
         kn_weights_close(w);
         if (st)
             return kn_fail_in(st, "%s", o->init);
         if (kept)
             kn_run_note(r, "%zu tensors are not in %s and start at random", kept, o->init);
     }
-    if (o->freeze && !kn_graph_freeze(r->graph, o->freeze))
-        return kn_fail(KEN_E_INVALID, "--freeze %s: no tensor begins so", o->freeze);
-    return name_ranges(r);
+    return KEN_OK;
 }
 
-static ken_status make_graph(kn_run *r)
+static ken_status make_side(kn_run *r, kn_side *s, int text)
 {
-    const kn_graph_options g = { .batch = r->plan.batch, .math = r->plan.math, .threads = r->threads,
-                                 .seed = r->o->seed, .drop_path = r->plan.drop_path };
+    const kn_graph_options g = { .batch = r->plan.batch, .tokens = r->plan.batch * KN_WORDS_CONTEXT,
+                                 .math = r->plan.math, .threads = r->threads, .seed = r->o->seed,
+                                 .drop_path = r->plan.drop_path, .text = text };
     size_t n;
-    ken_status st = kn_graph_new(&r->graph, &r->plan.net, &g);
+    ken_status st = kn_graph_new(&s->graph, &r->plan.net, &g);
     if (!st)
-        st = start_weights(r);
+        st = start_weights(r, s);
     if (st)
         return st;
-    float *w = kn_graph_weights(r->graph, &n);
+    if (r->o->freeze)
+        r->frozen += kn_graph_freeze(s->graph, r->o->freeze);
+    const float *w = kn_graph_weights(s->graph, &n);
     r->plan.optim.threads = r->threads;
-    st = kn_optim_new(&r->optim, &r->plan.optim, n);
+    st = kn_optim_new(&s->optim, &r->plan.optim, n);
     if (!st && r->plan.ema > 0) {
-        r->ema = kn_alloc_aligned(n, sizeof *r->ema);
-        r->spare = kn_alloc_aligned(n, sizeof *r->spare);
-        if (!r->ema || !r->spare)
+        s->ema = kn_alloc_aligned(n, sizeof *s->ema);
+        s->spare = kn_alloc_aligned(n, sizeof *s->spare);
+        if (!s->ema || !s->spare)
             return KEN_E_NOMEM;
-        memcpy(r->ema, w, n * sizeof *w);
+        memcpy(s->ema, w, n * sizeof *w);
     }
+    return st ? st : name_ranges(s);
+}
+
+static ken_status make_graphs(kn_run *r)
+{
+    ken_status st = KEN_OK;
+    if (r->o->vocab) {
+        st = kn_words_open(&r->words, r->o->vocab, r->o->texts);
+        if (st)
+            return st;
+        r->plan.net.text.vocab = kn_words_vocab(r->words);
+        r->plan.net.text.eot = kn_words_end(r->words);
+        st = make_side(r, &r->text, 1);
+    }
+    if (!st)
+        st = make_side(r, &r->image, 0);
+    if (!st && r->o->freeze && !r->frozen)
+        st = kn_fail(KEN_E_INVALID, "--freeze %s: no tensor begins so", r->o->freeze);
     return st;
+}
+
+/* The optimiser of a loss's own weights, if it has any. */
+static ken_status own_optim(const kn_run *r, kn_loss *l, kn_optim **out)
+{
+    float *w, *g;
+    size_t count;
+    kn_loss_params(l, &w, &g, &count);
+    return count ? kn_optim_new(out, &r->plan.optim, count) : KEN_OK;
 }
 
 static ken_status make_loss(kn_run *r)
 {
-    float *w, *g;
-    size_t count;
     kn_plan_classes(&r->plan, kn_data_classes(r->data));
     r->plan.loss.threads = r->threads;
-    ken_status st = kn_loss_new(&r->loss, &r->plan.loss);
-    if (st)
-        return st;
-    kn_loss_params(r->loss, &w, &g, &count);
-    if (count)
-        st = kn_optim_new(&r->loss_optim, &r->plan.optim, count);
-    kn_loss_config c = r->plan.loss;
+    kn_loss_config c = r->plan.loss, pairs = kn_loss_defaults(KN_LOSS_CLIP);
+    const int only_pairs = kn_loss_of_pairs(c.kind);
+    ken_status st = only_pairs ? KEN_OK : kn_loss_new(&r->loss, &c);
+    if (!st && r->loss)
+        st = own_optim(r, r->loss, &r->loss_optim);
     if (c.mining == KN_MINING_AUTO)
         c.mining = KN_MINING_ALL;
-    if (!st && r->val && !c.classes)
+    if (!st && r->val && !c.classes && !only_pairs)
         st = kn_loss_new(&r->val_loss, &c);
+    pairs.dim = c.dim;
+    pairs.seed = c.seed;
+    pairs.threads = c.threads;
+    if (!st && r->o->vocab)
+        st = kn_loss_new(&r->pairs, &pairs);
+    if (!st && r->pairs)
+        st = own_optim(r, r->pairs, &r->pairs_optim);
     return st;
 }
 
@@ -161,7 +196,12 @@ static ken_status make_room(kn_run *r)
     r->batch_labels = kn_alloc(n, sizeof *r->batch_labels);
     r->pixels = kn_alloc(n * side * side, 3);
     r->grad = kn_alloc_aligned(n * r->plan.loss.dim, sizeof *r->grad);
-    r->config = r->list && r->batch_labels && r->pixels && r->grad ? kn_plan_json(r) : NULL;
+    for (int i = 0; i < 2; i++)
+        r->pair_grad[i] = kn_alloc_aligned(n * r->plan.loss.dim, sizeof *r->grad);
+    r->ids = kn_alloc(n * KN_WORDS_CONTEXT, sizeof *r->ids);
+    r->lens = kn_alloc(n, sizeof *r->lens);
+    r->config = r->list && r->batch_labels && r->pixels && r->grad && r->ids && r->lens && r->pair_grad[0] &&
+                        r->pair_grad[1] ? kn_plan_json(r) : NULL;
     return r->config ? KEN_OK : KEN_E_NOMEM;
 }
 
@@ -197,7 +237,7 @@ static ken_status set_up(kn_run *r)
     if (!st)
         st = make_loss(r);
     if (!st)
-        st = make_graph(r);
+        st = make_graphs(r);
     if (!st)
         st = make_room(r);
     if (!st)
@@ -224,23 +264,36 @@ static void plan_steps(kn_run *r)
     r->plan.schedule.warmup = (uint64_t)(r->plan.warmup * whole);
 }
 
+static void release_side(kn_side *s)
+{
+    kn_graph_free(s->graph);
+    kn_optim_free(s->optim);
+    kn_free(s->ranges);
+    kn_free(s->ema);
+    kn_free(s->spare);
+}
+
 static void release(kn_run *r)
 {
     kn_data_close(r->data);
     kn_data_close(r->val);
     kn_sampler_free(r->sampler);
-    kn_graph_free(r->graph);
+    release_side(&r->image);
+    release_side(&r->text);
+    kn_words_close(r->words);
     kn_loss_free(r->loss);
     kn_loss_free(r->val_loss);
-    kn_optim_free(r->optim);
+    kn_loss_free(r->pairs);
     kn_optim_free(r->loss_optim);
-    kn_free(r->ranges);
-    kn_free(r->ema);
-    kn_free(r->spare);
+    kn_optim_free(r->pairs_optim);
     kn_free(r->list);
     kn_free(r->batch_labels);
     kn_free(r->pixels);
     kn_free(r->grad);
+    kn_free(r->pair_grad[0]);
+    kn_free(r->pair_grad[1]);
+    kn_free(r->ids);
+    kn_free(r->lens);
     free(r->config);
     if (r->log_fd >= 0)
         close(r->log_fd);
@@ -269,60 +322,137 @@ static ken_status bad_number(kn_run *r, const kn_loss_report *report, double nor
                    report->loss, norm);
 }
 
+static ken_status learn_side(const kn_run *r, kn_side *s, double lr, double momentum)
+{
+    size_t n;
+    if (!s->graph || s->still)
+        return KEN_OK;
+    float *w = kn_graph_weights(s->graph, &n);
+    if (momentum > 0)
+        kn_optim_set_momentum(s->optim, momentum);
+    const ken_status st =
+        kn_optim_step(s->optim, w, kn_graph_gradients(s->graph), s->ranges, s->ranges_len, lr);
+    kn_graph_changed(s->graph);
+    if (!st && s->ema)
+        kn_ema_update(s->ema, w, n, kn_ema_decay(r->plan.ema, r->at.step), r->threads);
+    return st;
+}
+
+/* A loss's own weights. */
+static ken_status learn_own(kn_loss *l, kn_optim *o, double lr, double momentum)
+{
+    float *own, *grad;
+    size_t count;
+    kn_param_range ranges[2];
+    if (!o)
+        return KEN_OK;
+    kn_loss_params(l, &own, &grad, &count);
+    if (momentum > 0)
+        kn_optim_set_momentum(o, momentum);
+    return kn_optim_step(o, own, grad, ranges, kn_loss_ranges(l, 0, ranges), lr);
+}
+
 static ken_status learn(kn_run *r, double lr, double momentum)
 {
-    float *own, *own_grad;
-    size_t n, count;
-    kn_param_range own_ranges[2];
-    float *w = kn_graph_weights(r->graph, &n);
-    if (momentum > 0)
-        kn_optim_set_momentum(r->optim, momentum);
-    ken_status st =
-        kn_optim_step(r->optim, w, kn_graph_gradients(r->graph), r->ranges, r->ranges_len, lr);
-    kn_graph_changed(r->graph);
-    if (!st && r->loss_optim) {
-        kn_loss_params(r->loss, &own, &own_grad, &count);
-        if (momentum > 0)
-            kn_optim_set_momentum(r->loss_optim, momentum);
-        st = kn_optim_step(r->loss_optim, own, own_grad, own_ranges, kn_loss_ranges(r->loss, 0, own_ranges),
-                           lr);
-    }
-    if (!st && r->ema)
-        kn_ema_update(r->ema, w, n, kn_ema_decay(r->plan.ema, r->at.step), r->threads);
-    return st;
+    ken_status st = learn_side(r, &r->image, lr, momentum);
+    if (!st)
+        st = learn_side(r, &r->text, lr, momentum);
+    if (!st)
+        st = learn_own(r->loss, r->loss_optim, lr, momentum);
+    return st ? st : learn_own(r->pairs, r->pairs_optim, lr, momentum);
 }
 
 typedef struct timing {
     double start, data, loss; /* seconds: when the step began; of its batch, of its loss */
 } timing;
 
+/* Texts of the batch, as ids. */
+static ken_status tell(kn_run *r)
+{
+    int32_t *to = r->ids;
+    ken_status st = KEN_OK;
+    for (size_t i = 0; !st && i < r->plan.batch; i++, to += r->lens[i - 1]) {
+        kn_rand draw = kn_rand_at(r->o->seed, 0x776f726473);
+        draw.index = r->at.step * r->plan.batch + i;
+        st = kn_words_of(r->words, r->data, r->list[i], kn_rand_u32(&draw), to, &r->lens[i]);
+    }
+    return st;
+}
+
+/* The loss of pictures with texts: adds to r->grad, and leaves the texts' gradients in pair_grad[1]. */
+static ken_status pair_up(kn_run *r, const float *images, kn_loss_report *report)
+{
+    const size_t n = r->plan.batch, len = n * r->plan.loss.dim;
+    const float *texts = NULL;
+    kn_loss_report pairs;
+    ken_status st = tell(r);
+    if (!st)
+        st = kn_graph_texts(r->text.graph, r->ids, r->lens, n, !r->text.still, r->at.step, &texts);
+    if (!st)
+        st = kn_loss_run_pairs(r->pairs, images, texts, n, r->batch_labels, r->pair_grad[0],
+                               r->pair_grad[1], &pairs);
+    if (st)
+        return st;
+    if (!r->loss) {
+        *report = pairs;
+        memcpy(r->grad, r->pair_grad[0], len * sizeof *r->grad);
+        return KEN_OK;
+    }
+    const float weight = r->plan.text_weight;
+    for (size_t i = 0; i < len; i++) {
+        r->grad[i] += weight * r->pair_grad[0][i];
+        r->pair_grad[1][i] *= weight;
+    }
+    report->loss += (double)weight * pairs.loss;
+    if (pairs.bad >= 0 && report->bad < 0)
+        report->bad = pairs.bad;
+    return KEN_OK;
+}
+
+static ken_status losses(kn_run *r, const float *features, kn_loss_report *report)
+{
+    ken_status st = KEN_OK;
+    if (r->loss)
+        st = kn_loss_run(r->loss, features, r->batch_labels, r->plan.batch, r->grad, report);
+    return st || !r->pairs ? st : pair_up(r, features, report);
+}
+
+/* The gradients of one side; the length that they had before clipping. */
+static double go_back(const kn_run *r, const kn_side *s, const float *dout)
+{
+    size_t n;
+    if (!s->graph || s->still)
+        return 0;
+    kn_graph_weights(s->graph, &n);
+    kn_graph_zero_gradients(s->graph);
+    kn_graph_backward(s->graph, dout);
+    float *g = kn_graph_gradients(s->graph);
+    return r->plan.clip > 0 ? kn_grad_clip(g, n, r->plan.clip, r->threads)
+                            : kn_grad_norm(g, n, r->threads);
+}
+
 static ken_status step(kn_run *r, double lr, double momentum, kn_loss_report *report, timing *t)
 {
     const float *features = NULL;
     const uint64_t epoch = r->at.step / r->epoch_steps;
-    size_t n;
     t->start = kn_clock();
     kn_sampler_get(r->sampler, r->at.step, r->list);
     ken_status st = kn_data_pictures(r->data, r->list, r->plan.batch, &r->plan.augment, r->o->seed, epoch,
                                      r->pixels);
     t->data = kn_clock() - t->start;
     if (!st)
-        st = kn_graph_images(r->graph, r->pixels, r->plan.batch, 1, r->at.step, &features);
+        st = kn_graph_images(r->image.graph, r->pixels, r->plan.batch, !r->image.still, r->at.step,
+                             &features);
     if (st)
         return st;
     for (size_t i = 0; i < r->plan.batch; i++)
         r->batch_labels[i] = kn_data_labels(r->data)[r->list[i]];
     const double before = kn_clock();
-    st = kn_loss_run(r->loss, features, r->batch_labels, r->plan.batch, r->grad, report);
+    st = losses(r, features, report);
     t->loss = kn_clock() - before;
     if (st)
         return st;
-    kn_graph_weights(r->graph, &n);
-    kn_graph_zero_gradients(r->graph);
-    kn_graph_backward(r->graph, r->grad);
-    float *g = kn_graph_gradients(r->graph);
-    const double norm = r->plan.clip > 0 ? kn_grad_clip(g, n, r->plan.clip, r->threads)
-                                         : kn_grad_norm(g, n, r->threads);
+    const double norm = go_back(r, &r->image, r->grad) + go_back(r, &r->text, r->pair_grad[1]);
     if (!isfinite(report->loss) || !isfinite(norm))
         return bad_number(r, report, norm);
     return learn(r, lr, momentum);
@@ -357,6 +487,9 @@ static ken_status keep_best(kn_run *r, double score)
 
 static ken_status evaluate(kn_run *r, double mean_loss)
 {
+    static const char *const kinds[][2] = { { "val_recall1", "R@1" }, { "val_top1", "top-1" },
+                                            { "val_text1", "R@1 of texts" } };
+    const char *const *what = kinds[!r->loss ? 2 : r->plan.loss.classes ? 1 : 0];
     char line[256];
     double score = 0, loss = 0;
     if (!r->val)
@@ -366,9 +499,9 @@ static ken_status evaluate(kn_run *r, double mean_loss)
         return st;
     snprintf(line, sizeof line,
              "{\"step\":%" PRIu64 ",\"epoch\":%" PRIu64 ",\"val_loss\":%.6g,\"%s\":%.6f}\n", r->at.step,
-             r->at.step / r->epoch_steps, loss, r->plan.loss.classes ? "val_top1" : "val_recall1", score);
+             r->at.step / r->epoch_steps, loss, what[0], score);
     kn_run_note(r, "step %" PRIu64 ": training loss %.4g, validation loss %.4g, %s %.2f %%", r->at.step,
-                mean_loss, loss, r->plan.loss.classes ? "top-1" : "R@1", 100 * score);
+                mean_loss, loss, what[1], 100 * score);
     st = kn_run_log(r, line);
     return st ? st : keep_best(r, score);
 }
@@ -414,6 +547,13 @@ static ken_status one(kn_run *r, kn_meter *meter, sum *s, double before)
     return st ? st : told;
 }
 
+static int time_to_save(const kn_run *r, const sum *s)
+{
+    if (r->o->save_every)
+        return r->at.step % r->o->save_every == 0;
+    return r->at.step % r->epoch_steps == 0 || kn_clock() - s->saved > SAVE_SECONDS;
+}
+
 static ken_status loop(kn_run *r, sum *s)
 {
     const uint64_t every = r->o->eval_every ? r->o->eval_every : r->epoch_steps;
@@ -431,7 +571,7 @@ static ken_status loop(kn_run *r, sum *s)
             s->loss = 0;
             s->n = 0;
         }
-        if (!st && (last || r->at.step % r->epoch_steps == 0 || kn_clock() - s->saved > SAVE_SECONDS)) {
+        if (!st && (last || time_to_save(r, s))) {
             st = kn_run_save(r);
             s->saved = kn_clock();
         }

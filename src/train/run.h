@@ -13,6 +13,7 @@
 #include "train/optim.h"
 #include "train/sampler.h"
 #include "train/schedule.h"
+#include "train/words.h"
 
 /* The options with every choice made. */
 typedef struct kn_plan {
@@ -27,6 +28,7 @@ typedef struct kn_plan {
     kn_schedule schedule;
     double warmup, clip, ema;
     float drop_path;
+    float text_weight;       /* 0: no text network */
     uint32_t turns, batch;   /* samples of a step */
 } kn_plan;
 
@@ -38,24 +40,36 @@ typedef struct kn_place {
     int has_best;
 } kn_place;
 
+/* A network in training: of pictures, or of texts. */
+typedef struct kn_side {
+    kn_graph *graph;
+    kn_optim *optim;
+    kn_param_range *ranges;
+    size_t ranges_len;
+    float *ema, *spare;      /* (weights) or NULL; spare holds the weights while ema is looked at */
+    int still;               /* all is frozen: no way back, and running statistics */
+} kn_side;
+
 typedef struct kn_run {
     const ken_train_options *o;
     kn_plan plan;
     kn_data *data, *val;
     kn_sampler *sampler;
-    kn_graph *graph;
-    kn_loss *loss, *val_loss;
-    kn_optim *optim, *loss_optim;
-    kn_param_range *ranges;  /* of the graph's parameters */
-    size_t ranges_len;
-    float *ema, *spare;      /* (weights) or NULL; spare holds the weights while ema is looked at */
+    kn_side image, text;     /* text.graph NULL: there is none */
+    kn_loss *loss, *val_loss; /* of the pictures; loss NULL: only that of pairs … */
+    kn_loss *pairs;          /* … of pictures with texts, or NULL */
+    kn_optim *loss_optim, *pairs_optim;
+    kn_words *words;
+    size_t frozen;           /* tensors that --freeze has met */
     uint64_t epoch_steps, total; /* total 0: by the clock */
     uint32_t threads;
     kn_place at;
     int log_fd;
     uint32_t *list, *batch_labels; /* (batch) */
     uint8_t *pixels;         /* (batch, side, side, 3) */
-    float *grad;             /* (batch, dim) */
+    float *grad, *pair_grad[2]; /* (batch, dim) */
+    int32_t *ids;            /* (batch, KN_WORDS_CONTEXT) */
+    size_t *lens;            /* (batch) */
     char *config;            /* the plan as JSON: config.json */
 } kn_run;
 

@@ -60,6 +60,7 @@ static ken_status put_meta(const kn_run *r, kn_writer *w)
     const char *const pairs[][2] = {
         { "ken", "1" },       { "arch", r->plan.arch }, { "image", image }, { "preprocess", prep },
         { "dtype", "f32" },   { "layout", "rows" },     { "folded", "0" },  { "labels", labels },
+        { "text", text },     { "tokenizer", r->words ? "bert-wordpiece" : NULL },
     };
     for (size_t i = 0; !st && i < sizeof pairs / sizeof *pairs; i++)
         if (pairs[i][1])
@@ -88,6 +89,27 @@ static void write_head(const kn_run *r, kn_writer *w)
     memcpy(kn_writer_data(w, "fc.b", &bytes), own + matrix, r->plan.loss.classes * sizeof *own);
 }
 
+static ken_status declare_text(const kn_run *r, kn_writer *w)
+{
+    size_t bytes;
+    kn_words_block(r->words, &bytes);
+    ken_status st = kn_graph_declare(r->text.graph, w);
+    if (!st)
+        st = kn_writer_declare(w, "tokenizer", KN_DT_U8, 1, (uint64_t[]){ bytes });
+    return st ? st : kn_writer_declare(w, "logit_scale", KN_DT_F32, 0, NULL);
+}
+
+static ken_status write_text(const kn_run *r, kn_writer *w)
+{
+    float *own, *g;
+    size_t count, bytes;
+    const void *block = kn_words_block(r->words, &bytes);
+    memcpy(kn_writer_data(w, "tokenizer", &bytes), block, bytes);
+    kn_loss_params(r->pairs, &own, &g, &count);
+    memcpy(kn_writer_data(w, "logit_scale", &bytes), own + count - 1, sizeof *own);
+    return kn_graph_write(r->text.graph, w, r->text.ema);
+}
+
 ken_status kn_run_save_model(const kn_run *r, const char *name)
 {
     kn_writer *w = NULL;
@@ -96,13 +118,17 @@ ken_status kn_run_save_model(const kn_run *r, const char *name)
     if (!st)
         st = put_meta(r, w);
     if (!st)
-        st = kn_graph_declare(r->graph, w);
+        st = kn_graph_declare(r->image.graph, w);
+    if (!st && r->words)
+        st = declare_text(r, w);
     if (!st && has_head(r))
         st = declare_head(r, w);
     if (!st)
         st = kn_writer_begin(w, path);
     if (!st)
-        st = kn_graph_write(r->graph, w, r->ema);
+        st = kn_graph_write(r->image.graph, w, r->image.ema);
+    if (!st && r->words)
+        st = write_text(r, w);
     if (!st && has_head(r))
         write_head(r, w);
     if (!st)
@@ -121,28 +147,49 @@ typedef struct block {
     size_t n;
     kn_dtype type;
 } block;
-enum { BLOCKS = 6 };
+enum { BLOCKS = 12 };
 
-/* A block that the run does not have is empty. */
+/* Weights, their average and the optimiser's moments of one side; names of three blocks. */
+static void side_blocks(const kn_side *s, const char *const names[3], block out[3])
+{
+    size_t n = 0, count = 0;
+    float *w = NULL, *moments = NULL;
+    if (s->graph) {
+        w = kn_graph_weights(s->graph, &n);
+        kn_optim_state(s->optim, &moments, &count);
+    }
+    out[0] = (block){ names[0], w, n, KN_DT_F32 };
+    out[1] = (block){ names[1], s->ema, s->ema ? n : 0, KN_DT_F32 };
+    out[2] = (block){ names[2], moments, count, KN_DT_F32 };
+}
+
+static void loss_blocks(kn_loss *l, kn_optim *o, const char *const names[3], block out[3])
+{
+    float *own = NULL, *g, *moments = NULL;
+    double *state = NULL;
+    size_t count = 0, n = 0, states = 0;
+    if (l) {
+        kn_loss_params(l, &own, &g, &n);
+        kn_loss_state(l, &state, &states);
+    }
+    if (o)
+        kn_optim_state(o, &moments, &count);
+    out[0] = (block){ names[0], own, n, KN_DT_F32 };
+    out[1] = (block){ names[1], moments, count, KN_DT_F32 };
+    out[2] = (block){ names[2], state, states, KN_DT_F64 };
+}
+
+/* What the run does not have is empty. */
 static void blocks_of(const kn_run *r, block out[BLOCKS])
 {
-    float *w, *g, *moments, *own = NULL;
-    double *state;
-    size_t n, count;
-    w = kn_graph_weights(r->graph, &n);
-    out[0] = (block){ "weights", w, n, KN_DT_F32 };
-    out[1] = (block){ "average", r->ema, r->ema ? n : 0, KN_DT_F32 };
-    kn_optim_state(r->optim, &moments, &count);
-    out[2] = (block){ "moments", moments, count, KN_DT_F32 };
-    kn_loss_params(r->loss, &own, &g, &count);
-    out[3] = (block){ "loss.weights", own, count, KN_DT_F32 };
-    count = 0;
-    moments = NULL;
-    if (r->loss_optim)
-        kn_optim_state(r->loss_optim, &moments, &count);
-    out[4] = (block){ "loss.moments", moments, count, KN_DT_F32 };
-    kn_loss_state(r->loss, &state, &count);
-    out[5] = (block){ "loss.state", state, count, KN_DT_F64 };
+    static const char *const image[] = { "weights", "average", "moments" };
+    static const char *const text[] = { "text.weights", "text.average", "text.moments" };
+    static const char *const loss[] = { "loss.weights", "loss.moments", "loss.state" };
+    static const char *const pairs[] = { "pairs.weights", "pairs.moments", "pairs.state" };
+    side_blocks(&r->image, image, out);
+    side_blocks(&r->text, text, out + 3);
+    loss_blocks(r->loss, r->loss_optim, loss, out + 6);
+    loss_blocks(r->pairs, r->pairs_optim, pairs, out + 9);
 }
 
 static ken_status put_place(const kn_run *r, kn_writer *w)
@@ -154,7 +201,7 @@ static ken_status put_place(const kn_run *r, kn_writer *w)
              ",\"since_best\":%" PRIu64 ",\"best\":%.17g,\"last_loss\":%.17g,\"has_best\":%d,"
              "\"seconds\":%.3f,\"optim_steps\":%" PRIu64 "}",
              p->step, p->images, p->log_bytes, p->since_best, p->best, p->last_loss, p->has_best,
-             p->seconds, kn_optim_steps(r->optim));
+             r->o->minutes > 0 ? p->seconds : 0, p->step); /* equal runs write equal files */
     return kn_writer_meta(w, "place", text);
 }
 
@@ -256,9 +303,10 @@ static void take_place(kn_run *r, const cJSON *j)
                         .last_loss = number(j, "last_loss"),
                         .has_best = (int)number(j, "has_best"),
                         .seconds = number(j, "seconds") };
-    kn_optim_set_steps(r->optim, (uint64_t)number(j, "optim_steps"));
-    if (r->loss_optim)
-        kn_optim_set_steps(r->loss_optim, (uint64_t)number(j, "optim_steps"));
+    kn_optim *const all[] = { r->image.optim, r->text.optim, r->loss_optim, r->pairs_optim };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i])
+            kn_optim_set_steps(all[i], (uint64_t)number(j, "optim_steps"));
 }
 
 static ken_status read_checkpoint(kn_run *r, const char *path)
@@ -283,7 +331,9 @@ static ken_status read_checkpoint(kn_run *r, const char *path)
     }
     if (!st) {
         take_place(r, place);
-        kn_graph_changed(r->graph);
+        kn_graph_changed(r->image.graph);
+        if (r->text.graph)
+            kn_graph_changed(r->text.graph);
     }
     cJSON_Delete(place);
     kn_weights_close(w);

@@ -1,0 +1,115 @@
+# train.sh - a small run end to end; interrupted, killed and resumed to the same bits.
+. tests/cli/lib.sh
+
+vocab=$root/weights/vocab.txt
+toys=toys:0-40,views=clean:2+full:2
+small="--arch conv4 --size 28 --classes 6 --images 3 --seed 3 --threads 1 --progress none"
+
+# The steps of a log without what the clock says
+steps() { sed 's/,"images_per_second.*//' "$1/log.jsonl"; }
+same() { # run, run, what
+    that "$3: best" cmp -s "$1/best.safetensors" "$2/best.safetensors"
+    that "$3: last" cmp -s "$1/last.safetensors" "$2/last.safetensors"
+    steps "$1" > one.log; steps "$2" > two.log
+    that "$3: log" cmp -s one.log two.log
+}
+
+run train $toys --val toys:1000000-1000010,views=clean:2 $small --steps 40 --eval-every 10 --save-every 10 -o whole --json
+is 0 "a run ends well"
+json 'd["steps"] == 40 and d["images"] == 720 and 0 <= d["best"] <= 1 and 0 <= d["data_wait"] <= 1' "and says what it did"
+that "the log has a line a step and one a judgement" [ "$(wc -l < whole/log.jsonl)" = 44 ]
+that "two checkpoints are kept" [ "$(ls whole | grep -c checkpoint-)" = 2 ]
+that "the configuration has no path" sh -c '! grep -q /tmp whole/config.json'
+python3 -c 'import json
+lines = [json.loads(l) for l in open("whole/log.jsonl")]
+steps = [l for l in lines if "lr" in l]
+assert all({"step","epoch","loss","lr","active","images_per_second","data_wait"} <= set(l) for l in steps)
+assert [l["step"] for l in steps] == list(range(40))
+mean = lambda x: sum(l["loss"] for l in x) / len(x)
+assert mean(steps[-8:]) < mean(steps[:8]), (mean(steps[:8]), mean(steps[-8:]))
+assert all({"val_loss","val_recall1"} <= set(l) for l in lines if "lr" not in l)' 2> "$tmp/err" && pass || fail "every step is logged and the loss falls"
+
+run train $toys $small --steps 40 -o whole
+is 2 "a folder with a run is not overwritten"
+err "--resume" "and the way out is said"
+run train $toys $small --lr 0.5 --steps 40 -o whole --resume
+is 2 "nor gone on with under other settings"
+
+run train $toys $small --steps 40 --threads 2 --eval-every 10 --val toys:1000000-1000010,views=clean:2 -o two
+same whole two "two threads"
+
+# killed at any moment, fifty times, in steps and in saves
+long="--classes 4 --images 2 --steps 600 --save-every 2 --eval-every 100"
+run train $toys $small $long -o long
+is 0 "a longer run"
+kills=0 tries=0
+while [ $kills -lt 50 ] && [ $tries -lt 100 ]; do
+    tries=$((tries + 1))
+    "$ken" train $toys $small $long --resume -o killed > "$tmp/out" 2> "$tmp/err" &
+    pid=$!
+    sleep 0.$((tries % 3))$((tries % 10))
+    kill -9 $pid 2> /dev/null
+    wait $pid 2> /dev/null
+    status=$?
+    [ $status = 137 ] && kills=$((kills + 1))
+    [ $status = 0 ] && break
+done
+that "it was killed often ($kills times)" [ $kills -ge 10 ]
+run train $toys $small $long --resume -o killed
+is 0 "killed $kills times, the run still ends well"
+same long killed "killed $kills times"
+
+cp -r whole hurt
+for f in hurt/checkpoint-00000040.safetensors; do python3 -c 'import sys
+f = open(sys.argv[1], "r+b"); f.seek(-40, 2); b = f.read(1); f.seek(-40, 2); f.write(bytes([b[0] ^ 1]))' $f; done
+run train $toys $small --val toys:1000000-1000010,views=clean:2 --steps 40 --eval-every 10 --resume -o hurt
+is 0 "a damaged checkpoint is passed over"
+err "damaged" "and said"
+same whole hurt "from the checkpoint before"
+
+# models out, models in
+picture red.ppm 200 30 30
+run embed red.ppm -m whole/best.safetensors --jsonl
+json 'd["dim"] == 64' "a run's model serves at once"
+run train $toys $small --loss softmax --steps 3 -o head
+run classify red.ppm -m head/best.safetensors --json
+json 'len(d["labels"]) > 0' "and one with a head classifies"
+run train $toys $small --init whole/best.safetensors --freeze v.1,v.2 --steps 3 -o again
+is 0 "a model is gone on from"
+run train $toys $small --init whole/best.safetensors --freeze nothing --steps 3 -o never
+is 2 "a freeze of nothing is refused"
+run train $toys $small --vocab "$vocab" --steps 3 -o words
+is 0 "a text network is trained beside"
+run embed -m words/best.safetensors --text 'a brown bear' --text '一只棕色的熊' --jsonl
+jsonl 'len(d) == 2 and all(x["kind"] == "text" and x["dim"] == 64 for x in d)' "and reads both languages"
+for loss in triplet contrastive infonce supcon proto softmax arcface cosface proxyanchor; do
+    run train $toys $small --loss $loss --steps 2 -o "loss-$loss"
+    is 0 "loss $loss runs"
+done
+for optimizer in sgd adamw lars lion; do
+    run train $toys $small --optimizer $optimizer --steps 2 -o "with-$optimizer"
+    is 0 "optimizer $optimizer runs"
+done
+run train $toys $small --lr 1e30 --clip 0 --optimizer sgd --steps 30 -o nan
+is 2 "a run that leaves the numbers stops"
+err "lower --lr" "and says what to do"
+
+# wrong use
+run train $toys
+is 2 "a run needs a folder"
+run train toys:5-5 $small -o x
+is 2 "no toys"
+run train toys:0-9,views=nothing:2 $small -o x
+is 2 "no such mode"
+run train $toys --arch nothing -o x
+is 2 "no such network"
+run train $toys $small --augment crop:2-1 -o x
+is 2 "no such augmentation"
+mkdir -p mixed/a mixed/b
+picture mixed/a/1.ppm 200 30 30; picture mixed/a/2.ppm 190 30 30; picture mixed/b/1.ppm 30 30 200; picture mixed/b/2.ppm 30 30 190
+echo broken > mixed/b/3.ppm
+run train mixed $small --classes 2 --images 2 --steps 2 -o folder
+is 0 "a folder of folders"
+err "1 broken" "its broken file is counted"
+err "3.ppm" "and named"
+finish
