@@ -84,7 +84,7 @@ static kn_kernels plain, watched;
       (a, b, c, d, e, f, h))                                                                       \
     X(turn, (kn_math a, const void *b, size_t c, size_t d, size_t e, size_t f, size_t h, void *i), \
       (a, b, c, d, e, f, h, i))                                                                    \
-    X(wgrad, (const kn_wgrad *a, size_t b), (a, b))                                                \
+    X(wgrad, (const kn_wgrad *a, size_t b, size_t c), (a, b, c))                                   \
     X(attention, (const kn_attention *a), (a))                                                     \
     X(layernorm_grad, (const void *a, kn_type b, const float *c, size_t d, const float *e, float f,\
                        float *h, float *i, float *j), (a, b, c, d, e, f, h, i, j))                 \

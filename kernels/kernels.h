@@ -125,7 +125,7 @@ typedef struct kn_wgrad {
 } kn_wgrad;
 enum { KN_TURN_ROWS = 256 }; /* output pixels of a chunk */
 size_t kn_turned_bytes(size_t m, size_t n);
-/* Pieces of the work, each its own part of dw. */
+/* Pieces of the work, each its own part of dw; neighbours together read x and dy fewer times. */
 enum { KN_WGRAD_ROWS = 256, KN_WGRAD_COLUMNS = 32 };
 size_t kn_wgrad_pieces(size_t n, size_t k);
 
@@ -162,7 +162,7 @@ typedef struct kn_kernels {
      * into the level's own layout, for wgrad. */
     void (*turn)(kn_math math, const void *dy, size_t ldy, size_t m, size_t n, size_t c0, size_t c1,
                  void *turned);
-    void (*wgrad)(const kn_wgrad *w, size_t piece);
+    void (*wgrad)(const kn_wgrad *w, size_t p0, size_t p1); /* pieces p0 .. p1-1 */
 
     /* attention.c */
     void (*attention)(const kn_attention *a);

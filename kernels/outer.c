@@ -1,9 +1,10 @@
 /* outer.c - the gradient of weights from a level's micro-kernels.
  *
- *   for a piece: up to 256 rows and 32 columns of dw, whose sums stay in the caches
- *     for chunks of 256 output pixels
- *       the two panels of x's rows            stay in L1 …
- *       for tiles of dw's rows                … and serve every tile
+ *   for some pieces: up to 256 rows and so many columns of dw that their sums stay in L2
+ *     for chunks of 256 output pixels         whose dy stays in L2, too
+ *       for blocks of 32 columns
+ *         the two panels of x's rows          stay in L1 …
+ *         for tiles of dw's rows              … and serve every tile
  *
  * A sum runs over all pixels in their order, whatever the piece, so threads may share the pieces as
  * they like. */
@@ -13,7 +14,11 @@
 #include <stdalign.h>
 #include <string.h>
 
-enum { BLOCK_COLUMNS = KN_WGRAD_COLUMNS, PANELS = BLOCK_COLUMNS / KN_PANEL };
+enum {
+    BLOCK_COLUMNS = KN_WGRAD_COLUMNS,
+    PANELS = BLOCK_COLUMNS / KN_PANEL,
+    SUM_FLOATS = 32 * 1024
+};
 
 static size_t least(size_t a, size_t b)
 {
@@ -124,94 +129,121 @@ void kn_outer_turn(const kn_outer *o, kn_math math, const void *dy, size_t ldy, 
 
 /* ---- x ---- */
 
-/* Rows `count` on of the panels are zero up to a whole tile of AMX. */
+/* Rows from `count` on are zero up to a whole tile of AMX. */
 static void make_panels(const kn_outer *o, const kn_conv *c, kn_window *at, size_t k,
-                        size_t columns, size_t count, char *panels)
+                        size_t columns, size_t count, void *room, char *panels)
 {
-    const size_t size = size_of(c->g.math), step = c->g.math == KN_MATH_BF16 ? 2 : 1;
-    const size_t row_bytes = KN_PANEL * step * size, panel_bytes = KN_TURN_ROWS * KN_PANEL * size;
-    const size_t rows = pieces(count, KN_PANEL_K) * KN_PANEL_K;
-    alignas(64) char room[2][BLOCK_COLUMNS * sizeof(float)] = { { 0 } };
     alignas(64) static const char zeros[BLOCK_COLUMNS * sizeof(float)];
-    for (size_t i = 0; i < rows; i += step) {
-        const char *row[2] = { zeros, zeros };
-        for (size_t e = 0; e < step && i + e < count; e++, kn_window_next(c, at)) {
-            row[e] = kn_window_row(c, at, k, columns, room[e]);
-            if (columns < BLOCK_COLUMNS && row[e] != room[e])
-                row[e] = memcpy(room[e], row[e], columns * size); /* nothing is read behind it */
-        }
-        for (size_t p = 0; p < PANELS; p++)
-            o->to_panel(row[0] + p * KN_PANEL * size, row[1] + p * KN_PANEL * size,
-                        panels + p * panel_bytes + i / step * row_bytes);
-    }
+    const void *rows[KN_TURN_ROWS];
+    /* rows of the whole width are read where they lie: nothing is behind them that is read */
+    kn_window_rows(c, at, k, columns, count, columns == BLOCK_COLUMNS, rows, room);
+    for (; count % KN_PANEL_K; count++)
+        rows[count] = zeros;
+    o->to_panels(rows, count, panels, KN_TURN_ROWS * KN_PANEL * size_of(c->g.math));
 }
 
 /* ---- dw ---- */
 
+/* Pieces of one group of rows whose sums fit into the scratch. */
 typedef struct place {
     const kn_outer *o;
     const kn_wgrad *w;
     group g;
     size_t k0, columns; /* of dw */
-    size_t stride;      /* columns of a tile's sums */
-    float *sums;
+    size_t stride;      /* columns of a tile's sums: a block's, fewer, or, repeated, more */
+    size_t wide;        /* of a block with all its tiles */
+    float *sums;        /* of each block */
+    void *room;
+    char *panels;
 } place;
 
-static float *sums_at(const place *p, size_t tile, size_t column)
+static size_t room_of(const group *g)
 {
-    const size_t room = p->g.units * p->g.core->row_unit;
-    return p->sums + column * room + room_before(&p->g, tile) * p->stride;
+    return g->units * g->core->row_unit;
 }
 
-static void multiply_chunk(const place *p, const char *turned, const char *panels, size_t pixels,
-                           int fresh)
+static float *sums_at(const place *p, size_t tile, size_t block, size_t column)
+{
+    return p->sums + (block * p->wide + column) * room_of(&p->g) + room_before(&p->g, tile) * p->stride;
+}
+
+/* The block whose panels are made. */
+static void multiply_block(const place *p, const char *turned, size_t block, size_t pixels, int fresh)
 {
     const kn_core *core = p->g.core;
     const size_t panel_bytes = KN_TURN_ROWS * KN_PANEL * size_of(p->w->c.g.math);
     for (size_t c = 0; c < BLOCK_COLUMNS; c += p->stride) {
         kn_tile tile = { .k = pixels, .panels = p->stride / KN_PANEL, .ahead_by = 1, .fresh = fresh };
         for (size_t i = 0; i < tile.panels; i++)
-            tile.w[i] = panels + least(c / KN_PANEL + i, PANELS - 1) * panel_bytes;
+            tile.w[i] = p->panels + least(c / KN_PANEL + i, PANELS - 1) * panel_bytes;
         for (size_t t = 0; t < p->g.tiles; t++) {
             tile.a = turned + room_bytes(&p->g, room_before(&p->g, t));
-            tile.sum = sums_at(p, t, c);
+            tile.sum = sums_at(p, t, block, c);
             core->multiply[tile_row(&p->g, t + 1) - tile_row(&p->g, t)](&tile);
         }
     }
 }
 
-static void store_sums(const place *p)
+static void store_row(const float *sum, size_t n, int add, float *out)
 {
-    const size_t ld = p->w->c.g.k;
-    for (size_t t = 0; t < p->g.tiles; t++)
-        for (size_t r = tile_row(&p->g, t); r < tile_row(&p->g, t + 1); r++) {
-            float *out = p->w->dw + (p->g.first + r) * ld + p->k0;
-            for (size_t c = 0; c < p->columns; c++) {
-                const size_t tile_at = c / p->stride * p->stride;
-                const float *sum = sums_at(p, t, tile_at) + (r - tile_row(&p->g, t)) * p->stride;
-                out[c] = p->w->add ? out[c] + sum[c - tile_at] : sum[c - tile_at];
-            }
-        }
+    if (add)
+        for (size_t i = 0; i < n; i++)
+            out[i] += sum[i];
+    else
+        memcpy(out, sum, n * sizeof *out);
 }
 
-void kn_outer_wgrad(const kn_outer *o, const kn_wgrad *w, size_t piece)
+static void store_sums(const place *p)
 {
-    const kn_conv *c = &w->c;
-    const size_t blocks = pieces(c->g.k, BLOCK_COLUMNS), i = piece / blocks;
-    alignas(64) char panels[PANELS * KN_TURN_ROWS * KN_PANEL * sizeof(float)];
-    alignas(64) float sums[KN_WGRAD_ROWS * BLOCK_COLUMNS];
-    place p = { .o = o, .w = w, .g = group_at(o->core, c->g.n, i), .k0 = piece % blocks * BLOCK_COLUMNS,
-                .sums = sums };
-    const size_t largest = least(pieces(p.g.units, p.g.tiles) * o->core->row_unit, p.g.rows);
-    p.columns = least(BLOCK_COLUMNS, c->g.k - p.k0);
-    p.stride = (size_t)o->core->panels[largest] * KN_PANEL;
-    const size_t bytes = chunk_bytes(o->core, c->g.n);
-    const char *turned = (const char *)w->turned + group_before(o->core, i);
-    kn_window at = kn_window_at(c, 0);
+    const size_t ld = p->w->c.g.k, wide = least(p->stride, BLOCK_COLUMNS);
+    for (size_t t = 0; t < p->g.tiles; t++) {
+        const size_t first = tile_row(&p->g, t), end = tile_row(&p->g, t + 1);
+        for (size_t c = 0; c < p->columns; c += wide) {
+            const float *sum = sums_at(p, t, c / BLOCK_COLUMNS, c % BLOCK_COLUMNS);
+            for (size_t r = first; r < end; r++, sum += p->stride)
+                store_row(sum, least(wide, p->columns - c), p->w->add,
+                          p->w->dw + (p->g.first + r) * ld + p->k0 + c);
+        }
+    }
+}
+
+/* Pixel by pixel from the first; a chunk's turned rows serve all blocks of columns. */
+static void sum_up(const place *p)
+{
+    const kn_conv *c = &p->w->c;
+    const size_t bytes = chunk_bytes(p->o->core, c->g.n);
+    const char *turned = (const char *)p->w->turned + group_before(p->o->core, p->g.first / KN_WGRAD_ROWS);
+    kn_window from = kn_window_at(c, 0);
     for (size_t m = 0; m < c->g.m; m += KN_TURN_ROWS, turned += bytes) {
         const size_t pixels = least(KN_TURN_ROWS, c->g.m - m);
-        make_panels(o, c, &at, p.k0, p.columns, pixels, panels);
-        multiply_chunk(&p, turned, panels, pixels, m == 0);
+        kn_window at = from;
+        for (size_t k = 0; k < p->columns; k += BLOCK_COLUMNS) {
+            at = from;
+            make_panels(p->o, c, &at, p->k0 + k, least(BLOCK_COLUMNS, p->columns - k), pixels, p->room,
+                        p->panels);
+            multiply_block(p, turned, k / BLOCK_COLUMNS, pixels, m == 0);
+        }
+        from = at;
     }
-    store_sums(&p);
+}
+
+void kn_outer_wgrad(const kn_outer *o, const kn_wgrad *w, size_t p0, size_t p1)
+{
+    const size_t n = w->c.g.n, k = w->c.g.k, blocks = pieces(k, BLOCK_COLUMNS);
+    alignas(64) char panels[PANELS * KN_TURN_ROWS * KN_PANEL * sizeof(float)];
+    alignas(64) float sums[SUM_FLOATS];
+    alignas(64) float room[KN_TURN_ROWS * KN_WINDOW_ROOM];
+    place p = { .o = o, .w = w, .sums = sums, .room = room, .panels = panels };
+    memset(room, 0, sizeof room); /* columns behind the last: whatever, but numbers */
+    for (size_t count; p0 < p1; p0 += count) {
+        p.g = group_at(o->core, n, p0 / blocks);
+        const size_t largest = least(pieces(p.g.units, p.g.tiles) * o->core->row_unit, p.g.rows);
+        p.stride = (size_t)o->core->panels[largest] * KN_PANEL;
+        p.wide = pieces(BLOCK_COLUMNS, p.stride) * p.stride;
+        count = least(SUM_FLOATS / (room_of(&p.g) * p.wide), least(p1 - p0, blocks - p0 % blocks));
+        p.k0 = p0 % blocks * BLOCK_COLUMNS;
+        p.columns = least(count * BLOCK_COLUMNS, k - p.k0);
+        sum_up(&p);
+        store_sums(&p);
+    }
 }

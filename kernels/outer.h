@@ -13,12 +13,13 @@ typedef struct kn_outer {
     /* rows x columns elements (columns <= KN_PANEL), rows ld apart, to columns that are KN_TURN_ROWS
      * elements apart */
     void (*transpose)(const void *from, size_t ld, size_t rows, size_t columns, void *to);
-    /* rows 0 and 1, KN_PANEL elements of each, to a row of a panel; f32: row 0 alone */
-    void (*to_panel)(const void *row0, const void *row1, void *panel);
+    /* the rows (count of them, a multiple of KN_PANEL_K), KN_WGRAD_COLUMNS elements each, to panels
+     * that are panel_bytes apart */
+    void (*to_panels)(const void *const *rows, size_t count, void *panels, size_t panel_bytes);
 } kn_outer;
 
 void kn_outer_turn(const kn_outer *o, kn_math math, const void *dy, size_t ldy, size_t m, size_t n,
                    size_t c0, size_t c1, void *turned);
-void kn_outer_wgrad(const kn_outer *o, const kn_wgrad *w, size_t piece);
+void kn_outer_wgrad(const kn_outer *o, const kn_wgrad *w, size_t p0, size_t p1);
 
 #endif

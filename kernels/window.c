@@ -108,6 +108,33 @@ const void *kn_window_row(const kn_conv *c, const kn_window *at, size_t k, size_
     return room;
 }
 
+/* ---- the same columns of many rows ---- */
+
+/* A stretch of columns that lie one behind the other in the input where all its taps are inside. */
+typedef struct stretch {
+    int64_t y, x;      /* of its first tap, from the window's corner */
+    size_t taps;
+    size_t from, len;  /* bytes: the first channel, all columns */
+    size_t k, to;      /* its first column, and its place in the row in bytes */
+} stretch;
+
+static size_t cut(const kn_conv *c, size_t k, size_t n, stretch *s)
+{
+    size_t count = 0;
+    for (size_t i = 0, len; i < n; i += len) {
+        const size_t tap = (k + i) / c->cin, channel = (k + i) % c->cin, x = tap % c->kw;
+        const size_t most = joined(c) ? c->kw - x : 1;
+        len = least(most * c->cin - channel, n - i);
+        s[count++] = (stretch){ .y = (int64_t)(tap / c->kw) * c->dilation, .x = (int64_t)x * c->dilation,
+                                .taps = (channel + len + c->cin - 1) / c->cin,
+                                .from = channel * a_size(c), .len = len * a_size(c),
+                                .k = k + i, .to = i * a_size(c) };
+    }
+    return count;
+}
+
+/* ---- gathering ---- */
+
 /* A few dozen bytes: sixteen at a time, the last ones once more where they don't divide. */
 static void copy_short(char *to, const char *from, size_t bytes)
 {
@@ -154,5 +181,57 @@ void kn_window_pack(const kn_core *core, const kn_conv *c, const kn_window *at, 
         else
             gather_runs(c, at, k + i, len, row);
         core->pack(row, len, (char *)to + i / core->k_step * stride, stride);
+    }
+}
+
+/* ---- many rows ---- */
+
+/* The window moves on by `pixels`, which end with a line or before it. */
+static void advance(const kn_conv *c, kn_window *at, size_t pixels)
+{
+    at->ox += (uint32_t)(pixels - 1);
+    at->x += (int64_t)(pixels - 1) * c->stride;
+    kn_window_next(c, at);
+}
+
+static void borrow_rows(const kn_conv *c, kn_window *at, const stretch *s, size_t count, const void **rows)
+{
+    static const float zeros[KN_WINDOW_ROOM];
+    const size_t step = c->g.lda * a_size(c);
+    for (size_t i = 0, got; i < count; i += got, rows += got) {
+        const int64_t y = at->y + s->y;
+        int64_t x = at->x + s->x;
+        const int inside = y >= 0 && y < c->h;
+        const char *line = pixel(c, at->image, inside ? y : 0, 0) + s->from;
+        got = least(c->ow - at->ox, count - i);
+        for (size_t j = 0; j < got; j++, x += c->stride)
+            rows[j] = inside && x >= 0 && x < c->w ? (const void *)(line + (size_t)x * step) : zeros;
+        advance(c, at, got);
+    }
+}
+
+static void gather_row(const kn_conv *c, const kn_window *at, const stretch *s, size_t stretches, char *to)
+{
+    for (size_t i = 0; i < stretches; i++, s++) {
+        const int64_t y = at->y + s->y, x = at->x + s->x;
+        if (y >= 0 && y < c->h && x >= 0 && x + (int64_t)s->taps <= c->w)
+            copy_short(to + s->to, pixel(c, at->image, y, x) + s->from, s->len);
+        else
+            gather_runs(c, at, s->k, s->len / a_size(c), to + s->to);
+    }
+}
+
+void kn_window_rows(const kn_conv *c, kn_window *at, size_t k, size_t n, size_t count, int borrow,
+                    const void **rows, void *room)
+{
+    stretch s[KN_WINDOW_ROOM];
+    const size_t stretches = cut(c, k, n, s), row = KN_WINDOW_ROOM * a_size(c);
+    if (borrow && stretches == 1 && s->taps == 1) {
+        borrow_rows(c, at, s, count, rows);
+        return;
+    }
+    for (size_t i = 0; i < count; i++, kn_window_next(c, at)) {
+        rows[i] = (char *)room + i * row;
+        gather_row(c, at, s, stretches, (char *)room + i * row);
     }
 }

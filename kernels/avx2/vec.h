@@ -147,13 +147,15 @@ static inline vf v_where_equal(vf x, vf y, vf z)
     return _mm256_and_ps(_mm256_cmp_ps(x, y, _CMP_EQ_OQ), z);
 }
 
-static inline void v_pairs(const uint16_t *even, const uint16_t *odd, void *to)
+static inline void v_pairs(const uint16_t *even, const uint16_t *odd, void *to, void *next)
 {
-    for (int i = 0; i < 2; i++) {
+    KN_UNROLL
+    for (int i = 0; i < 4; i++) {
         const __m128i x = _mm_loadu_si128((const __m128i *)(even + 8 * i));
         const __m128i y = _mm_loadu_si128((const __m128i *)(odd + 8 * i));
-        _mm_store_si128((__m128i *)to + 2 * i, _mm_unpacklo_epi16(x, y));
-        _mm_store_si128((__m128i *)to + 2 * i + 1, _mm_unpackhi_epi16(x, y));
+        __m128i *at = (__m128i *)(i < 2 ? to : next) + 2 * (i % 2);
+        _mm_store_si128(at, _mm_unpacklo_epi16(x, y));
+        _mm_store_si128(at + 1, _mm_unpackhi_epi16(x, y));
     }
 }
 

@@ -18,10 +18,10 @@ static void turn(kn_math math, const void *dy, size_t ldy, size_t m, size_t n, s
     kn_outer_turn(&o, math, dy, ldy, m, n, c0, c1, turned);
 }
 
-static void wgrad(const kn_wgrad *w, size_t piece)
+static void wgrad(const kn_wgrad *w, size_t p0, size_t p1)
 {
     const kn_outer o = outer(w->c.g.math);
-    kn_outer_wgrad(&o, w, piece);
+    kn_outer_wgrad(&o, w, p0, p1);
 }
 
 void kn_outer_avx512(kn_kernels *k)

@@ -128,11 +128,14 @@ static inline vf v_where_equal(vf x, vf y, vf z)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), z);
 }
 
-static inline void v_pairs(const uint16_t *even, const uint16_t *odd, void *to)
+static inline void v_pairs(const uint16_t *even, const uint16_t *odd, void *to, void *next)
 {
-    const __m512i x = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)even));
-    const __m512i y = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)odd));
-    _mm512_store_si512(to, _mm512_or_si512(x, _mm512_slli_epi32(y, 16)));
+    static const uint16_t low[32] = { 0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                      8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47 };
+    const __m512i first = _mm512_loadu_si512(low), half = _mm512_set1_epi16(16);
+    const __m512i x = _mm512_loadu_si512(even), y = _mm512_loadu_si512(odd);
+    _mm512_store_si512(to, _mm512_permutex2var_epi16(x, first, y));
+    _mm512_store_si512(next, _mm512_permutex2var_epi16(x, _mm512_add_epi16(first, half), y));
 }
 
 /* e^x where that is a normal number, else 0: subnormal factors would cost a multiplication dear. */

@@ -22,7 +22,7 @@ static void turn(kn_math math, const void *dy, size_t ldy, size_t m, size_t n, s
         memcpy((char *)turned + i * n * size, (const char *)dy + i * ldy * size, n * size);
 }
 
-static void wgrad(const kn_wgrad *w, size_t piece)
+static void wgrad_piece(const kn_wgrad *w, size_t piece)
 {
     const kn_gemm *g = &w->c.g;
     const kn_type type = type_of(g->math);
@@ -42,6 +42,12 @@ static void wgrad(const kn_wgrad *w, size_t piece)
         for (size_t k = 0; k < count; k++)
             out[k] = w->add ? out[k] + sum[k] : sum[k];
     }
+}
+
+static void wgrad(const kn_wgrad *w, size_t p0, size_t p1)
+{
+    for (size_t p = p0; p < p1; p++)
+        wgrad_piece(w, p);
 }
 
 void kn_outer_c(kn_kernels *k)

@@ -18,7 +18,8 @@
  *   v_sum  v_greatest              of all lanes
  *   v_sum4(x, out)                 four times v_sum, to the bit
  *   v_transpose                    VL vectors
- *   v_pairs(even, odd, to)         16 elements of two rows of 16 bits, one beside the other
+ *   v_pairs(even, odd, to, next)   32 elements of two rows of 16 bits, one beside the other, the
+ *                                  first 16 and the rest apart
  *   v_exp  v_activation
  *   v_tail(v_tail_at(x), &e)       the upper tail of the normal distribution at |x|; e^(-x^2 / 2)
  *   v_weight(x)                    e^x where that is a normal number, else 0

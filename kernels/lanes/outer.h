@@ -33,22 +33,28 @@ static void transpose_bf16(const void *from, size_t ld, size_t rows, size_t colu
     transpose_as(from, ld, rows, columns, to, KN_BF16);
 }
 
-static void panel_f32(const void *row0, const void *row1, void *panel)
+static void panels_f32(const void *const *rows, size_t count, void *panels, size_t panel_bytes)
 {
-    (void)row1;
-    for (size_t i = 0; i < KN_PANEL; i += VL)
-        v_store((float *)panel + i, v_load((const float *)row0 + i));
+    float *to = panels, *next = to + panel_bytes / sizeof *to;
+    for (size_t i = 0; i < count; i++)
+        KN_UNROLL
+        for (size_t j = 0; j < KN_PANEL; j += VL) {
+            v_store(to + i * KN_PANEL + j, v_load((const float *)rows[i] + j));
+            v_store(next + i * KN_PANEL + j, v_load((const float *)rows[i] + KN_PANEL + j));
+        }
 }
 
-static void panel_bf16(const void *row0, const void *row1, void *panel)
+static void panels_bf16(const void *const *rows, size_t count, void *panels, size_t panel_bytes)
 {
-    v_pairs(row0, row1, panel);
+    uint16_t *to = panels, *next = to + panel_bytes / sizeof *to;
+    for (size_t i = 0; i < count; i += 2)
+        v_pairs(rows[i], rows[i + 1], to + i * KN_PANEL, next + i * KN_PANEL);
 }
 
 INLINE kn_outer outer_with(const kn_core *core, kn_math math)
 {
-    return math == KN_MATH_BF16 ? (kn_outer){ core, transpose_bf16, panel_bf16 }
-                                : (kn_outer){ core, transpose_f32, panel_f32 };
+    return math == KN_MATH_BF16 ? (kn_outer){ core, transpose_bf16, panels_bf16 }
+                                : (kn_outer){ core, transpose_f32, panels_f32 };
 }
 
 #endif

@@ -78,8 +78,7 @@ static void wgrad_piece(size_t begin, size_t end, uint32_t worker, void *cookie)
 {
     const wgrad_loop *l = cookie;
     (void)worker;
-    for (size_t i = begin; i < end; i++)
-        l->g->crew.k->wgrad(&l->w, i);
+    l->g->crew.k->wgrad(&l->w, begin, end);
 }
 
 void kn_g_wgrad(kn_graph *g, kn_conv c, const void *dy, float *dw)
