@@ -82,6 +82,22 @@ run train $toys $small --vocab "$vocab" --steps 3 -o words
 is 0 "a text network is trained beside"
 run embed -m words/best.safetensors --text 'a brown bear' --text '一只棕色的熊' --jsonl
 jsonl 'len(d) == 2 and all(x["kind"] == "text" and x["dim"] == 64 for x in d)' "and reads both languages"
+# packed for use
+for dtype in f32 bf16; do
+    "$convert" words/best.safetensors --dtype $dtype -o packed-$dtype.safetensors --name packed --licence MIT > "$tmp/out" 2> "$tmp/err"
+    status=$?
+    is 0 "a trained model is packed as $dtype"
+    run compare red.ppm 'text:a brown bear' -m packed-$dtype.safetensors --precision f32 --json
+    cp "$tmp/out" packed-$dtype.json
+done
+run compare red.ppm 'text:a brown bear' -m words/best.safetensors --precision f32 --json
+cp "$tmp/out" trained.json
+python3 -c 'import json
+raw = [json.load(open(f))["raw"] for f in ("trained.json", "packed-f32.json", "packed-bf16.json")]
+assert abs(raw[0] - raw[1]) < 1e-5 and abs(raw[0] - raw[2]) < 0.02, raw' 2> "$tmp/err" && pass || fail "and answers as before"
+"$convert" packed-bf16.safetensors -o again.safetensors > "$tmp/out" 2> "$tmp/err"; status=$?
+is 5 "but not twice"
+err "already" "and why is said"
 for loss in triplet contrastive infonce supcon proto softmax arcface cosface proxyanchor; do
     run train $toys $small --loss $loss --steps 2 -o "loss-$loss"
     is 0 "loss $loss runs"

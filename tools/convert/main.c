@@ -6,11 +6,14 @@
  */
 #include "tools/convert/read.h"
 #include "tools/convert/report.h"
+#include "tools/convert/repack.h"
 
 #include "base/error.h"
 
+#include <cjson/cJSON.h>
 #include <getopt.h>
 #include <signal.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +274,32 @@ static int convert(const args *a, cv_set *set)
     return status;
 }
 
+static void say_repacked(const char *path, uint64_t bytes)
+{
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "output", path);
+    cJSON_AddNumberToObject(j, "bytes", (double)bytes);
+    char *text = cJSON_PrintUnformatted(j);
+    if (text)
+        puts(text);
+    cJSON_free(text);
+    cJSON_Delete(j);
+}
+
+/* A model of our own, as training leaves it. */
+static int repack(const args *a)
+{
+    uint64_t bytes = 0;
+    const ken_status st = cv_repack(a->in[0], a->out, &a->o, &bytes);
+    if (st)
+        return fail(exit_status(st));
+    if (a->json)
+        say_repacked(a->out, bytes);
+    else if (!a->quiet)
+        printf("%s: %" PRIu64 " bytes, folded and packed\n", a->out, bytes);
+    return DONE;
+}
+
 static void interrupt(int signal)
 {
     (void)signal;
@@ -287,7 +316,10 @@ int main(int argc, char **argv)
         return status < 0 ? DONE : status;
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
-    status = convert(&a, &set);
+    if (a.n == 1 && !a.o.trainable && cv_is_ours(a.in[0]))
+        status = repack(&a);
+    else
+        status = convert(&a, &set);
     cv_set_release(&set);
     return status;
 }
