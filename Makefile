@@ -114,7 +114,7 @@ CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS
 .SUFFIXES:
 .PHONY: all minimal test check check-kernels check-unit check-golden check-cli check-crash check-fuzz \
         check-fault fuzz fuzz-run bench bench-peers asan tsan hdr-check layers symbols lint format install \
-        uninstall clean help demo test-reference test-grad compile_commands.json peers
+        uninstall clean help demo test-reference test-grad scores compile_commands.json peers
 
 all: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, ken-toys, libken.a, libken.so
 
@@ -259,6 +259,9 @@ peers:                              ## a virtual environment with the peers, in 
 bench-peers: all                    ## ken and its peers, interleaved, in one run
 	$(Q)sh bench/peers.sh
 
+scores: all                         ## every score that README quotes, with weights/ken-small
+	$(Q)sh tools/scores.sh
+
 demo: all                           ## index and search real pictures, and show the answers
 	$(Q)sh tools/demo.sh
 test-reference: all                 ## full-size random networks against the publishers' Python
@@ -296,6 +299,8 @@ $(B)/ken.1: $(B)/ken tools/package/man.sh
 $(B)/ken.bash $(B)/ken.fish: $(B)/ken.%: $(B)/ken tools/package/completion.sh
 	$(Q)sh tools/package/completion.sh $(B)/ken $* > $@
 
+WEIGHTS := $(wildcard weights/*.safetensors weights/*.json)
+
 install: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(B)/ken.pc $(B)/ken.1 $(B)/ken.bash $(B)/ken.fish ## into $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/ken/models
 	$(INSTALL) -m 755 $(B)/ken $(B)/ken-convert $(B)/ken-toys $(DESTDIR)$(BINDIR)
@@ -305,6 +310,7 @@ install: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(B)/
 	ln -sf libken.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libken.so
 	$(INSTALL) -m 644 $(B)/ken.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(INSTALL) -m 644 src/ken.h $(DESTDIR)$(INCLUDEDIR)
+	$(if $(WEIGHTS),$(INSTALL) -m 644 $(WEIGHTS) $(DESTDIR)$(DATADIR)/ken/models)
 	$(INSTALL) -d $(addprefix $(DESTDIR)$(DATADIR)/,man/man1 bash-completion/completions fish/vendor_completions.d)
 	$(INSTALL) -m 644 $(B)/ken.1 $(DESTDIR)$(DATADIR)/man/man1
 	$(INSTALL) -m 644 $(B)/ken.bash $(DESTDIR)$(DATADIR)/bash-completion/completions/ken
@@ -314,6 +320,7 @@ uninstall:                          ## undo install
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,ken ken-convert ken-toys) $(DESTDIR)$(INCLUDEDIR)/ken.h
 	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,man/man1/ken.1 bash-completion/completions/ken fish/vendor_completions.d/ken.fish)
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libken.a libken.so libken.so.$(MAJOR) libken.so.$(VERSION) pkgconfig/ken.pc)
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/ken/models/,$(notdir $(WEIGHTS)))
 	-@rmdir $(DESTDIR)$(DATADIR)/ken/models $(DESTDIR)$(DATADIR)/ken 2>/dev/null || true # other models stay
 
 clean:                              ## remove what was built

@@ -295,6 +295,9 @@ typedef struct ken_options {
     { sizeof(ken_options), NULL, NULL, KEN_MODEL_OPTIONS_INIT, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, \
       NULL }
 
+/* What a new collection gets when no model is asked for; it ships with ken. */
+#define KEN_DEFAULT_MODEL "ken-small"
+
 /* dir is the collection's own folder (".ken").  The model of a new collection is opened here, later
  * at its first use.  Locks for writing are taken by the calls that write, and by this one only to
  * create: then KEN_E_BUSY names the holder.  KEN_E_NOTFOUND if it is missing and not to be created,

@@ -73,9 +73,16 @@ int cli_open_collection(ken **out, cli_access how)
     return bad;
 }
 
-static int no_model(void)
+/* Neither --model nor a collection: the model that ships. */
+static int usual_model(cli_model *m)
 {
-    cli_error("no model: there is neither --model nor a collection here");
+    const ken_model_options o = cli_model_options();
+    if (!ken_model_open(&m->own, KEN_DEFAULT_MODEL, &o)) {
+        m->model = m->own;
+        return 0;
+    }
+    cli_error("no model: there is neither --model nor a collection here, and " KEN_DEFAULT_MODEL
+              " is not installed");
     cli_note("`ken models` lists what is installed; `ken-convert` makes one from a checkpoint");
     return CLI_EXIT_MODEL;
 }
@@ -88,9 +95,11 @@ static int from_collection(cli_model *m)
         return bad;
     char *dir = cli_collection_dir();
     ken_status st = ken_open(&m->db, dir, &o);
-    if (st == KEN_E_NOTFOUND)
-        bad = no_model();
-    else if (st)
+    if (st == KEN_E_NOTFOUND) {
+        cli_mem_free(dir);
+        return usual_model(m);
+    }
+    if (st)
         bad = cli_complain(st, ABOUT_COLLECTION, dir);
     cli_mem_free(dir);
     if (!bad && (st = ken_get_model(m->db, &m->model)))

@@ -6,6 +6,7 @@
  * its precision, too: the same file in another precision gives other vectors.
  */
 #include "engine/collection.h"
+#include "engine/model_find.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -100,13 +101,26 @@ static ken_status is_complete(ken *k, int *yes)
     return st;
 }
 
+/* The model that ships, unless another is asked for. */
+static ken_status choose_model(ken *k)
+{
+    char *path = NULL;
+    if (k->asked)
+        return KEN_OK;
+    if (kn_model_find(&path, KEN_DEFAULT_MODEL, k->dirs))
+        return kn_fail(KEN_E_MODEL, "%s: a new collection needs a model, and the usual one, "
+                       KEN_DEFAULT_MODEL ", is not installed", k->dir);
+    kn_free(path);
+    return copy_text(&k->asked, KEN_DEFAULT_MODEL);
+}
+
 static ken_status create(ken *k, const char *kind)
 {
     kn_lock lock = { -1 };
     int complete = 0;
-    if (!k->asked)
-        return kn_fail(KEN_E_MODEL, "%s: a new collection needs a model", k->dir);
-    ken_status st = k->encoder->open(&k->model, k->asked, &k->models);
+    ken_status st = choose_model(k);
+    if (!st)
+        st = k->encoder->open(&k->model, k->asked, &k->models);
     if (!st && !k->encoder->prep(k->model))
         st = kn_fail(KEN_E_MODEL, "model %s has no image network", k->asked);
     if (!st)

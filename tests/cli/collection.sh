@@ -14,8 +14,8 @@ printf 'P6 40 32 255\nshort' > shop/broken.ppm
 run search red
 is 4 "no collection yet"
 err "ken index" "the way out is told"
-run index --db c shop
-is 5 "a new collection needs a model"
+run index --db c -m nothing shop
+is 5 "a new collection needs a model that there is"
 run index --db c -m "$model" shop --json --objects-from-dirs
 is 3 "index: a broken picture makes the status 3"
 err "shop/broken.ppm" "it is named"
