@@ -608,7 +608,8 @@ typedef struct ken_train_report {
     int stopped_early;
 } ken_train_report;
 
-/* Writes best.safetensors, last.safetensors, checkpoint-*, log.jsonl and config.json into `out`.
+/* Writes best.safetensors, last.safetensors, checkpoint-*, log.jsonl, config.json and at the end
+ * report.html into `out`.
  * KEN_E_CANCELED after ken_interrupt(): a checkpoint is written first.  KEN_E_EXISTS: a run lies
  * there and resume is 0. */
 KEN_CALL ken_status ken_train(const ken_train_options *o, ken_train_report *out);

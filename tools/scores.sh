@@ -64,7 +64,7 @@ for part in gallery queries; do
 done
 row "twins, R@1 % within the pair" \
     "$("$toys" pairs --gallery "$set_dir/twins/gallery.csv" --queries "$set_dir/twins/queries.csv" \
-        --gallery-vectors $out/twins-gallery.npy --query-vectors $out/twins-queries.npy --json | percent right)"
+        --gallery-vectors $out/twins-gallery.npy --query-vectors $out/twins-queries.npy --json | percent top1)"
 
 if "$ken" models --models "$(dirname "$model")" --json | grep -q '"text": *true'; then
     rm -rf $out/words.ken

@@ -252,3 +252,48 @@ ken_status kn_run_evaluate(kn_run *r, double *score, double *loss)
     kn_free(vectors);
     return st;
 }
+
+/* ---- what is still confused ---- */
+
+static void keep_worst(kn_confusion *list, size_t most, size_t *n, kn_confusion c)
+{
+    const float off = c.to_wrong - c.to_right;
+    size_t at = *n < most ? (*n)++ : most;
+    for (; at && list[at - 1].to_wrong - list[at - 1].to_right < off; at--)
+        if (at < most)
+            list[at] = list[at - 1];
+    if (at < most)
+        list[at] = c;
+}
+
+ken_status kn_run_hardest(kn_run *r, kn_confusion *out, size_t most, size_t *n)
+{
+    const size_t len = kn_data_len(r->val), dim = r->plan.loss.dim;
+    const uint32_t *labels = kn_data_labels(r->val);
+    float *vectors = kn_alloc_aligned(len * dim, sizeof *vectors), *scores = kn_alloc(len, sizeof *scores);
+    ken_status st = vectors && scores ? KEN_OK : KEN_E_NOMEM;
+    *n = 0;
+    if (!st) {
+        put_average(&r->image, 1);
+        st = embed(r, vectors);
+        put_average(&r->image, 0);
+    }
+    for (size_t i = 0; !st && i < len; i++)
+        kn_kernels_get()->l2_normalize(vectors + i * dim, dim);
+    for (uint32_t i = 0; !st && i < len; i++) {
+        kn_confusion c = { i, i, i, -2, -2 };
+        kn_kernels_get()->dots_f32(vectors + i * dim, vectors, len, dim, scores);
+        for (uint32_t j = 0; j < len; j++) {
+            const int same = labels[j] == labels[i];
+            if (j != i && scores[j] > (same ? c.to_right : c.to_wrong)) {
+                *(same ? &c.to_right : &c.to_wrong) = scores[j];
+                *(same ? &c.right : &c.wrong) = j;
+            }
+        }
+        if (c.right != i && c.wrong != i && c.to_wrong > c.to_right)
+            keep_worst(out, most, n, c);
+    }
+    kn_free(vectors);
+    kn_free(scores);
+    return st;
+}

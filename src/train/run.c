@@ -574,6 +574,8 @@ static ken_status loop(kn_run *r, sum *s)
         if (!st && (last || time_to_save(r, s))) {
             st = kn_run_save(r);
             s->saved = kn_clock();
+            if (!st && last)
+                st = kn_run_report(r);
         }
     }
     kn_meter_end(&meter);

@@ -83,6 +83,17 @@ char *kn_plan_json(const kn_run *r);
 /* evaluate.c: R@1 or top-1 of the validation set into *score, and its loss. */
 KEN_CALL ken_status kn_run_evaluate(kn_run *r, double *score, double *loss);
 
+/* A picture of the validation set that is nearer to one of another class than to any of its own. */
+typedef struct kn_confusion {
+    uint32_t query, wrong, right; /* samples */
+    float to_wrong, to_right;     /* cosines */
+} kn_confusion;
+/* The most confused ones, worst first; *n <= most. */
+KEN_CALL ken_status kn_run_hardest(kn_run *r, kn_confusion *out, size_t most, size_t *n);
+
+/* report.c: report.html in the run's folder, of the log so far. */
+KEN_CALL ken_status kn_run_report(kn_run *r);
+
 /* save.c */
 KEN_CALL ken_status kn_run_save_model(const kn_run *r, const char *name); /* in the run's folder */
 KEN_CALL ken_status kn_run_save(kn_run *r);    /* a checkpoint; then the one before the last goes */

@@ -29,6 +29,8 @@ mean = lambda x: sum(l["loss"] for l in x) / len(x)
 assert mean(steps[-8:]) < mean(steps[:8]), (mean(steps[:8]), mean(steps[-8:]))
 assert all({"val_loss","val_recall1"} <= set(l) for l in lines if "lr" not in l)' 2> "$tmp/err" && pass || fail "every step is logged and the loss falls"
 
+that "the report is one page without scripts" sh -c 'grep -q "<polyline" whole/report.html && ! grep -q "<script" whole/report.html'
+that "with the hardest pictures in it" grep -q "data:image/jpeg;base64" whole/report.html
 run train $toys $small --steps 40 -o whole
 is 2 "a folder with a run is not overwritten"
 err "--resume" "and the way out is said"
