@@ -592,6 +592,8 @@ typedef struct ken_train_options {
     uint64_t save_every;         /* steps; 0: an epoch, and every two minutes */
     uint32_t patience;           /* evaluations without a better one; 0: no end */
     int resume;
+    int online;                  /* go on from init with new classes among the old data: best is init itself
+                                    until a network does better on val, which are the old ones */
     uint64_t seed;
     uint32_t threads;
     const ken_decode_options *decode;
@@ -606,6 +608,7 @@ typedef struct ken_train_report {
     double loss, best, seconds, images_per_second, data_wait; /* best: R@1 or top-1, or -loss; data_wait:
                                                                  share of the time */
     int stopped_early;
+    int refused;  /* online: no network was as good on the old ones; best is the initial one */
 } ken_train_report;
 
 /* Writes best.safetensors, last.safetensors, checkpoint-*, log.jsonl, config.json and at the end

@@ -115,6 +115,7 @@ static void take_options(ken_train_options *o)
     o->eval_every = (uint64_t)cli_opt_whole(OPT_TRAIN_EVAL_EVERY);
     o->save_every = (uint64_t)cli_opt_whole(OPT_TRAIN_SAVE_EVERY);
     o->patience = (uint32_t)cli_opt_whole(OPT_TRAIN_PATIENCE);
+    o->online = cli_opt_on(OPT_TRAIN_ONLINE);
     o->resume = cli_opt_on(OPT_TRAIN_RESUME);
     o->seed = (uint64_t)cli_opt_whole(OPT_SEED);
     o->threads = (uint32_t)cli_opt_whole(OPT_THREADS);
@@ -140,6 +141,7 @@ static void say(const ken_train_report *r)
     cli_json_real(o, "images_per_second", r->images_per_second, 6);
     cli_json_real(o, "data_wait", r->data_wait, 4);
     cJSON_AddBoolToObject(o, "stopped_early", r->stopped_early);
+    cJSON_AddBoolToObject(o, "refused", r->refused);
     cli_json_say(o);
 }
 
@@ -166,7 +168,9 @@ static int train(const sources *data, const sources *val)
     if (st)
         return cli_complain(st, st == KEN_E_MODEL ? ABOUT_MODEL : ABOUT_INPUT, NULL);
     say(&r);
-    return 0;
+    if (r.refused)
+        cli_note("refused: no network was better on --val; best.safetensors is the one from --init");
+    return r.refused ? CLI_EXIT_NONE : 0;
 }
 
 static int run(const cli_args *a)
@@ -200,6 +204,9 @@ const cli_cmd cli_cmd_train = {
         ",views=mixed:9+clean:1 and ,size=N.  RUN gets best.safetensors and last.safetensors,\n"
         "which serve as models at once, checkpoints, log.jsonl and config.json.  Ctrl-C writes a\n"
         "checkpoint; the same command with --resume goes on from it, to the same bits.\n"
+        "--online goes on from a model with new classes and old ones together (both are DATA);\n"
+        "--val are old ones, and best.safetensors never scores less on them than the model did;\n"
+        "status 1 if nothing better was found.\n"
         "\n"
         "Augmentation is a list of operations, each with a value or the one shown: part:.3\n"
         "crop:.08-1/.75-1.33 flip:.5 rotate:10 affine:10/.1/.8-1.2/10 occlude:.3/.1-.4 light:.3\n"

@@ -219,6 +219,8 @@ const cli_option cli_options[OPT_COUNT] = {
     [OPT_TRAIN_PATIENCE] = { "patience", 0, OPT_WHOLE, C(TRAIN), "N", "0",
         NULL,
         "stop after so many judgements without a better one; 0 is never", 0 },
+    [OPT_TRAIN_ONLINE] = { "online", 0, OPT_BOOL, C(TRAIN), NULL, "false", NULL,
+        "go on from --init with new classes beside the old; never worse on --val, or refused", 0 },
     [OPT_TRAIN_RESUME] = { "resume", 0, OPT_BOOL, C(TRAIN), NULL, "false",
         NULL,
         "go on with the run that lies in the folder", 0 },

@@ -136,6 +136,7 @@ typedef enum cli_opt_id {
     OPT_TRAIN_SAVE_EVERY,
     OPT_TRAIN_PATIENCE,
     OPT_TRAIN_RESUME,
+    OPT_TRAIN_ONLINE,
     OPT_ORIGIN,
     OPT_ARCH,
     OPT_BATCH,

@@ -506,6 +506,20 @@ static ken_status evaluate(kn_run *r, double mean_loss)
     return st ? st : keep_best(r, score);
 }
 
+/* The network that an online run starts from is the best one until another is better. */
+static ken_status judge_start(kn_run *r)
+{
+    double loss, score;
+    if (!r->o->online || r->at.has_best)
+        return KEN_OK;
+    const ken_status st = kn_run_evaluate(r, &score, &loss);
+    if (st)
+        return st;
+    kn_run_note(r, "before: %.2f %% on the old ones", 100 * score);
+    r->at.start_score = score;
+    return keep_best(r, score);
+}
+
 static int over(const kn_run *r, double seconds)
 {
     if (r->o->patience && r->at.since_best >= r->o->patience)
@@ -592,11 +606,16 @@ ken_status kn_train_run(const ken_train_options *o, ken_train_report *out)
 {
     kn_run r = { .o = o, .log_fd = -1, .threads = o->threads ? o->threads : kn_processors() };
     sum s = { 0 };
+    if (o->online && (!o->init || !o->n_val))
+        return kn_fail(KEN_E_INVALID, "--online needs --init, and --val of the old objects");
     if (!o->out || !o->n_data)
         return kn_fail(KEN_E_INVALID, "training needs data and a folder for the run");
     ken_status st = set_up(&r);
     if (!st) {
         plan_steps(&r);
+        st = judge_start(&r);
+    }
+    if (!st) {
         st = loop(&r, &s);
     }
     if (!st || st == KEN_E_CANCELED) {
@@ -606,6 +625,7 @@ ken_status kn_train_run(const ken_train_options *o, ken_train_report *out)
                                    .seconds = r.at.seconds,
                                    .images_per_second = took > 0 ? (double)s.images / took : 0,
                                    .data_wait = took > 0 ? s.data / took : 0,
+                                   .refused = o->online && r.at.best <= r.at.start_score,
                                    .stopped_early = o->patience && r.at.since_best >= o->patience };
     }
     release(&r);

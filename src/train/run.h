@@ -36,7 +36,7 @@ typedef struct kn_plan {
 typedef struct kn_place {
     uint64_t step, images, log_bytes, since_best;
     double seconds;          /* of training, over all sittings */
-    double best, last_loss;
+    double best, last_loss, start_score; /* start_score: of an online run's initial network */
     int has_best;
 } kn_place;
 

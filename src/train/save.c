@@ -198,9 +198,11 @@ static ken_status put_place(const kn_run *r, kn_writer *w)
     const kn_place *p = &r->at;
     snprintf(text, sizeof text,
              "{\"step\":%" PRIu64 ",\"images\":%" PRIu64 ",\"log_bytes\":%" PRIu64
-             ",\"since_best\":%" PRIu64 ",\"best\":%.17g,\"last_loss\":%.17g,\"has_best\":%d,"
+             ",\"since_best\":%" PRIu64 ",\"best\":%.17g,\"last_loss\":%.17g,\"start_score\":%.17g,"
+             "\"has_best\":%d,"
              "\"seconds\":%.3f,\"optim_steps\":%" PRIu64 "}",
-             p->step, p->images, p->log_bytes, p->since_best, p->best, p->last_loss, p->has_best,
+             p->step, p->images, p->log_bytes, p->since_best, p->best, p->last_loss, p->start_score,
+             p->has_best,
              r->o->minutes > 0 ? p->seconds : 0, p->step); /* equal runs write equal files */
     return kn_writer_meta(w, "place", text);
 }
@@ -301,6 +303,7 @@ static void take_place(kn_run *r, const cJSON *j)
                         .since_best = (uint64_t)number(j, "since_best"),
                         .best = number(j, "best"),
                         .last_loss = number(j, "last_loss"),
+                        .start_score = number(j, "start_score"),
                         .has_best = (int)number(j, "has_best"),
                         .seconds = number(j, "seconds") };
     kn_optim *const all[] = { r->image.optim, r->text.optim, r->loss_optim, r->pairs_optim };

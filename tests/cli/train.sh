@@ -84,6 +84,16 @@ run train $toys $small --vocab "$vocab" --steps 3 -o words
 is 0 "a text network is trained beside"
 run embed -m words/best.safetensors --text 'a brown bear' --text '一只棕色的熊' --jsonl
 jsonl 'len(d) == 2 and all(x["kind"] == "text" and x["dim"] == 64 for x in d)' "and reads both languages"
+run train $toys $small --online --steps 3 -o online
+is 2 "online wants to know the old ones"
+run train $toys toys:100-120,views=clean:4 $small --online --init whole/best.safetensors --val toys:1000000-1000010,views=clean:2 \
+    --lr 3 --optimizer sgd --steps 6 --eval-every 3 -o online
+is 1 "a network that forgets is refused"
+err "refused" "and that is said"
+run embed red.ppm -m online/best.safetensors -o one.npy
+run embed red.ppm -m whole/best.safetensors -o two.npy
+that "best is the initial one" cmp -s one.npy two.npy
+
 # packed for use
 for dtype in f32 bf16; do
     "$convert" words/best.safetensors --dtype $dtype -o packed-$dtype.safetensors --name packed --licence MIT > "$tmp/out" 2> "$tmp/err"
