@@ -20,6 +20,7 @@ enum { MOST_VIEWS = 100000, MOST_SIDE = 2048 };
 static const char help[] =
     "usage: ken-toys render --ids A:B [--views N] [--mode MODE] [options] -o DIR\n"
     "       ken-toys sheet --ids A:B [--size N] [--seed N] -o FILE.png\n"
+    "       ken-toys montage --gallery LIST [--size N] -o FILE.png\n"
     "       ken-toys captions --ids A:B [--captions N] [--wrong]\n"
     "       ken-toys ceiling --ids A:B [--captions N]\n"
     "       ken-toys histogram --gallery LIST --queries LIST\n"
@@ -34,6 +35,7 @@ static const char help[] =
     "\n"
     "render      pictures DIR/ID/MODE-VIEW.png, list.csv, captions.jsonl and truth.jsonl\n"
     "sheet       each toy in every mode, in one picture\n"
+    "montage     the pictures of a list in one, a label a row; a label ending in + or - gets a frame\n"
     "captions    what can be said of them, English and Chinese, as JSON lines\n"
     "ceiling     how often someone who knows all that a caption says finds the toy among the "
     "others\n"
@@ -252,12 +254,13 @@ static const command commands[] = {
     { "render", tt_render, 1, 1, 0 },       { "sheet", tt_sheet, 1, 1, 0 },
     { "captions", tt_captions, 1, 0, 0 },   { "ceiling", tt_ceiling, 1, 0, 0 },
     { "histogram", tt_histogram, 0, 0, 1 }, { "pairs", tt_pairs, 0, 0, 1 },
+    { "montage", tt_montage, 0, 1, 0 },
 };
 
 static int choose(const command **out, int argc, char **argv)
 {
     if (optind >= argc)
-        return misuse("which command? render, sheet, captions, ceiling, histogram, pairs", NULL);
+        return misuse("which command? render, sheet, captions, ceiling, histogram, pairs, montage", NULL);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(argv[optind], commands[i].name))
             *out = &commands[i];

@@ -27,6 +27,7 @@ int tt_captions(const tt_args *a);
 int tt_ceiling(const tt_args *a);
 int tt_histogram(const tt_args *a);
 int tt_pairs(const tt_args *a);
+int tt_montage(const tt_args *a);
 
 int tt_fail(ken_status st); /* say ken_last_error() */
 int tt_progress(const ken_progress *p, void *cookie);
