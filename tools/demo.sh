@@ -49,7 +49,7 @@ with_toys() {
         sed 's/.*"path": *"\([^"]*\)".*"candidates": *\[{"object": *"toy \([0-9]*\)".*/\1 \2/' $demo/$mode.jsonl > $demo/answers
         hits=$(awk '{ k = split($1, p, "/"); r += p[k - 1] == $2 } END { print r + 0 }' $demo/answers)
         echo "$mode: $hits of $(wc -l < $demo/answers) right, among $n"
-        head -n 12 $demo/answers | awk -v mode=$mode -v root="$PWD/" -v here="$PWD/'$demo'" '{ k = split($1, p, "/"); mark = p[k - 1] == $2 ? "+" : "-"
+        head -n 12 $demo/answers | awk -v mode=$mode -v root="$PWD/" -v here="$PWD/$demo" '{ k = split($1, p, "/"); mark = p[k - 1] == $2 ? "+" : "-"
             print root $1 "," mode NR mark; print here "/catalogue/" $2 "/clean-0.png," mode NR mark }' >> $demo/montage.csv
     done
     show "$toys" montage --gallery $demo/montage.csv --size 96 -o $demo/recognised.png
