@@ -126,7 +126,8 @@ static void take_options(ken_train_options *o)
 static void say(const ken_train_report *r)
 {
     if (cli_out_mode() != OUT_JSON && cli_out_mode() != OUT_JSONL) {
-        printf("%llu steps, %llu pictures in %.1f s (%.1f a second, %.1f %% of the time for data); loss %.4g; best %.4g\n",
+        printf("%llu steps, %llu pictures in %.1f s (%.1f a second, %.1f %% of the time for data); "
+               "loss %.4g; best %.4g\n",
                (unsigned long long)r->steps, (unsigned long long)r->images, r->seconds,
                r->images_per_second, 100 * r->data_wait, r->loss, r->best);
         return;

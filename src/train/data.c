@@ -33,12 +33,9 @@ static ken_status add_class(kn_data *d, const char *name, uint32_t *out)
         d->classes = more;
         d->classes_cap = cap;
     }
-    const size_t len = strlen(name) + 1;
-    char *copy = kn_alloc(len, 1);
-    if (!copy)
+    d->classes[d->names] = kn_strdup(name);
+    if (!d->classes[d->names])
         return KEN_E_NOMEM;
-    memcpy(copy, name, len);
-    d->classes[d->names] = copy;
     *out = d->names++;
     return KEN_OK;
 }
@@ -93,11 +90,9 @@ static ken_status note(reading *r, origin o, const char *label, size_t label_len
         r->list = more;
         r->cap = cap;
     }
-    o.label = kn_alloc(label_len + 1, 1);
+    o.label = kn_strndup(label, label_len);
     if (!o.label)
         return KEN_E_NOMEM;
-    memcpy(o.label, label, label_len);
-    o.label[label_len] = 0;
     r->list[r->n++] = o;
     return KEN_OK;
 }
@@ -185,11 +180,9 @@ static ken_status read_piece(size_t begin, size_t end, uint32_t worker, void *co
             continue;
         if (st == KEN_E_NOMEM || st == KEN_E_CANCELED)
             return st;
-        const char *why = ken_last_error();
-        o->why = kn_alloc(strlen(why) + 1, 1);
+        o->why = kn_strdup(ken_last_error());
         if (!o->why)
             return KEN_E_NOMEM;
-        strcpy(o->why, why);
     }
     return KEN_OK;
 }
@@ -217,11 +210,9 @@ static ken_status read_all(reading *r)
 static ken_status keep_shot(kn_data *d, origin *o, class_map *classes)
 {
     kn_shot *s = &d->shots[d->shots_len];
-    const size_t len = strlen(o->name) + 1;
-    s->name = kn_alloc(len, 1);
+    s->name = kn_strdup(o->name);
     if (!s->name)
         return KEN_E_NOMEM;
-    memcpy(s->name, o->name, len);
     const ken_status st = find_class(d, classes, o->label, &d->shot_label[d->shots_len]);
     s->image = o->image;
     o->image = NULL;

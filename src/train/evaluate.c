@@ -188,7 +188,8 @@ static ken_status embed_texts(kn_run *r, float *out)
 /* The share of texts whose nearest picture is one of their class. */
 static ken_status text_recall(kn_run *r, float *vectors, double *score, double *loss)
 {
-    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, rows = n < r->plan.batch ? n : r->plan.batch;
+    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim;
+    const size_t rows = n < r->plan.batch ? n : r->plan.batch;
     const uint32_t *labels = kn_data_labels(r->val);
     float *texts = kn_alloc_aligned(n * dim, sizeof *texts), *scores = kn_alloc(n, sizeof *scores);
     kn_loss_report report = { 0 };

@@ -162,7 +162,8 @@ static ken_status learning(kn_plan *p, const ken_train_options *o, const preset 
         return st;
     p->optim = kn_optim_defaults(kind);
     p->optim.weight_decay = real(o->weight_decay, s->weight_decay);
-    p->schedule = kn_schedule_defaults(schedule, real(o->lr, kind == KN_OPTIM_SGD && !o->preset ? 0.1 : s->lr));
+    const double usual = kind == KN_OPTIM_SGD && !o->preset ? 0.1 : s->lr;
+    p->schedule = kn_schedule_defaults(schedule, real(o->lr, usual));
     p->warmup = real(o->warmup, s->warmup);
     p->clip = real(o->clip, s->clip);
     p->ema = real(o->ema, s->ema);

@@ -94,7 +94,8 @@ static ken_status read_log(const kn_run *r, curves *c)
 static ken_status put_line(kn_buf *b, const curve *c, const double range[4], const char *color)
 {
     const size_t each = (c->n + POINTS - 1) / POINTS;
-    ken_status st = kn_buf_addf(b, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" points=\"", color);
+    ken_status st = kn_buf_addf(
+        b, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\" points=\"", color);
     for (size_t i = 0; !st && i < c->n; i += each) {
         const size_t n = c->n - i < each ? c->n - i : each;
         double x = 0, y = 0;

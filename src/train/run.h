@@ -1,7 +1,7 @@
 /*
  * run.h - a training run: what was asked for, and everything that a step changes.
  *
- * plan.c settles the options, run.c makes the steps, evaluate.c looks at the validation set, save.c
+ * plan.c settles the options, setup.c makes everything ready, run.c makes the steps, evaluate.c looks at the validation set, save.c
  * writes and reads the run's folder.
  */
 #ifndef TRAIN_RUN_H
@@ -73,11 +73,17 @@ typedef struct kn_run {
     char *config;            /* the plan as JSON: config.json */
 } kn_run;
 
+/* setup.c: o and threads are set.  Data, networks, losses, room, and the folder: as new, or from its
+ * newest checkpoint.  Release it whatever the status. */
+KEN_CALL ken_status kn_run_set_up(kn_run *r);
+void kn_run_release(kn_run *r);
+enum { KN_CLOCK_STEPS = 1000000 }; /* of the schedule of a run by the clock */
+
 /* plan.c.  KEN_E_INVALID says which option is wrong. */
 KEN_CALL ken_status kn_plan_make(kn_plan *out, const ken_train_options *o);
 /* What cannot be known before the data are: the number of classes. */
 void kn_plan_classes(kn_plan *p, uint32_t classes);
-/* The plan and the data as one JSON text, without paths and times; kn_free.  NULL: out of memory. */
+/* The plan and the data as one JSON text, without paths and times; cJSON_free.  NULL: out of memory. */
 char *kn_plan_json(const kn_run *r);
 
 /* evaluate.c: R@1 or top-1 of the validation set into *score, and its loss. */

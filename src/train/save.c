@@ -68,7 +68,7 @@ static ken_status put_meta(const kn_run *r, kn_writer *w)
     kn_free(image);
     kn_free(prep);
     kn_free(text);
-    free(labels);
+    cJSON_free(labels);
     return st;
 }
 

@@ -76,7 +76,8 @@ static ken_status read_lines(kn_words *w, const char *path)
         *end = 0;
         text = field(end + 1, &at);
         if (!text || (*at && *at != '\r' && *at != '\n'))
-            return kn_fail(KEN_E_FORMAT, "%s: line %zu: expected label,text and nothing behind", path, number);
+            return kn_fail(KEN_E_FORMAT, "%s: line %zu: expected label,text and nothing behind", path,
+                           number);
         if (*at == '\r')
             *at++ = 0;
         if (*at)

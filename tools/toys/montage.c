@@ -96,7 +96,7 @@ int tt_montage(const tt_args *a)
     unsigned char *bytes = NULL;
     size_t len;
     ken_status st = a->gallery && a->out ? tt_list_read(&m.list, a->gallery)
-                                         : kn_fail(KEN_E_INVALID, "montage needs --gallery LIST and -o FILE.png");
+                                         : kn_fail(KEN_E_INVALID, "montage needs --gallery LIST");
     if (!st)
         st = measure(&m);
     if (!st)
