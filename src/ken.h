@@ -539,6 +539,60 @@ KEN_CALL ken_status ken_eval_recognize(const ken_model *m, const ken_labelled *g
                                        const ken_labelled *queries, const ken_labelled *unknown,
                                        const ken_eval_options *opts, ken_eval_report *out);
 
+typedef struct ken_calibration {
+    uint64_t queries, unknown, objects;
+    double ece_before, ece_after; /* after: each half of the queries judged by the fit to the other */
+    double weights[5];   /* of the log odds: 1, cosine, its lead over the next object, the logarithms of
+                            the numbers of objects and of references */
+    double scores[2];    /* a picture-picture score is 1 / (1 + exp(-(scores[0] raw + scores[1]))) */
+    double fpir, threshold[4]; /* of the evidence, for 10^3 … 10^6 objects */
+    double power, shape; /* how it follows the number of objects; of the tail */
+    uint32_t crops, looks;
+} ken_calibration;
+
+/* Fit what ken_recognize needs for confidence and for unknown objects, and write it into a copy of
+ * m's file at `path`, with the same tensors and fingerprint.  Pictures that neither training nor
+ * testing sees; the shares of queries and unknown ones are those to be expected in use, at least 50 of
+ * the latter. */
+KEN_CALL ken_status ken_calibrate(const ken_model *m, const ken_labelled *gallery,
+                                  const ken_labelled *queries, const ken_labelled *unknown,
+                                  const ken_eval_options *opts, const char *path,
+                                  ken_calibration *out);
+
+typedef struct ken_episode_options {
+    uint32_t size;
+    uint32_t ways, shots, queries, episodes; /* 20, 1, 1 and 2000 by default; queries of a class */
+    uint64_t seed;
+    ken_decode_options decode;
+    ken_progress_fn progress;
+    void *cookie;
+} ken_episode_options;
+#define KEN_EPISODE_OPTIONS_INIT \
+    { sizeof(ken_episode_options), 0, 0, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, NULL, NULL }
+
+typedef struct ken_episode_report {
+    double accuracy, ci95; /* the mean of the episodes, and 1.96 of its standard errors */
+    uint64_t episodes, classes; /* classes: those that are drawn from */
+} ken_episode_report;
+
+/* Few-shot classification: in each episode classes, their support and their queries are drawn anew; a
+ * query is of the class whose mean support vector is nearest. */
+KEN_CALL ken_status ken_eval_episodes(const ken_model *m, const ken_labelled *data,
+                                      const ken_episode_options *opts, ken_episode_report *out);
+
+typedef struct ken_runs_report {
+    double error; /* the mean of the runs' */
+    uint64_t trials, runs;
+} ken_runs_report;
+
+/* Omniglot's one-shot classification: dir has folders run01, run02 …, each with class_labels.txt, a
+ * line "test_file train_file" a trial.  m = NULL is the baseline of the modified Hausdorff distance.
+ * decode may be NULL. */
+KEN_CALL ken_status ken_eval_omniglot_runs(const ken_model *m, const char *dir,
+                                           const ken_decode_options *decode,
+                                           ken_progress_fn progress, void *cookie,
+                                           ken_runs_report *out);
+
 /* Arithmetic a second that this machine can do now: a loop of multiply-adds in registers, two
  * operations each, at the level and precision in force, on that many threads.  Takes ~0.1 s. */
 KEN_API double ken_peak_flops(const char *precision, uint32_t threads);

@@ -1,5 +1,6 @@
 /* cmd_eval.c - how well a model recognises. */
-#include "cli/cmd.h"
+#include "cli/cmd_eval.h"
+
 #include "cli/json.h"
 #include "cli/list.h"
 #include "cli/open.h"
@@ -11,7 +12,7 @@
 
 enum { CONFUSIONS = 20 };
 
-static void fraction(cJSON *o, const char *name, double v)
+void cli_eval_fraction(cJSON *o, const char *name, double v)
 {
     if (v < 0)
         cJSON_AddNullToObject(o, name); /* not asked for */
@@ -22,9 +23,9 @@ static void fraction(cJSON *o, const char *name, double v)
 static void at_cuts(cJSON *o, const char *name, const double v[3])
 {
     cJSON *cuts = cJSON_AddObjectToObject(o, name);
-    fraction(cuts, "1", v[0]);
-    fraction(cuts, "5", v[1]);
-    fraction(cuts, "10", v[2]);
+    cli_eval_fraction(cuts, "1", v[0]);
+    cli_eval_fraction(cuts, "5", v[1]);
+    cli_eval_fraction(cuts, "10", v[2]);
 }
 
 /* {"truth","answer","count"}, those that were told. */
@@ -44,21 +45,21 @@ static void say_json(const ken_eval_report *r, cJSON *confusions)
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "queries", (double)r->queries);
     cJSON_AddNumberToObject(o, "objects", (double)r->objects);
-    fraction(o, "top1", r->top1);
-    fraction(o, "top5", r->top5);
-    fraction(o, "top10", r->top10);
-    fraction(o, "map", r->map);
-    fraction(o, "map_at_r", r->map_at_r);
-    fraction(o, "mrr", r->mrr);
-    fraction(o, "ndcg10", r->ndcg10);
+    cli_eval_fraction(o, "top1", r->top1);
+    cli_eval_fraction(o, "top5", r->top5);
+    cli_eval_fraction(o, "top10", r->top10);
+    cli_eval_fraction(o, "map", r->map);
+    cli_eval_fraction(o, "map_at_r", r->map_at_r);
+    cli_eval_fraction(o, "mrr", r->mrr);
+    cli_eval_fraction(o, "ndcg10", r->ndcg10);
     at_cuts(o, "precision", r->precision);
     at_cuts(o, "recall", r->recall);
-    fraction(o, "auroc", r->auroc);
-    fraction(o, "dir_at_fpir", r->dir_at_fpir);
-    fraction(o, "ece", r->ece);
-    fraction(o, "fpir", r->fpir);
-    fraction(o, "model_dir", r->model_dir);
-    fraction(o, "model_fpir", r->model_fpir);
+    cli_eval_fraction(o, "auroc", r->auroc);
+    cli_eval_fraction(o, "dir_at_fpir", r->dir_at_fpir);
+    cli_eval_fraction(o, "ece", r->ece);
+    cli_eval_fraction(o, "fpir", r->fpir);
+    cli_eval_fraction(o, "model_dir", r->model_dir);
+    cli_eval_fraction(o, "model_fpir", r->model_fpir);
     cJSON_AddItemToObject(o, "confusions", confusions);
     cli_json_real(o, "seconds", r->seconds, 6);
     cli_json_say(o);
@@ -95,7 +96,34 @@ static int eval_options(ken_eval_options *o)
     return cli_decode_options(&o->decode);
 }
 
-static int evaluate(const cli_list *gallery, const cli_list *queries, const cli_list *unknown)
+/* The three lists of --gallery, --queries and --unknown. */
+typedef struct lists {
+    cli_list gallery, queries, unknown;
+} lists;
+
+static void free_lists(lists *l)
+{
+    cli_list_free(&l->gallery);
+    cli_list_free(&l->queries);
+    cli_list_free(&l->unknown);
+}
+
+static int read_lists(lists *l, const char *what)
+{
+    const char *gallery = cli_opt(OPT_GALLERY), *queries = cli_opt(OPT_QUERIES);
+    const char *unknown = cli_opt(OPT_UNKNOWN), *root = cli_opt(OPT_ROOT);
+    *l = (lists){ 0 };
+    if (!gallery || !queries)
+        return cli_misuse("eval %s needs --gallery LIST and --queries LIST", what);
+    int code = cli_list_read(&l->gallery, gallery, root);
+    if (!code)
+        code = cli_list_read(&l->queries, queries, root);
+    if (!code && unknown)
+        code = cli_list_read(&l->unknown, unknown, root);
+    return code;
+}
+
+static int run_recognize(const lists *l)
 {
     cli_model m;
     ken_eval_options o;
@@ -103,7 +131,8 @@ static int evaluate(const cli_list *gallery, const cli_list *queries, const cli_
     int code = eval_options(&o);
     if (code || (code = cli_open_model(&m)))
         return code;
-    ken_labelled g = cli_list_view(gallery), q = cli_list_view(queries), u = cli_list_view(unknown);
+    const ken_labelled g = cli_list_view(&l->gallery), q = cli_list_view(&l->queries),
+                       u = cli_list_view(&l->unknown);
     cJSON *confusions = cJSON_CreateArray();
     o.confusion = note_confusion;
     o.cookie = confusions;
@@ -122,42 +151,117 @@ static int evaluate(const cli_list *gallery, const cli_list *queries, const cli_
     return code;
 }
 
-static int recognize(void)
+static int recognize(const cli_args *a)
 {
-    const char *gallery = cli_opt(OPT_GALLERY), *queries = cli_opt(OPT_QUERIES);
-    const char *unknown = cli_opt(OPT_UNKNOWN), *root = cli_opt(OPT_ROOT);
-    cli_list g = { 0 }, q = { 0 }, u = { 0 };
-    if (!gallery || !queries)
-        return cli_misuse("eval recognize needs --gallery LIST and --queries LIST");
-    int code = cli_list_read(&g, gallery, root);
+    lists l;
+    int code = a->n == 1 ? read_lists(&l, "recognize")
+                         : cli_misuse("eval recognize takes its lists by flags");
+    if (a->n != 1)
+        return code;
     if (!code)
-        code = cli_list_read(&q, queries, root);
-    if (!code && unknown)
-        code = cli_list_read(&u, unknown, root);
-    if (!code)
-        code = evaluate(&g, &q, &u);
-    cli_list_free(&g);
-    cli_list_free(&q);
-    cli_list_free(&u);
+        code = run_recognize(&l);
+    free_lists(&l);
     return code;
 }
 
+/* ---- calibrate ---- */
+
+static void say_calibration(const ken_calibration *c, const char *path)
+{
+    if (cli_out_mode() != OUT_JSON && cli_out_mode() != OUT_JSONL) {
+        printf("%llu queries, %llu unknown, %llu objects, %u crops\n", (unsigned long long)c->queries,
+               (unsigned long long)c->unknown, (unsigned long long)c->objects, c->crops);
+        printf("ECE      %.4f before, %.4f after\n", c->ece_before, c->ece_after);
+        printf("at FPIR %g the evidence must reach %.3f among 1000 objects, %.3f among 10^6\n", c->fpir,
+               c->threshold[0], c->threshold[3]);
+        printf("written  %s\n", path);
+        return;
+    }
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "queries", (double)c->queries);
+    cJSON_AddNumberToObject(o, "unknown", (double)c->unknown);
+    cJSON_AddNumberToObject(o, "objects", (double)c->objects);
+    cJSON_AddNumberToObject(o, "crops", c->crops);
+    cJSON_AddNumberToObject(o, "looks", c->looks);
+    cli_json_real(o, "ece_before", c->ece_before, 6);
+    cli_json_real(o, "ece_after", c->ece_after, 6);
+    cJSON_AddItemToObject(o, "weights", cJSON_CreateDoubleArray(c->weights, 5));
+    cJSON_AddItemToObject(o, "scores", cJSON_CreateDoubleArray(c->scores, 2));
+    cli_json_real(o, "fpir", c->fpir, 6);
+    cJSON_AddItemToObject(o, "threshold", cJSON_CreateDoubleArray(c->threshold, 4));
+    cli_json_real(o, "power", c->power, 6);
+    cli_json_real(o, "shape", c->shape, 6);
+    cli_json_path(o, "path", path);
+    cli_json_say(o);
+}
+
+static int run_calibrate(const lists *l, const char *path)
+{
+    cli_model m;
+    ken_eval_options o;
+    ken_calibration c;
+    int code = eval_options(&o);
+    if (code || (code = cli_open_model(&m)))
+        return code;
+    const ken_labelled g = cli_list_view(&l->gallery), q = cli_list_view(&l->queries),
+                       u = cli_list_view(&l->unknown);
+    ken_status st = ken_calibrate(m.model, &g, &q, &u, &o, path, &c);
+    cli_progress_hide();
+    if (st)
+        code = cli_complain(st, ABOUT_INPUT, NULL);
+    else
+        say_calibration(&c, path);
+    cli_close_model(&m);
+    return code;
+}
+
+static int calibrate(const cli_args *a)
+{
+    lists l;
+    const char *path = cli_opt(OPT_MODEL_OUT);
+    if (a->n != 1 || !path || !cli_opt(OPT_UNKNOWN))
+        return cli_misuse("eval calibrate needs --gallery, --queries and --unknown LIST, and -o FILE");
+    int code = read_lists(&l, "calibrate");
+    if (!code)
+        code = run_calibrate(&l, path);
+    free_lists(&l);
+    return code;
+}
+
+/* ---- the command ---- */
+
 static int run(const cli_args *a)
 {
-    if (a->n != 1 || strcmp(a->operands[0].text, "recognize"))
-        return cli_misuse("eval what?  `ken eval recognize`");
-    return recognize();
+    const char *what = a->n ? a->operands[0].text : "";
+    if (!strcmp(what, "recognize"))
+        return recognize(a);
+    if (!strcmp(what, "calibrate"))
+        return calibrate(a);
+    if (!strcmp(what, "episodes"))
+        return cli_eval_episodes(a);
+    if (!strcmp(what, "omniglot-runs"))
+        return cli_eval_omniglot_runs(a);
+    return cli_misuse("eval what?  recognize, calibrate, episodes or omniglot-runs");
 }
 
 const cli_cmd cli_cmd_eval = {
     .name = "eval",
-    .args = "recognize --gallery LIST --queries LIST",
+    .args = "(recognize | calibrate | episodes DATA... | omniglot-runs DIR)",
     .summary = "how well a model recognises objects",
     .about =
-        "Answers each query with the label of the nearest picture of the gallery.  A LIST is a\n"
-        "CSV file path,label (a first line with these words is a header), or a folder with\n"
-        "one sub-folder a label.  Every score is a fraction from 0 to 1.",
-    .examples = "ken eval recognize -m M --gallery train.csv --queries val.csv\ttop-1, top-5, mAP\n"
-                "ken eval recognize -m M --gallery refs/ --queries shots/ --refs 3\tfew-shot\n",
+        "recognize answers each query with the label whose best reference is nearest.  A LIST is a\n"
+        "CSV file path,label (a first line with these words is a header), a folder with one\n"
+        "sub-folder a label, or a zip of such folders.  Every score is a fraction from 0 to 1.\n\n"
+        "calibrate fits, on pictures that neither training nor testing sees, what `ken recognize`\n"
+        "needs to say how sure it is and what is unknown, and writes it into a copy of the model.\n\n"
+        "episodes draws classes, their pictures to be shown and their queries anew each time.\n"
+        "omniglot-runs compares within the runs of Lake's one-shot classification: folders run01,\n"
+        "run02 ... with class_labels.txt, a line \"test_file train_file\" a trial.",
+    .examples =
+        "ken eval recognize -m M --gallery train.csv --queries val.csv\ttop-1, top-5, mAP\n"
+        "ken eval recognize -m M --gallery refs/ --queries shots/ --refs 3\tfew-shot\n"
+        "ken eval calibrate -m M --gallery g --queries q --unknown u -o M2\tM2 knows what it knows\n"
+        "ken eval episodes small2.zip --exclude small1.zip -m M\t20-way 1-shot\n"
+        "ken eval omniglot-runs all_runs/ --baseline mhd\t38.8 % error on Lake's runs\n",
     .run = run,
 };

@@ -28,7 +28,7 @@ static void print_option(const cli_option *o)
     printf("%-*s %s", COLUMN, head, o->help);
     if (o->initial && o->type != OPT_BOOL && o->type != OPT_CHOICE)
         printf(" (%s)", o->initial);
-    else if (o->type == OPT_CHOICE)
+    else if (o->type == OPT_CHOICE && o->initial)
         printf(" (default %s)", o->initial);
     putchar('\n');
 }

@@ -7,7 +7,9 @@
 #include "cli/paths.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_LIST = 1 << 30 };
 
@@ -102,10 +104,63 @@ static int read_folders(cli_list *l, const char *dir)
     return bad;
 }
 
+static int add_archived(const char *path, const char *label, void *cookie)
+{
+    add(cookie, cli_mem_text(path), cli_mem_text(label));
+    return 0;
+}
+
+static int is_zip(const char *path)
+{
+    const size_t len = strlen(path);
+    return len > 4 && !strcasecmp(path + len - 4, ".zip");
+}
+
+static int read_zip(cli_list *l, const char *path)
+{
+    ken_status st = ken_archive_each(path, add_archived, l);
+    return st ? cli_complain(st, ABOUT_INPUT, NULL) : 0;
+}
+
+void cli_list_join(cli_list *a, cli_list *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        add(a, b->paths[i], b->labels[i]);
+    b->n = 0;
+    cli_list_free(b);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void cli_list_exclude(cli_list *a, const cli_list *b)
+{
+    char **labels = cli_mem_new(b->n, sizeof *labels);
+    size_t kept = 0;
+    for (size_t i = 0; i < b->n; i++)
+        labels[i] = b->labels[i];
+    qsort(labels, b->n, sizeof *labels, by_text);
+    for (size_t i = 0; i < a->n; i++) {
+        if (bsearch(&a->labels[i], labels, b->n, sizeof *labels, by_text)) {
+            cli_mem_free(a->paths[i]);
+            cli_mem_free(a->labels[i]);
+            continue;
+        }
+        a->paths[kept] = a->paths[i];
+        a->labels[kept++] = a->labels[i];
+    }
+    a->n = kept;
+    cli_mem_free(labels);
+}
+
 int cli_list_read(cli_list *l, const char *path, const char *root)
 {
     *l = (cli_list){ 0 };
-    int bad = cli_path_is_dir(path) ? read_folders(l, path) : read_csv(l, path, root);
+    int bad = cli_path_is_dir(path) ? read_folders(l, path)
+              : is_zip(path)        ? read_zip(l, path)
+                                    : read_csv(l, path, root);
     if (!bad && !l->n)
         bad = cli_error("%s: no labelled pictures", path);
     return bad;
