@@ -29,7 +29,7 @@ enum {
     ECE_BINS = 15,
     STRANGERS = 16 /* pictures of other objects that a query is paired with */
 };
-static const double FPIR = .01, RIDGE = 1e-4;
+static const double FPIR = .01, RIDGE = 1e-4, WHOLE = 5; /* weight of the whole gallery among others */
 
 typedef struct calibration {
     kn_eval_data d;
@@ -99,7 +99,7 @@ static void add_samples(calibration *c, unsigned variant)
 {
     const size_t all = c->d.known + c->d.unknown;
     const unsigned level = variant % c->levels;
-    const double share = (double)c->d.known / (double)all;
+    const double share = (double)c->d.known / (double)all, part = level ? 1 : WHOLE;
     size_t in = 0;
     for (size_t q = 0; q < all; q++)
         in += (size_t)is_in(c, q, level);
@@ -114,7 +114,7 @@ static void add_samples(calibration *c, unsigned variant)
         x[2] = log(c->objects[level]);
         x[3] = log(references_of(c, f, variant));
         c->y[c->samples] = (int64_t)f->label == c->d.truth[q];
-        c->w[c->samples] = known ? share / (double)in : (1 - share) / (double)(all - in);
+        c->w[c->samples] = part * (known ? share / (double)in : (1 - share) / (double)(all - in));
         c->half[c->samples++] = q % 2;
     }
 }
