@@ -73,11 +73,22 @@ static inline int dump_record(const ken_record *r, void *cookie)
     return 0;
 }
 
-/* Every record with its vector's hash, in the order of ids; free it. */
+static inline int dump_object(const ken_object *o, void *cookie)
+{
+    dump *d = cookie;
+    if (d->cap - d->len < 1000)
+        d->text = realloc(d->text, d->cap = d->cap * 2 + 4000);
+    d->len += (size_t)sprintf(d->text + d->len, "object %.500s: %llu, %llu\n", o->name,
+                              (unsigned long long)o->references, (unsigned long long)o->vectors);
+    return 0;
+}
+
+/* Every record with its vector's hash, in the order of ids, then every object; free it. */
 static inline char *dump_of(ken *k)
 {
     dump d = { .k = k, .text = calloc(1, 1) };
     OK(ken_each(k, dump_record, &d));
+    OK(ken_object_each(k, dump_object, &d));
     return d.text;
 }
 

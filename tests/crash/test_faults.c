@@ -92,13 +92,34 @@ static ken_status work_reembed(ken *k)
     return scan(k, 1);
 }
 
+/* Done again from anywhere it ends in the same: what was renamed is taken back first. */
+static ken_status work_objects(ken *k)
+{
+    const ken_reference refs[] = { { "p/01.ppm", "bear" }, { "p/02.ppm", "bear" },
+                                   { "q/0.ppm", "duck" },  { "q/1.ppm", "duck" },
+                                   { "p/03.ppm", "cow" } };
+    ken_status st = ken_object_add(k, refs, 4, NULL, NULL);
+    if (!st)
+        acknowledge('o');
+    if (!st)
+        st = ken_object_add(k, refs + 4, 1, NULL, NULL);
+    if (!st)
+        st = ken_object_rename(k, "duck", "goose");
+    if (!st)
+        st = ken_object_remove(k, "cow");
+    if (!st)
+        acknowledge('r');
+    return st;
+}
+
 typedef struct work {
     const char *name, *model;
     ken_status (*run)(ken *k);
 } work;
 static const work works[] = { { "create", "a", work_create },
                               { "change", NULL, work_change },
-                              { "re-embed", "wide", work_reembed } };
+                              { "re-embed", "wide", work_reembed },
+                              { "objects", NULL, work_objects } };
 enum { WORKS = sizeof works / sizeof *works };
 
 /* Pictures, and in c.before the collection that the work begins with. */
@@ -110,6 +131,9 @@ static void prepare(int w)
         snprintf(path, sizeof path, "p/%02d.ppm", i);
         make_picture(path, (uint64_t)i);
     }
+    shell("mkdir q");
+    make_picture("q/0.ppm", 900);
+    make_picture("q/1.ppm", 901);
     if (w) {
         ken *k = NULL;
         OK(open_it(&k, "a", 1));
@@ -209,6 +233,8 @@ static void expect_acknowledged(int w, ken *k, const char *told, const char *wan
         ck_assert_str_eq(now, want);
     if (strchr(told, 'd'))
         ck_assert_ptr_nonnull(strstr(now, "p/05.ppm five {}"));
+    if (strchr(told, 'o'))
+        ck_assert_ptr_nonnull(strstr(now, "object bear: 2, 6"));
     if (strchr(told, 'r'))
         ck_assert_str_eq(now, want);
     free(now);

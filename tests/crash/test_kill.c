@@ -230,11 +230,100 @@ START_TEST(the_library)
 }
 END_TEST
 
+/* ---- objects, one at a time ---- */
+
+static ken_status add_one(ken *k, int i)
+{
+    char path[40], object[16];
+    const ken_reference r = { path, object };
+    snprintf(path, sizeof path, "p/%03d.ppm", i);
+    snprintf(object, sizeof object, "object %d", i / 3);
+    return ken_object_add(k, &r, 1, NULL, NULL);
+}
+
+static ken_status open_objects(ken **k)
+{
+    ken_options o = KEN_OPTIONS_INIT;
+    o.store = store;
+    o.model = "a";
+    o.create = 1;
+    return kn_collection_open(k, "c", &o, &fake_encoder);
+}
+
+static char *add_all(void)
+{
+    ken *k = NULL;
+    OK(open_objects(&k));
+    for (int i = 0; i < PICTURES / 2; i++)
+        OK(add_one(k, i));
+    OK(ken_check(k, print_problem, NULL));
+    char *text = dump_of(k);
+    ken_close(k);
+    return text;
+}
+
+static unsigned references_in(const char *text)
+{
+    unsigned n = 0;
+    for (; (text = strstr(text, ".ppm object")) != NULL; text++)
+        n++;
+    return n;
+}
+
+/* What was acknowledged before the kill is there after it. */
+START_TEST(objects_that_were_added)
+{
+    store = (char *)(uintptr_t)stores[_i];
+    enter_folder();
+    make_pictures(PICTURES);
+    const double start = now();
+    char *want = add_all(), *text = NULL;
+    const double whole = now() - start;
+    int cut = 0;
+    ck_assert_uint_eq(references_in(want), PICTURES / 2);
+    srand(3);
+    for (int i = 0; i < moments() / STORES; i++) {
+        int ends[2];
+        char told[PICTURES];
+        shell("rm -rf c");
+        ck_assert_int_eq(pipe(ends), 0);
+        pid_t child = fork();
+        if (!child) {
+            ken *k = NULL;
+            ken_status st = open_objects(&k);
+            for (int j = 0; !st && j < PICTURES / 2; j++) {
+                st = add_one(k, j);
+                if (!st && write(ends[1], "a", 1) != 1)
+                    _exit(2);
+            }
+            _exit(st != KEN_OK);
+        }
+        close(ends[1]);
+        cut += kill_after(child, whole * (rand() % 1000) / 1000.0) < 0;
+        const ssize_t done = read(ends[0], told, sizeof told);
+        close(ends[0]);
+        ken_status st = look(&text);
+        ck_assert(st == KEN_OK || (st == KEN_E_NOTFOUND && done == 0));
+        if (!st) {
+            ck_assert_int_ge((int)references_in(text), (int)done);
+            free(text);
+        }
+        text = add_all();
+        ck_assert_str_eq(text, want);
+        free(text);
+    }
+    ck_assert_int_gt(cut, 0);
+    free(want);
+    leave_folder();
+}
+END_TEST
+
 static void fill(TCase *tc)
 {
     tcase_set_timeout(tc, 1200);
     tcase_add_loop_test(tc, the_program, 0, STORES);
     tcase_add_loop_test(tc, the_library, 0, STORES);
+    tcase_add_loop_test(tc, objects_that_were_added, 0, STORES);
 }
 
 int main(void)
