@@ -510,6 +510,8 @@ typedef struct ken_eval_options {
     int crops, looks; /* as in ken_object_options and ken_recognize_options; crops of a model that
                          says nothing: none */
     double fpir;      /* default: as the model says, else 0.01 */
+    double part;      /* how much a reference's part counts beside the whole of one, up to 1; default: as
+                         the model says, else 1 */
     ken_decode_options decode;
     /* Told what was taken for what how often, the most frequent first; non-zero ends it. */
     int (*confusion)(const char *truth, const char *answer, uint64_t count, void *cookie);
@@ -517,7 +519,7 @@ typedef struct ken_eval_options {
     void *cookie;
 } ken_eval_options;
 #define KEN_EVAL_OPTIONS_INIT \
-    { sizeof(ken_eval_options), 0, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, NULL, NULL, NULL }
+    { sizeof(ken_eval_options), 0, 0, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, NULL, NULL, NULL }
 
 typedef struct ken_eval_report {
     uint64_t queries, objects, ranked;   /* ranked: queries whose label is in the gallery */

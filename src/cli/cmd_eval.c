@@ -92,6 +92,11 @@ static int eval_options(ken_eval_options *o)
         if (!(o->fpir > 0 && o->fpir < 1))
             return cli_misuse("--fpir %s: expects a share between 0 and 1", cli_opt(OPT_FPIR));
     }
+    if (cli_opt(OPT_PART)) {
+        o->part = cli_opt_real(OPT_PART);
+        if (!(o->part > 0 && o->part <= 1))
+            return cli_misuse("--part %s: expects a number up to 1", cli_opt(OPT_PART));
+    }
     o->progress = cli_progress();
     return cli_decode_options(&o->decode);
 }

@@ -113,6 +113,8 @@ const cli_option cli_options[OPT_COUNT] = {
                     "encode N parts of each reference, at most 7; else as the model says", 0 },
     [OPT_LOOKS] = { "looks", 0, OPT_WHOLE, C(RECOGNIZE) | C(EVAL), "N", NULL, NULL,
                     "look N more times at a picture, at most 4; else as the model says", 0 },
+    [OPT_PART] = { "part", 0, OPT_REAL, C(EVAL), "X", NULL, NULL,
+                   "count a part so much less than a whole, 0..1; else as the model says", 0 },
     [OPT_FPIR] = { "fpir", 0, OPT_REAL, C(RECOGNIZE) | C(EVAL), "P", NULL, NULL,
                    "share of unknown objects that may be taken for known ones", 0 },
     [OPT_TRAIN_VAL] = { "val", 0, OPT_TEXT, C(TRAIN), "DATA", NULL,

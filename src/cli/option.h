@@ -98,6 +98,7 @@ typedef enum cli_opt_id {
     OPT_ROOT,
     OPT_CROPS,
     OPT_LOOKS,
+    OPT_PART,
     OPT_FPIR,
     OPT_TRAIN_VAL,
     OPT_TRAIN_INIT,

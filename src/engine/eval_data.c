@@ -90,6 +90,7 @@ typedef struct embedding {
     const char *const *paths;
     uint32_t more; /* parts of each, or looks */
     int looks;
+    float part; /* what parts are multiplied with */
 } embedding;
 
 static ken_status fit_one(embedding *e, const char *path, uint8_t *pixels)
@@ -143,6 +144,15 @@ static void end_embedding(embedding *e)
     kn_free(e->vectors);
 }
 
+/* As the collection keeps them. */
+static void weigh_parts(const embedding *e, size_t n)
+{
+    const size_t dim = ken_model_get_info(e->m)->dim, rows = 1 + e->more;
+    for (size_t i = 0; i < n * rows; i++)
+        for (size_t j = 0; i % rows && j < dim; j++)
+            e->vectors[i * dim + j] *= e->part;
+}
+
 static ken_status embed(embedding *e, const char *const *paths, size_t n, uint32_t more, int looks,
                         kn_spill *out)
 {
@@ -157,6 +167,8 @@ static ken_status embed(embedding *e, const char *const *paths, size_t n, uint32
             st = kn_parallel(now, 1, kn_processors(), fit_piece, e);
         if (!st)
             st = kn_model_embed_pixels(e->m, e->pixels, now * (1 + more), e->vectors);
+        if (!st && !looks && more)
+            weigh_parts(e, now);
         if (!st)
             st = kn_spill_add(out, e->vectors, now * (1 + more));
         e->done += now;
@@ -203,10 +215,12 @@ static ken_status take_options(kn_eval_data *d, const ken_eval_options *o)
         return st;
     if (!json)
         d->r.crops = 0;
-    if (o->crops > KN_PARTS_MAX || o->looks > KN_LOOKS_MAX || !(o->fpir >= 0) || o->fpir >= 1)
+    if (o->crops > KN_PARTS_MAX || o->looks > KN_LOOKS_MAX || !(o->fpir >= 0) || o->fpir >= 1 || !(o->part <= 1))
         return kn_fail(KEN_E_INVALID, "ken_eval_options: a value is out of range");
     if (o->crops)
         d->r.crops = o->crops < 0 ? 0 : (uint32_t)o->crops;
+    if (o->part > 0)
+        d->r.part = o->part;
     if (o->looks)
         d->r.looks = o->looks < 0 ? 0 : (uint32_t)o->looks;
     return KEN_OK;
@@ -220,6 +234,7 @@ static ken_status embed_all(kn_eval_data *d, const ken_labelled *q, const ken_la
     ken_status st = begin_embedding(&e, d->m, &o->decode, most);
     kn_meter_start(&e.meter, "encode", "pictures", d->n + d->known + d->unknown, o->progress,
                    o->cookie);
+    e.part = (float)d->r.part;
     if (!st)
         st = embed(&e, d->paths, d->n, d->r.crops, 0, &d->gallery);
     if (!st)

@@ -43,6 +43,7 @@ typedef struct adder {
     ken *k;
     const ken_model *model;
     const kn_prep *prep;
+    float part;  /* what a part's vector is multiplied with: kn_recognition's */
     uint32_t dim, parts, threads; /* parts: the most that a picture of the chunk has */
     task tasks[CHUNK];
     size_t n;
@@ -90,8 +91,12 @@ static ken_status new_adder(adder **out, kn_edit *w)
         return KEN_E_NOMEM;
     a->w = w;
     a->k = w->k;
+    kn_recognition r = { .part = 1 };
     ken_status st = kn_collection_model(a->k, &a->model);
+    if (!st)
+        st = kn_collection_recognition(a->k, a->model, &r);
     if (!st) {
+        a->part = (float)r.part;
         w->model = a->model;
         a->prep = a->k->encoder->prep(a->model);
         a->dim = a->k->encoder->info(a->model)->dim;
@@ -241,6 +246,8 @@ static ken_status append_parts(adder *a, kn_place *first)
         t->first_part = n;
         memmove(a->vectors + (size_t)n * a->dim, a->vectors + ((size_t)t->vector + 1) * a->dim,
                 (size_t)t->parts * a->dim * sizeof *a->vectors);
+        for (size_t j = 0; j < (size_t)t->parts * a->dim; j++)
+            a->vectors[(size_t)n * a->dim + j] *= a->part;
         for (uint32_t p = 0; p < t->parts; p++)
             ids[n++] = t->want;
     }

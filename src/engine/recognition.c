@@ -13,7 +13,7 @@
  * objects lie anywhere from .2 to .8; a model that is to be trusted is calibrated. */
 void kn_recognition_default(kn_recognition *r)
 {
-    *r = (kn_recognition){ .crops = 2, .bias = -8, .raw = 8, .lead = 25 };
+    *r = (kn_recognition){ .crops = 2, .part = 1, .bias = -8, .raw = 8, .lead = 25 };
 }
 
 /* ---- the metadata ---- */
@@ -66,6 +66,7 @@ static int read_all(const cJSON *o, kn_recognition *r)
     const cJSON *impostors = cJSON_GetObjectItemCaseSensitive(o, "impostors");
     if (!cJSON_IsObject(o) || !read_number(o, "crops", &crops, 0, KN_PARTS_MAX)
         || !read_number(o, "looks", &looks, 0, KN_LOOKS_MAX)
+        || !read_number(o, "part", &r->part, 0.1, 1)
         || !read_number(o, "fpir", &r->fpir, 0, 1))
         return 0;
     r->crops = (uint32_t)crops;
@@ -105,6 +106,7 @@ char *kn_recognition_print(const kn_recognition *r)
     cJSON *o = cJSON_CreateObject(), *im = m->objects >= 1 ? cJSON_CreateObject() : NULL;
     cJSON_AddNumberToObject(o, "crops", r->crops);
     cJSON_AddNumberToObject(o, "looks", r->looks);
+    cJSON_AddNumberToObject(o, "part", r->part);
     cJSON_AddNumberToObject(o, "fpir", r->fpir);
     cJSON_AddItemToObject(o, "weights", cJSON_CreateDoubleArray(w, 5));
     if (im) {

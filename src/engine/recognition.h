@@ -31,6 +31,7 @@ typedef struct kn_impostors {
 
 typedef struct kn_recognition {
     uint32_t crops, looks; /* parts of a reference; further looks at a query */
+    double part; /* 0 < part <= 1: a reference's part counts so much less than the whole of one */
     double bias, raw, lead, objects, references; /* weights; those of counts are of the logarithms */
     double fpir; /* where the caller names none; 0: an object is known from confidence 1/2 on */
     kn_impostors impostors;
