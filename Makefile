@@ -301,7 +301,7 @@ $(B)/ken.bash $(B)/ken.fish: $(B)/ken.%: $(B)/ken tools/package/completion.sh
 
 WEIGHTS := $(wildcard weights/*.safetensors weights/*.json)
 
-install: $(B)/ken $(B)/ken-convert $(B)/libken.a $(B)/libken.so.$(VERSION) $(B)/ken.pc $(B)/ken.1 $(B)/ken.bash $(B)/ken.fish ## into $(DESTDIR)$(PREFIX)
+install: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION) $(B)/ken.pc $(B)/ken.1 $(B)/ken.bash $(B)/ken.fish ## into $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/ken/models
 	$(INSTALL) -m 755 $(B)/ken $(B)/ken-convert $(B)/ken-toys $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 644 $(B)/libken.a $(DESTDIR)$(LIBDIR)

@@ -82,8 +82,9 @@ is 2 "an output that cannot be written"
 that "nothing is left beside it" test ! -e no
 run embed -m nonesuch red.ppm
 is 5 "an unknown model"
-run embed red.ppm
-is 5 "no model at all"
+run embed red.ppm --jsonl
+is 0 "without a model's name, the one that ships"
+json 'd["dim"] == 256' "serves"
 echo '{}' > empty.safetensors
 run embed -m ./empty.safetensors red.ppm
 is 5 "a file that is no model"
