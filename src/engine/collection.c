@@ -107,7 +107,7 @@ static ken_status choose_model(ken *k)
     char *path = NULL;
     if (k->asked)
         return KEN_OK;
-    if (kn_model_find(&path, KEN_DEFAULT_MODEL, k->dirs))
+    if (k->encoder != &kn_encoder_model || kn_model_find(&path, KEN_DEFAULT_MODEL, k->dirs))
         return kn_fail(KEN_E_MODEL, "%s: a new collection needs a model, and the usual one, "
                        KEN_DEFAULT_MODEL ", is not installed", k->dir);
     kn_free(path);

@@ -262,7 +262,7 @@ static const lie lies[] = {
     { 4, 0, "\"layers\":[2,1,1,2]", "\"layers\":[2,1,1,3]", "v.4.2.conv1" },
     { 4, 0, "\"layers\":[2,1,1,2]", "\"layers\":[2,1,1,2,1]", "layers" },
     { 4, 0, "\"input\":[64,64]", "\"input\":[99999,64]", "input" },
-    { 4, 0, "\"dim\":256", "\"dim\":255", "dim" },
+    { 4, 0, "\"dim\":256", "\"dim\":255", "v.proj.w: missing" },
     { 4, 0, "\"stem\":\"imagenet\"", "\"stem\":\"clip\"", NULL },
     { 5, 0, "\"shortcut\":\"pad\"", "\"shortcut\":\"conv\"", "v.2.0.down" },
     { 6, 0, "\"heads\":4", "\"heads\":3", "heads" },
