@@ -64,7 +64,9 @@ uint32_t kn_graph_dim(const kn_graph *g);
 double kn_graph_macs(const kn_graph *g); /* multiply-adds of one sample's forward pass (images) */
 
 /* The file's tensors in place of the initial ones; those that the file lacks stay, *kept of them.
- * KEN_E_FORMAT: a shape that does not fit. KEN_E_MODEL: a folded file, naming the way out. */
+ * The file may be packed and folded: its batch norms take their statistics from the first training
+ * batch, without a change of what the network computes (of bf16 files: but for their rounding).
+ * KEN_E_FORMAT: a shape or type that does not fit. KEN_E_MODEL: no model of ken's. */
 KEN_CALL ken_status kn_graph_load(kn_graph *g, const kn_weights *w, size_t *kept);
 /* Tensors for a model file, layout rows, unfolded; weights: (all) instead of the graph's own, or
  * NULL. */

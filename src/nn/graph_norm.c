@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-static const float BN_EPS = 1e-5F, MOMENTUM = 0.1F;
+static const float MOMENTUM = 0.1F;
 
 /* ---- batch normalisation ----
  * saved: (8, c) mean, 1 / deviation, scale, shift, and the three factors of the way back, spare */
@@ -148,7 +148,7 @@ static void take_statistics(bn_loop *l)
         join(l, j, sums);
         const double off = sums[0] / n, var = fmax(sums[1] / n - off * off, 0);
         mean[j] = (float)((double)shift[j] + off);
-        rstd[j] = (float)(1 / sqrt(var + (double)BN_EPS));
+        rstd[j] = (float)(1 / sqrt(var + (double)KN_BN_EPS));
         run_mean[j] += MOMENTUM * (mean[j] - run_mean[j]);
         run_var[j] += MOMENTUM * ((float)(var * n / (n > 1 ? n - 1 : 1)) - run_var[j]);
     }
@@ -161,7 +161,34 @@ static void use_running(const bn_loop *l)
     const float *var = kn_w(l->g, op->stat + 1);
     memcpy(saved(op, c, MEAN), kn_w(l->g, op->stat), c * sizeof(float));
     for (size_t j = 0; j < c; j++)
-        saved(op, c, RSTD)[j] = 1 / sqrtf(var[j] + BN_EPS);
+        saved(op, c, RSTD)[j] = 1 / sqrtf(var[j] + KN_BN_EPS);
+}
+
+/* The identity that graph_load.c leaves for a norm that was folded away; no other has these
+ * statistics. */
+static int was_folded(kn_graph *g, const kn_op *op)
+{
+    const size_t c = kn_val(g, op->in)->c;
+    const float *mean = kn_w(g, op->stat), *var = kn_w(g, op->stat + 1);
+    for (size_t j = 0; j < c; j++)
+        if (mean[j] != 0 || var[j] != 1 - KN_BN_EPS)
+            return 0;
+    return 1;
+}
+
+/* beta, the bias: statistics of this batch, and what undoes them. */
+static void unfold(kn_graph *g, const kn_op *op)
+{
+    const size_t c = kn_val(g, op->in)->c;
+    const float *mean = saved(op, c, MEAN), *rstd = saved(op, c, RSTD);
+    float *gamma = kn_w(g, op->w), *beta = kn_w(g, op->b);
+    float *run_mean = kn_w(g, op->stat), *run_var = kn_w(g, op->stat + 1);
+    for (size_t j = 0; j < c; j++) {
+        gamma[j] = 1 / rstd[j];
+        beta[j] += mean[j];
+        run_mean[j] = mean[j];
+        run_var[j] = gamma[j] * gamma[j] - KN_BN_EPS;
+    }
 }
 
 static void bn_forward(kn_graph *g, kn_op *op)
@@ -169,10 +196,13 @@ static void bn_forward(kn_graph *g, kn_op *op)
     bn_loop l = loop_of(g, op);
     const size_t c = l.in->c;
     const float *gamma = kn_w(g, op->w), *beta = kn_w(g, op->b);
+    const int folded = was_folded(g, op);
     if (uses_running(g, op))
         use_running(&l);
     else
         take_statistics(&l);
+    if (folded && !uses_running(g, op))
+        unfold(g, op);
     for (size_t j = 0; j < c; j++) {
         saved(op, c, SCALE)[j] = gamma[j] * saved(op, c, RSTD)[j];
         saved(op, c, SHIFT)[j] = beta[j] - saved(op, c, MEAN)[j] * saved(op, c, SCALE)[j];
@@ -367,7 +397,7 @@ static void gn_piece(size_t begin, size_t end, uint32_t worker, void *cookie)
             const double d = (double)element(l->in, l->in->x, first + i / wide * c + i % wide) - mean;
             var += d * d;
         }
-        const float m = (float)mean, r = (float)(1 / sqrt(var / n + (double)BN_EPS));
+        const float m = (float)mean, r = (float)(1 / sqrt(var / n + (double)KN_BN_EPS));
         l->op->saved[2 * u] = m;
         l->op->saved[2 * u + 1] = r;
         for (size_t i = 0; i < per * wide; i++) {

@@ -195,16 +195,14 @@ typedef struct origin {
     const float *scale; /* (n) factors of the rows, or NULL */
 } origin;
 
-static float panel_element(const origin *o, size_t row, size_t j)
+void kn_panel_row(const kn_kernels *k, const void *panels, kn_type type, size_t cols, size_t row, float *out)
 {
-    const size_t p = row / KN_PANEL, lane = row % KN_PANEL, kp = kn_panel_k(o->k, o->type);
-    float out;
-    if (o->type == KN_F32)
-        return ((const float *)o->t->data)[(p * kp + j) * KN_PANEL + lane];
-    const size_t at = o->type == KN_F16 ? (p * kp + j) * KN_PANEL + lane
-                                        : ((p * (kp / 2) + j / 2) * KN_PANEL + lane) * 2 + j % 2;
-    to_f32(o->s->crew->k, (const uint16_t *)o->t->data + at, o->type, 1, &out);
-    return out;
+    const size_t p = row / KN_PANEL, lane = row % KN_PANEL, kp = kn_panel_k(cols, type);
+    for (size_t j = 0; j < cols; j++) {
+        const size_t at = type != KN_BF16 ? (p * kp + j) * KN_PANEL + lane
+                                          : ((p * (kp / 2) + j / 2) * KN_PANEL + lane) * 2 + j % 2;
+        to_f32(k, kn_at_const(panels, type, at), type, 1, out + j);
+    }
 }
 
 static void get_row(const origin *o, size_t i, float *out)
@@ -212,8 +210,7 @@ static void get_row(const origin *o, size_t i, float *out)
     if (!o->t)
         kn_random_weights(o->name, o->s->seed, (uint64_t)i * o->k, o->k, 1 / sqrtf((float)o->k), out);
     else if (o->s->panels)
-        for (size_t j = 0; j < o->k; j++)
-            out[j] = panel_element(o, i, j);
+        kn_panel_row(o->s->crew->k, o->t->data, o->type, o->k, i, out);
     else
         to_f32(o->s->crew->k, kn_at_const(o->t->data, o->type, i * o->k), o->type, o->k, out);
     for (size_t j = 0; o->scale && j < o->k; j++)

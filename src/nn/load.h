@@ -36,6 +36,9 @@ typedef struct kn_rows {
 /* out (k) = row i, as f32 */
 void kn_rows_get(const kn_kernels *k, const kn_rows *r, size_t i, float *out);
 
+/* out (cols) = a row of panels (mat.h) of that many columns, as f32 */
+void kn_panel_row(const kn_kernels *k, const void *panels, kn_type type, size_t cols, size_t row, float *out);
+
 /* All below: KEN_E_FORMAT naming the tensor, its shape and the expected one; KEN_E_NOMEM.  The name
  * is printf's. */
 int kn_source_has(const kn_source *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
