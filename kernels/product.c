@@ -16,8 +16,8 @@
 
 enum {
     A_BYTES = 192 << 10,   /* packed rows of a chunk */
-    SUM_FLOATS = 14 << 10, /* partial sums of a chunk */
-    CHUNK_TILES = 4,       /* tiles of rows in a chunk */
+    SUM_FLOATS = 40 << 10, /* partial sums of a chunk */
+    CHUNK_TILES = 4,       /* tiles of rows in a chunk, if the core does not say */
     AHEAD_FEW = 8 << 10    /* bytes of a panel fetched ahead where rows are few */
 };
 
@@ -171,7 +171,8 @@ static void plan_chunk(job *j)
     j->units = pieces(j->rows, core->row_unit);
     j->tiles = pieces(j->units, core->rows / core->row_unit);
     const size_t room = j->units * core->row_unit;
-    const size_t most = A_BYTES / (room * core->row_bytes) * core->k_step / KN_PANEL_K * KN_PANEL_K;
+    const size_t fit = A_BYTES / (room * core->row_bytes) * core->k_step / KN_PANEL_K * KN_PANEL_K;
+    const size_t most = core->panel_rows && j->tiles > 1 ? least(fit, core->panel_rows) : fit;
     j->k_chunks = g->k > most ? pieces(g->k, most) : 1;
     j->k_chunk = pieces(pieces(g->k, j->k_chunks), KN_PANEL_K) * KN_PANEL_K;
     const size_t largest = least(pieces(j->units, j->tiles) * core->row_unit, j->rows);
@@ -180,13 +181,14 @@ static void plan_chunk(job *j)
                                       : pieces(g->n, j->tile_columns) * j->tile_columns;
 }
 
-/* Rows of a chunk: as many tiles as fit with all of k, so that sums need not wait; if not even two
- * fit, k is cut instead, and a full chunk makes up for reading the sums again. */
+/* Rows of a chunk: as many tiles as fit with all of k, or with the rows that stay in L1; if not even
+ * two fit, k is cut, and a full chunk makes up for reading the sums again. */
 static size_t chunk_rows(const kn_core *core, const kn_gemm *g)
 {
-    const size_t tile = core->rows * core->row_bytes * (pieces(g->k, core->k_step) + 1);
-    const size_t fit = A_BYTES / tile;
-    return core->rows * (fit < 2 ? CHUNK_TILES : least(fit, CHUNK_TILES));
+    const size_t k = core->panel_rows ? least(g->k, core->panel_rows) : g->k;
+    const size_t fit = A_BYTES / (core->rows * core->row_bytes * (pieces(k, core->k_step) + 1));
+    const size_t most = core->tiles ? core->tiles : CHUNK_TILES;
+    return core->rows * (fit < 2 ? most : least(fit, most));
 }
 
 static void product(const kn_core *core, const kn_gemm *g, const kn_conv *conv, size_t m0,

@@ -9,7 +9,8 @@
 #include "kernels/avx2/finish.h"
 #include "kernels/levels.h"
 
-enum { ROWS = 6, BLOCK = 16, HALVES = 2 };
+/* PANEL_ROWS rows of a panel are half of L1; CHUNK tiles of as many columns fill a part of L2. */
+enum { ROWS = 6, BLOCK = 16, HALVES = 2, PANEL_ROWS = 256, CHUNK = 16 };
 
 /* ---- packing of a: blocks of 16 floats --------------------------------------- */
 
@@ -152,7 +153,7 @@ TILES(PAIRED)
 #define CORE(type, packer, most, ahead)                                                            \
     {                                                                                              \
         .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .ahead_rows = ahead,        \
-        .multiply = multiply_##type, .panels = panels_of, .pack = packer, .finish = finish         \
+        .panel_rows = PANEL_ROWS, .tiles = CHUNK, .multiply = multiply_##type, .panels = panels_of, .pack = packer, .finish = finish         \
     }
 /* bf16 weights need registers while they become f32: a row less. */
 static const kn_core f32 = CORE(F32, pack_f32, 6, 7), f32_f16 = CORE(F16, pack_f32, 6, 6),
