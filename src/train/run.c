@@ -249,10 +249,10 @@ static int over(const kn_run *r, double seconds)
 }
 
 typedef struct sum {
-    double loss, data, start; /* since the last evaluation; data of the whole sitting */
-    uint64_t n, images;
-    double saved;             /* when */
-} sum;
+    double data, start;
+    uint64_t images;
+    double saved; /* when */
+} sum; /* of this sitting */
 
 static ken_status one(kn_run *r, kn_meter *meter, sum *s, double before)
 {
@@ -269,8 +269,8 @@ static ken_status one(kn_run *r, kn_meter *meter, sum *s, double before)
     if (report.reason)
         kn_run_note(r, "step %" PRIu64 ": %s", r->at.step, report.reason);
     st = log_step(r, &report, lr, &t);
-    s->loss += report.loss;
-    s->n++;
+    r->at.loss_sum += report.loss;
+    r->at.loss_steps++;
     s->data += t.data;
     s->images += r->plan.batch;
     r->at.images += r->plan.batch;
@@ -302,9 +302,9 @@ static ken_status loop(kn_run *r, sum *s)
         st = one(r, &meter, s, before);
         const int last = over(r, before + kn_clock() - s->start);
         if (!st && (r->at.step % every == 0 || last)) {
-            st = evaluate(r, s->loss / (double)(s->n ? s->n : 1));
-            s->loss = 0;
-            s->n = 0;
+            st = evaluate(r, r->at.loss_sum / (double)r->at.loss_steps);
+            r->at.loss_sum = 0;
+            r->at.loss_steps = 0;
         }
         if (!st && (last || time_to_save(r, s))) {
             st = kn_run_save(r);

@@ -37,6 +37,8 @@ typedef struct kn_place {
     uint64_t step, images, log_bytes, since_best;
     double seconds;          /* of training, over all sittings */
     double best, last_loss, start_score; /* start_score: of an online run's initial network */
+    double loss_sum;         /* of the loss_steps since the last evaluation */
+    uint64_t loss_steps;
     int has_best;
 } kn_place;
 

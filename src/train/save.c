@@ -194,15 +194,15 @@ static void blocks_of(const kn_run *r, block out[BLOCKS])
 
 static ken_status put_place(const kn_run *r, kn_writer *w)
 {
-    char text[512];
+    char text[768];
     const kn_place *p = &r->at;
     snprintf(text, sizeof text,
              "{\"step\":%" PRIu64 ",\"images\":%" PRIu64 ",\"log_bytes\":%" PRIu64
              ",\"since_best\":%" PRIu64 ",\"best\":%.17g,\"last_loss\":%.17g,\"start_score\":%.17g,"
-             "\"has_best\":%d,"
+             "\"has_best\":%d,\"loss_sum\":%.17g,\"loss_steps\":%" PRIu64 ","
              "\"seconds\":%.3f,\"optim_steps\":%" PRIu64 "}",
              p->step, p->images, p->log_bytes, p->since_best, p->best, p->last_loss, p->start_score,
-             p->has_best,
+             p->has_best, p->loss_sum, p->loss_steps,
              r->o->minutes > 0 ? p->seconds : 0, p->step); /* equal runs write equal files */
     return kn_writer_meta(w, "place", text);
 }
@@ -305,6 +305,8 @@ static void take_place(kn_run *r, const cJSON *j)
                         .last_loss = number(j, "last_loss"),
                         .start_score = number(j, "start_score"),
                         .has_best = (int)number(j, "has_best"),
+                        .loss_sum = number(j, "loss_sum"),
+                        .loss_steps = (uint64_t)number(j, "loss_steps"),
                         .seconds = number(j, "seconds") };
     kn_optim *const all[] = { r->image.optim, r->text.optim, r->loss_optim, r->pairs_optim };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -61,6 +61,18 @@ run train $toys $small $long --resume -o killed
 is 0 "killed $kills times, the run still ends well"
 same long killed "killed $kills times"
 
+# without a validation set the mean loss since the last judgement counts, over sittings, too
+once="--classes 4 --images 2 --steps 300 --save-every 2 --eval-every 300"
+run train $toys $small $once -o uncut --json
+uncut=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["best"])' "$tmp/out")
+"$ken" train $toys $small $once -o cut > "$tmp/out" 2> "$tmp/err" &
+pid=$!
+while [ ! -e cut/last.safetensors ]; do sleep 0.02; done
+kill -9 $pid 2> /dev/null
+wait $pid 2> /dev/null
+run train $toys $small $once --resume -o cut --json
+json "d['best'] == $uncut" "a mean loss goes on where it was cut ($uncut)"
+
 cp -r whole hurt
 for f in hurt/checkpoint-00000040.safetensors; do python3 -c 'import sys
 f = open(sys.argv[1], "r+b"); f.seek(-40, 2); b = f.read(1); f.seek(-40, 2); f.write(bytes([b[0] ^ 1]))' $f; done
