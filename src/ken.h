@@ -637,7 +637,9 @@ typedef struct ken_train_options {
     const char *loss, *mining;
     float margin, temperature, label_smoothing, drop_path; /* < 0 */
     uint32_t batch, classes, images, shots; /* classes x images, or batch; shots: proto */
-    const char *augment;
+    const char *augment;         /* image/augment.h, e.g. "crop:.3-1,flip" */
+    const char *toys_augment;    /* of toys, which are photographed anew each time; NULL: the same */
+    uint32_t repeat;             /* so often as a toy each class of lists and zips comes round; 0: 1 */
     uint32_t turns;              /* 4: quarter turns are classes of their own */
     uint64_t steps, epochs;
     double minutes;              /* > 0: the schedule is stretched to it */

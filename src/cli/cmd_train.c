@@ -100,6 +100,8 @@ static void take_options(ken_train_options *o)
     o->images = (uint32_t)cli_opt_whole(OPT_TRAIN_IMAGES);
     o->shots = (uint32_t)cli_opt_whole(OPT_TRAIN_SHOTS);
     o->augment = cli_opt(OPT_TRAIN_AUGMENT);
+    o->toys_augment = cli_opt(OPT_TRAIN_TOYS_AUGMENT);
+    o->repeat = (uint32_t)cli_opt_whole(OPT_TRAIN_REPEAT);
     o->turns = (uint32_t)cli_opt_whole(OPT_TRAIN_TURNS);
     o->steps = (uint64_t)cli_opt_whole(OPT_TRAIN_STEPS);
     o->epochs = (uint64_t)cli_opt_whole(OPT_TRAIN_EPOCHS);

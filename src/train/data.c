@@ -440,6 +440,11 @@ uint32_t kn_data_classes(const kn_data *d)
     return d->total;
 }
 
+uint32_t kn_data_own_classes(const kn_data *d)
+{
+    return d->names * d->o.turns;
+}
+
 const kn_data_report *kn_data_about(const kn_data *d)
 {
     return &d->report;
@@ -497,7 +502,7 @@ const char *kn_data_name(kn_data *d, size_t i)
 typedef struct batch {
     kn_data *d;
     const uint32_t *list;
-    const kn_augment *aug;
+    kn_data_augment aug;
     uint64_t seed, epoch;
     uint8_t *out;
 } batch;
@@ -529,11 +534,11 @@ static ken_status fit(const kn_data *d, const ken_image *img, uint8_t *out)
     return kn_image_fit(img, &p, out);
 }
 
-static ken_status dress(const batch *b, const ken_image *img, const ken_image *other, size_t sample,
-                        uint8_t *out)
+static ken_status dress(const batch *b, const kn_augment *aug, const ken_image *img, const ken_image *other,
+                        size_t sample, uint8_t *out)
 {
     const kn_augment_key key = { b->seed, b->epoch, sample };
-    return b->aug ? kn_augment_run(b->aug, img, other, b->d->o.size, key, out) : fit(b->d, img, out);
+    return aug ? kn_augment_run(aug, img, other, b->d->o.size, key, out) : fit(b->d, img, out);
 }
 
 static ken_status shot(const batch *b, size_t sample, uint8_t *out)
@@ -541,7 +546,7 @@ static ken_status shot(const batch *b, size_t sample, uint8_t *out)
     const kn_data *d = b->d;
     const size_t i = sample / d->o.turns;
     const size_t other = (i * 2654435761u + b->epoch * 40503u + 1) % d->shots_len;
-    const ken_status st = dress(b, d->shots[i].image, d->shots[other].image, sample, out);
+    const ken_status st = dress(b, b->aug.shots, d->shots[i].image, d->shots[other].image, sample, out);
     if (!st)
         turn_square(out, d->o.size, (uint32_t)(sample % d->o.turns));
     return st;
@@ -557,14 +562,14 @@ static ken_status toy(const batch *b, size_t sample, uint32_t worker, uint8_t *o
     uint32_t number;
     ken_image *img = NULL;
     kn_data_toy(d, sample, b->epoch, &id, &mode, &number);
-    if (size == d->o.size && !b->aug)
+    if (size == d->o.size && !b->aug.toys)
         return kn_toy_picture(d->cameras[worker], id, mode, d->o.seed, number, size, out, NULL, NULL);
     ken_status st = kn_image_new(&img, size, size);
     if (!st)
         st = kn_toy_picture(d->cameras[worker], id, mode, d->o.seed, number, size, img->pixels, NULL,
                             NULL);
     if (!st)
-        st = dress(b, img, NULL, sample, out);
+        st = dress(b, b->aug.toys, img, NULL, sample, out);
     ken_image_free(img);
     return st;
 }
@@ -583,9 +588,9 @@ static ken_status batch_piece(size_t begin, size_t end, uint32_t worker, void *c
     return st;
 }
 
-ken_status kn_data_pictures(kn_data *d, const uint32_t *list, size_t n, const kn_augment *aug,
+ken_status kn_data_pictures(kn_data *d, const uint32_t *list, size_t n, const kn_data_augment *aug,
                             uint64_t seed, uint64_t epoch, uint8_t *out)
 {
-    batch b = { d, list, aug, seed, epoch, out };
+    batch b = { d, list, aug ? *aug : (kn_data_augment){ 0 }, seed, epoch, out };
     return kn_parallel(n, 1, d->o.threads, batch_piece, &b);
 }

@@ -42,6 +42,7 @@ const uint32_t *kn_data_labels(const kn_data *d);
 const uint32_t *kn_data_photos(const kn_data *d); /* the same number: copies of one photograph */
 uint32_t kn_data_classes(const kn_data *d);
 const char *kn_data_class(const kn_data *d, uint32_t label); /* a name; of toys the id */
+uint32_t kn_data_own_classes(const kn_data *d); /* the first ones: all but the toys */
 const kn_data_report *kn_data_about(const kn_data *d);
 /* What to call sample i in a message; belongs to d, valid until the next call. */
 const char *kn_data_name(kn_data *d, size_t i);
@@ -50,10 +51,15 @@ const char *kn_data_name(kn_data *d, size_t i);
 int kn_data_toy(const kn_data *d, size_t i, uint64_t epoch, uint64_t *id, kn_toy_mode *mode,
                 uint32_t *number);
 
+/* How the pictures of a batch are changed: those in memory, and the toys. */
+typedef struct kn_data_augment {
+    const kn_augment *shots, *toys; /* NULL: not at all */
+} kn_data_augment;
+
 /* Samples list[0 .. n-1] to out (n, size, size, 3), by all threads: augmented by (seed, epoch,
  * sample), or with aug NULL as inference fits them.  Toys are other photographs in each epoch. */
 KEN_CALL ken_status kn_data_pictures(kn_data *d, const uint32_t *list, size_t n,
-                                     const kn_augment *aug, uint64_t seed, uint64_t epoch,
+                                     const kn_data_augment *aug, uint64_t seed, uint64_t epoch,
                                      uint8_t *out);
 
 #endif

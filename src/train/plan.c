@@ -137,7 +137,7 @@ static ken_status losses(kn_plan *p, const ken_train_options *o, const preset *s
 static void sampling(kn_plan *p, const ken_train_options *o, const preset *s)
 {
     const int single = kn_loss_of_classes(p->loss.kind) && p->loss.kind != KN_LOSS_PROXYANCHOR;
-    p->sampler = (kn_sampler_config){ .seed = o->seed };
+    p->sampler = (kn_sampler_config){ .seed = o->seed, .repeat = o->repeat ? o->repeat : 1 };
     if (single && !o->classes) {
         p->sampler.kind = KN_SAMPLER_SHUFFLE;
         p->batch = p->sampler.batch = whole(o->batch, whole(s->batch, 64));
@@ -197,6 +197,7 @@ ken_status kn_plan_make(kn_plan *out, const ken_train_options *o)
     p.math = strcmp(precision, "f32") ? KN_MATH_BF16 : KN_MATH_F32;
     p.turns = whole(o->turns, s->turns);
     p.augment_text = text(o->augment, s->augment);
+    p.toys_augment_text = text(o->toys_augment, p.augment_text);
     ken_status st = network(&p, o, s);
     if (!st)
         st = losses(&p, o, s);
@@ -207,6 +208,8 @@ ken_status kn_plan_make(kn_plan *out, const ken_train_options *o)
     }
     if (!st)
         st = kn_augment_parse(&p.augment, p.augment_text);
+    if (!st)
+        st = kn_augment_parse(&p.toys_augment, p.toys_augment_text);
     if (!st)
         *out = p;
     return st;
@@ -249,6 +252,8 @@ char *kn_plan_json(const kn_run *r)
     cJSON_AddNumberToObject(j, "shots", p->loss.shots);
     cJSON_AddNumberToObject(j, "turns", p->turns);
     cJSON_AddStringToObject(j, "augment", p->augment_text);
+    cJSON_AddStringToObject(j, "toys_augment", p->toys_augment_text);
+    cJSON_AddNumberToObject(j, "repeat", p->sampler.repeat);
     cJSON_AddStringToObject(j, "optimizer", kn_optim_name(p->optim.kind));
     cJSON_AddNumberToObject(j, "weight_decay", p->optim.weight_decay);
     cJSON_AddStringToObject(j, "schedule", kn_schedule_name(p->schedule.kind));

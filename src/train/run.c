@@ -156,9 +156,10 @@ static ken_status step(kn_run *r, double lr, double momentum, kn_loss_report *re
 {
     const float *features = NULL;
     const uint64_t epoch = r->at.step / r->epoch_steps;
+    const kn_data_augment aug = { &r->plan.augment, &r->plan.toys_augment };
     t->start = kn_clock();
     kn_sampler_get(r->sampler, r->at.step, r->list);
-    ken_status st = kn_data_pictures(r->data, r->list, r->plan.batch, &r->plan.augment, r->o->seed, epoch,
+    ken_status st = kn_data_pictures(r->data, r->list, r->plan.batch, &aug, r->o->seed, epoch,
                                      r->pixels);
     t->data = kn_clock() - t->start;
     if (!st)

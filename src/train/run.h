@@ -22,8 +22,8 @@ typedef struct kn_plan {
     kn_math math;
     kn_loss_config loss;
     kn_sampler_config sampler;
-    kn_augment augment;
-    const char *augment_text;
+    kn_augment augment, toys_augment;
+    const char *augment_text, *toys_augment_text;
     kn_optim_config optim;
     kn_schedule schedule;
     double warmup, clip, ema;

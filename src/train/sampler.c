@@ -22,7 +22,7 @@
 enum { STREAM_CYCLE = 1, STREAM_TURN = 2, STREAM_EPISODE = 3 };
 enum { MAX_LABEL = 1 << 28 };
 
-/* What is dealt in cycles: classes, or samples. */
+/* What is dealt in cycles: classes, some of them on several cards, or samples. */
 typedef struct deck {
     uint32_t n, take;
     uint64_t seed, cycle;
@@ -36,6 +36,7 @@ struct kn_sampler {
     kn_sampler_config c;
     size_t n;          /* samples */
     uint32_t classes;  /* that take part */
+    uint32_t repeated; /* the first of them, on c.repeat cards each */
     uint32_t *first;   /* (classes + 1) places in `samples` */
     uint32_t *samples; /* by class */
     uint32_t *photos;  /* (n) or NULL */
@@ -195,6 +196,7 @@ static uint32_t lay_out(kn_sampler *s, uint32_t *counts, size_t labels, uint32_t
             continue;
         counts[i] = at;
         s->first[s->classes++] = at;
+        s->repeated += i < s->c.repeated;
         at += c;
         largest = c > largest ? c : largest;
     }
@@ -252,9 +254,12 @@ static ken_status build(kn_sampler *s, const uint32_t *labels, const uint32_t *p
     ken_status st = plain || !n ? KEN_OK : group(s, labels, n);
     if (!st)
         st = check(c, s);
+    const uint64_t cards = plain ? n : s->classes + (uint64_t)s->repeated * (s->c.repeat - 1);
+    if (!st && cards > UINT32_MAX / 2)
+        st = kn_fail(KEN_E_LIMIT, "%zu classes repeated %u times: too many", (size_t)s->repeated,
+                     (unsigned)s->c.repeat);
     if (!st)
-        st = deck_new(&s->deck, c->seed, plain ? (uint32_t)n : s->classes,
-                      plain ? c->batch : c->classes);
+        st = deck_new(&s->deck, c->seed, (uint32_t)cards, plain ? c->batch : c->classes);
     if (st || !photos || plain)
         return st;
     s->photos = kn_alloc(n, sizeof *s->photos);
@@ -271,6 +276,7 @@ ken_status kn_sampler_new(kn_sampler **out, const kn_sampler_config *c, const ui
     if (!s)
         return KEN_E_NOMEM;
     s->c = *c;
+    s->c.repeat = c->kind == KN_SAMPLER_PK && c->repeat ? c->repeat : 1;
     s->n = n;
     const ken_status st = build(s, labels, photos, n);
     if (st) {
@@ -359,19 +365,33 @@ static void episode(kn_sampler *s, uint64_t step, uint32_t *batch)
     }
 }
 
+/* The class on a card, and how often it has been dealt before. */
+static uint32_t class_on(const kn_sampler *s, uint32_t card, uint64_t cycle, uint64_t *visit)
+{
+    const uint32_t several = s->repeated * s->c.repeat;
+    if (card >= several) {
+        *visit = cycle;
+        return card - several + s->repeated;
+    }
+    *visit = cycle * s->c.repeat + card % s->c.repeat;
+    return card / s->c.repeat;
+}
+
 void kn_sampler_get(kn_sampler *s, uint64_t step, uint32_t *samples)
 {
     const uint32_t take = s->deck.take, images = s->c.images;
-    uint64_t cycle;
+    uint64_t cycle, visit;
     if (s->c.kind == KN_SAMPLER_EPISODES) {
         episode(s, step, samples);
         return;
     }
     for (uint32_t i = 0; i < take; i++) {
         const uint32_t card = deck_card(&s->deck, step * take + i, &cycle);
-        if (s->c.kind == KN_SAMPLER_SHUFFLE)
+        if (s->c.kind == KN_SAMPLER_SHUFFLE) {
             samples[i] = card;
-        else
-            take_turns(s, card, cycle, samples, (size_t)i * images);
+        } else {
+            const uint32_t class = class_on(s, card, cycle, &visit);
+            take_turns(s, class, visit, samples, (size_t)i * images);
+        }
     }
 }

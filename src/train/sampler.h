@@ -25,6 +25,8 @@ typedef struct kn_sampler_config {
     uint32_t classes, images; /* PK, EPISODES (images: shots + queries) */
     uint32_t batch;           /* SHUFFLE */
     uint32_t least;           /* PK, EPISODES: classes with fewer samples stay out; 0 is 1 */
+    uint32_t repeat;          /* PK: labels below `repeated` come round so often in a cycle, 0 is 1 */
+    uint32_t repeated;        /* … and may then meet themselves in a batch, with other samples */
 } kn_sampler_config;
 
 typedef struct kn_sampler kn_sampler;

@@ -171,6 +171,7 @@ static ken_status make_sampler(kn_run *r)
         s->classes = classes;
         r->plan.batch = s->classes * s->images;
     }
+    s->repeated = kn_data_own_classes(r->data);
     if (s->kind == KN_SAMPLER_SHUFFLE && s->batch > len)
         r->plan.batch = s->batch = (uint32_t)len;
     return kn_sampler_new(&r->sampler, s, kn_data_labels(r->data), kn_data_photos(r->data), len);

@@ -306,8 +306,42 @@ START_TEST(a_million_classes)
 }
 END_TEST
 
+/* 5 rare classes come round 30 times for each time that one of the other 200 does, their samples
+ * in turn; batches are otherwise as ever. */
+START_TEST(some_classes_come_more_often)
+{
+    enum { RARE = 5, OTHERS = 200, EACH = 8, REPEAT = 30, P = 10, K = 2, CARDS = RARE * REPEAT + OTHERS };
+    size_t n;
+    uint32_t *labels = make_labels(RARE + OTHERS, EACH, 0, &n), batch[P * K];
+    uint32_t classes[RARE + OTHERS] = { 0 }, samples[(RARE + OTHERS) * EACH] = { 0 };
+    const kn_sampler_config c = { .kind = KN_SAMPLER_PK, .seed = 3, .classes = P, .images = K,
+                                  .repeat = REPEAT, .repeated = RARE };
+    kn_sampler *s = NULL;
+    OK(kn_sampler_new(&s, &c, labels, NULL, n));
+    ck_assert_uint_eq(kn_sampler_epoch(s), CARDS / P);
+    for (uint64_t step = 0; step < 4 * CARDS / P; step++) {
+        kn_sampler_get(s, step, batch);
+        for (uint32_t i = 0; i < P; i++)
+            classes[labels[batch[i * K]]]++;
+        for (uint32_t i = 0; i < P * K; i++) {
+            ck_assert_uint_eq(labels[batch[i]], labels[batch[i / K * K]]);
+            samples[batch[i]]++;
+        }
+        for (uint32_t i = 0; i < P * K; i += K)
+            ck_assert_uint_ne(batch[i], batch[i + 1]);
+    }
+    for (uint32_t l = 0; l < RARE + OTHERS; l++)
+        ck_assert_uint_eq(classes[l], l < RARE ? 4 * REPEAT : 4);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_uint_eq(samples[i], 4 * (labels[i] < RARE ? REPEAT : 1) * K / EACH);
+    kn_sampler_free(s);
+    kn_free(labels);
+}
+END_TEST
+
 static void fill(TCase *tc)
 {
+    tcase_add_test(tc, some_classes_come_more_often);
     tcase_add_test(tc, pk_is_even);
     tcase_add_test(tc, any_order_of_steps);
     tcase_add_test(tc, small_classes_repeat);
