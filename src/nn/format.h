@@ -10,7 +10,8 @@
  *   preprocess     JSON {"fit":"short|squash|longest","resize":[h,w],"crop":[h,w],"filter":"bicubic",
  *                  "hf_crop":0,"fill":[r,g,b],"mean":[3],"std":[3]}
  *   tokenizer      "clip-bpe" or "bert-wordpiece"
- *   dtype          stored type of the matrices: "f32", "f16", "bf16"
+ *   dtype          stored type of the matrices: "f32", "f16", "bf16", "int8" (NAME.w I8 rows, and NAME.s
+ *                  f32 (n), what 1 stands for in each row; the arithmetic is that of f32 or bf16)
  *   layout         "panel16": matrices are panels (kernels.h) · "rows": row-major as published
  *   folded         "1": BatchNorm and scales are folded · "0": nothing is (trainable)
  *   scores         JSON {"image-image":[a,b],"text-image":[a,b]}: score = 1/(1+exp(-(a raw + b))); optional

@@ -193,6 +193,7 @@ typedef struct origin {
     kn_type type;       /* stored */
     size_t n, k;
     const float *scale; /* (n) factors of the rows, or NULL */
+    const float *steps; /* (n) of int8: what 1 stands for in each row; NULL: another type */
 } origin;
 
 void kn_panel_row(const kn_kernels *k, const void *panels, kn_type type, size_t cols, size_t row, float *out)
@@ -207,7 +208,10 @@ void kn_panel_row(const kn_kernels *k, const void *panels, kn_type type, size_t 
 
 static void get_row(const origin *o, size_t i, float *out)
 {
-    if (!o->t)
+    if (o->steps)
+        for (size_t j = 0; j < o->k; j++)
+            out[j] = (float)((const int8_t *)o->t->data)[i * o->k + j] * o->steps[i];
+    else if (!o->t)
         kn_random_weights(o->name, o->s->seed, (uint64_t)i * o->k, o->k, 1 / sqrtf((float)o->k), out);
     else if (o->s->panels)
         kn_panel_row(o->s->crew->k, o->t->data, o->type, o->k, i, out);
@@ -246,7 +250,7 @@ static kn_type packed_type(const origin *o)
 {
     if (o->s->crew->math != KN_MATH_F32)
         return KN_BF16;
-    return o->t && !o->scale ? o->type : KN_F32;
+    return o->t && !o->scale && !o->steps ? o->type : KN_F32;
 }
 
 static ken_status pack(const origin *o, kn_mat *out)
@@ -254,7 +258,7 @@ static ken_status pack(const origin *o, kn_mat *out)
     const kn_crew *crew = o->s->crew;
     const size_t panels = (o->n + KN_PANEL - 1) / KN_PANEL;
     packing p = { .o = o, .type = packed_type(o) };
-    const int exact = o->t && o->type == KN_BF16 && !o->scale;
+    const int exact = o->t && o->type == KN_BF16 && !o->scale && !o->steps;
 
     p.w = kn_own(o->s->owned, kn_panel_bytes(o->n, o->k, p.type), 1);
     if (!p.w)
@@ -287,8 +291,18 @@ static ken_status check_matrix(const origin *o)
  * small one, of 16-bit elements and an odd k, may lie anywhere. */
 static int fits(const origin *o)
 {
-    return o->t && o->s->panels && !o->scale && (uintptr_t)o->t->data % 64 == 0 &&
+    return o->t && o->s->panels && !o->scale && !o->steps && (uintptr_t)o->t->data % 64 == 0 &&
            (o->s->crew->math == KN_MATH_F32 || o->type == KN_BF16);
+}
+
+/* An int8 matrix NAME.w is rows, beside it NAME.s. */
+static ken_status load_steps(origin *o, const char *base)
+{
+    char name[NAME + 8];
+    snprintf(name, sizeof name, "%s.s", base);
+    if (o->s->panels)
+        return kn_fail(KEN_E_FORMAT, "tensor %s: I8 is stored as rows", o->name);
+    return load_f32(o->s, &o->steps, 1, (uint64_t[]){ o->n }, name);
 }
 
 static ken_status load_matrix(const kn_source *s, kn_mat *out, size_t n, size_t k,
@@ -299,7 +313,9 @@ static ken_status load_matrix(const kn_source *s, kn_mat *out, size_t n, size_t 
     origin o = { .s = s, .name = name, .n = n, .k = k, .scale = scale };
     if (s->weights) {
         ken_status st = find(s, name, &o.t);
-        if (!st)
+        if (!st && o.t->dtype == KN_DT_I8)
+            st = load_steps(&o, base);
+        else if (!st)
             st = stored_type(o.t, &o.type);
         if (!st)
             st = check_matrix(&o);

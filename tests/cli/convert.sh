@@ -20,7 +20,7 @@ is 2 "no input"; err "which checkpoint" "no input"; no_out "no input"
 conv "$models/cifar/model.th"
 is 2 "no output"; err "-o" "no output"
 conv "$models/cifar/model.th" -o x --dtype int8
-is 2 "int8"; err "int8 is not built in" "int8 says why"
+is 2 "int8"; err "--trainable" "int8 says what it takes"
 conv "$models/cifar/model.th" -o x --dtype f64
 is 2 "an unknown dtype"
 conv "$models/cifar/model.th" -o x --nonsense

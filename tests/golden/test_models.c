@@ -7,6 +7,7 @@
 #include "nn/net.h"
 #include "tools/convert/emit.h"
 #include "tools/convert/read.h"
+#include "tools/convert/repack.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -22,15 +23,18 @@ typedef struct setting {
     kn_type type;
     int trainable;
     double cosine, apart;
+    int repack, int8; /* packed again from the trainable file */
 } setting;
 
 static const setting settings[] = {
-    { "f32", "f32", KN_F32, 0, 0.999999, 1e-5 },
-    { "trainable", "f32", KN_F32, 1, 0.999999, 1e-5 },
-    { "f16", "f32", KN_F16, 0, 0.9999, 1e-2 },
-    { "bf16 stored, f32 computed", "f32", KN_BF16, 0, 0.9995, 3e-2 },
-    { "bf16", "bf16", KN_BF16, 0, 0.9995, 3e-2 },
-    { "bf16x3", "bf16x3", KN_F32, 0, 0.99999, 1e-3 },
+    { "f32", "f32", KN_F32, 0, 0.999999, 1e-5, 0, 0 },
+    { "trainable", "f32", KN_F32, 1, 0.999999, 1e-5, 0, 0 },
+    { "trainable, packed", "f32", KN_F32, 1, 0.999999, 1e-5, 1, 0 },
+    { "int8", "f32", KN_BF16, 1, 0.998, 3e-2, 1, 1 },
+    { "f16", "f32", KN_F16, 0, 0.9999, 1e-2, 0, 0 },
+    { "bf16 stored, f32 computed", "f32", KN_BF16, 0, 0.9995, 3e-2, 0, 0 },
+    { "bf16", "bf16", KN_BF16, 0, 0.9995, 3e-2, 0, 0 },
+    { "bf16x3", "bf16x3", KN_F32, 0, 0.99999, 1e-3, 0, 0 },
 };
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
@@ -63,7 +67,8 @@ static void convert(const cJSON *model, const setting *s)
 {
     const cJSON *size = cJSON_GetObjectItem(model, "size");
     const cJSON *act = cJSON_GetObjectItem(model, "activation");
-    const cv_options o = { .type = s->type,
+    const cv_options packed = { .type = s->type, .int8 = s->int8 };
+    const cv_options o = { .type = s->repack ? KN_F32 : s->type,
                            .trainable = s->trainable,
                            .has_act = act != NULL,
                            .act = KN_ACT_QUICKGELU,
@@ -81,6 +86,9 @@ static void convert(const cJSON *model, const setting *s)
     cv_plan_release(&plan);
     cv_side_close(&side);
     cv_set_release(&set);
+    uint64_t bytes;
+    if (s->repack)
+        ck_assert_msg(!cv_repack(out_path, out_path, &packed, &bytes), "%s: %s", path, ken_last_error());
 }
 
 /* ---- comparing ---- */

@@ -45,7 +45,8 @@ static const char help[] =
     "ModifiedResNet), Chinese-CLIP by OFA and Hugging Face\n"
     "\n"
     "  -o, --output FILE      the model file\n"
-    "      --dtype TYPE       stored type of the matrices: f32 (default), f16, bf16\n"
+    "      --dtype TYPE       stored type of the matrices: f32 (default), f16, bf16; int8, of a model\n"
+    "                         that `ken train` or --trainable made\n"
     "      --arch NAME        settles what names and shapes leave open (ken models lists names)\n"
     "      --activation ACT   quickgelu or gelu, where no configuration says which\n"
     "      --tokenizer FILE   bpe_simple_vocab_16e6.txt.gz, merges.txt or vocab.txt\n"
@@ -122,13 +123,13 @@ static const struct option longs[] = {
 
 static int set_dtype(cv_options *o, const char *s)
 {
-    if (!strcmp(s, "int8"))
-        return misuse(
-            "--dtype int8 is not built in: no network here computes with int8 weights; f32, f16 or "
-            "bf16",
-            NULL);
+    if (!strcmp(s, "int8")) {
+        o->int8 = 1;
+        o->type = KN_BF16;
+        return DONE;
+    }
     if (strcmp(s, "f32") != 0 && strcmp(s, "f16") != 0 && strcmp(s, "bf16") != 0)
-        return misuse("--dtype is f32, f16 or bf16, not", s);
+        return misuse("--dtype is f32, f16, bf16 or int8, not", s);
     o->type = s[0] == 'b' ? KN_BF16 : s[1] == '1' ? KN_F16 : KN_F32;
     return DONE;
 }
@@ -318,6 +319,8 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &stop, NULL);
     if (a.n == 1 && !a.o.trainable && cv_is_ours(a.in[0]))
         status = repack(&a);
+    else if (a.o.int8)
+        status = misuse("--dtype int8 takes a model that `ken train` or ken-convert --trainable made, not", a.in[0]);
     else
         status = convert(&a, &set);
     cv_set_release(&set);

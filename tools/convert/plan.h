@@ -13,6 +13,7 @@
 
 typedef struct cv_options {
     kn_type type;     /* of matrices: KN_F32, KN_F16, KN_BF16 */
+    int int8;         /* matrices are int8 rows, each with a factor; type is that of tables */
     int trainable;    /* fold nothing, rows instead of panels */
     const char *arch; /* or NULL */
     int has_act;

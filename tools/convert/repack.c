@@ -70,20 +70,34 @@ static kn_dtype stored(const repack *r)
 
 /* ---- declaring ---- */
 
+/* NAME.w becomes NAME.b or NAME.s. */
+static const char *beside(char out[96], const kn_tensor *t, char what)
+{
+    snprintf(out, 96, "%.*s.%c", (int)strlen(t->name) - 2, t->name, what);
+    return out;
+}
+
+static ken_status declare_int8(const repack *r, const kn_tensor *t)
+{
+    char name[96];
+    const ken_status st = kn_writer_declare(r->w, t->name, KN_DT_I8, 2, t->shape);
+    return st ? st : kn_writer_declare(r->w, beside(name, t, 's'), KN_DT_F32, 1, t->shape);
+}
+
 static ken_status declare_matrix(const repack *r, const kn_tensor *t)
 {
     const uint64_t panels = (t->shape[0] + KN_PANEL - 1) / KN_PANEL;
     const uint64_t kp = kn_panel_k((size_t)t->shape[1], r->o->type);
     char bias[96];
-    ken_status st = r->o->type == KN_BF16
+    ken_status st = r->o->int8 ? declare_int8(r, t)
+                    : r->o->type == KN_BF16
                         ? kn_writer_declare(r->w, t->name, KN_DT_BF16, 4,
                                             (uint64_t[]){ panels, kp / 2, KN_PANEL, 2 })
                         : kn_writer_declare(r->w, t->name, stored(r), 3,
                                             (uint64_t[]){ panels, kp, KN_PANEL });
     if (st || !norm_of(r, t->name, "w"))
         return st;
-    snprintf(bias, sizeof bias, "%.*s.b", (int)strlen(t->name) - 2, t->name);
-    return kn_writer_declare(r->w, bias, KN_DT_F32, 1, t->shape);
+    return kn_writer_declare(r->w, beside(bias, t, 'b'), KN_DT_F32, 1, t->shape);
 }
 
 static ken_status declare(const repack *r)
@@ -114,9 +128,27 @@ static void convert(const repack *r, const float *in, size_t n, void *out)
         memcpy(out, in, n * sizeof *in);
 }
 
-/* The factor of the q rows of NAME.qkv; 1 and no rows of anything else. */
+/* Each row by its largest element: w = q s, |q| <= 127. */
+static void quantise(const float *w, size_t n, size_t k, int8_t *q, float *scale)
+{
+    for (size_t i = 0; i < n; i++, w += k, q += k) {
+        float most = 0;
+        for (size_t j = 0; j < k; j++)
+            most = fmaxf(most, fabsf(w[j]));
+        scale[i] = most / 127;
+        for (size_t j = 0; j < k; j++)
+            q[j] = most > 0 ? (int8_t)lrintf(w[j] / scale[i]) : 0;
+    }
+}
+
+/* The factor of the q rows of NAME.qkv and of all rows of a pooling's q; 1 and no rows of anything
+ * else. */
 static float attention_scale(const repack *r, const char *name, size_t *rows)
 {
+    if (!strncmp(name, "v.pool.q.", 9)) {
+        *rows = kn_resnet_channels(&r->config.resnet, r->config.resnet.stages - 1);
+        return 1 / sqrtf((float)*rows / (float)r->config.resnet.heads);
+    }
     const kn_trunk_config *c = name[0] == 't' ? &r->config.text.trunk : &r->config.vit.trunk;
     *rows = 0;
     if (!strstr(name, ".qkv."))
@@ -138,8 +170,7 @@ static ken_status fold(const repack *r, const kn_tensor *t, float *w)
             return kn_fail(KEN_E_FORMAT, "tensor %s: its BatchNorm is not whole", t->name);
         p[i] = part->data;
     }
-    snprintf(name, sizeof name, "%.*s.b", (int)strlen(t->name) - 2, t->name);
-    float *bias = kn_writer_data(r->w, name, &bytes);
+    float *bias = kn_writer_data(r->w, beside(name, t, 'b'), &bytes);
     for (size_t i = 0; i < n; i++) {
         const float factor = p[0][i] / sqrtf(p[3][i] + BN_EPS);
         bias[i] = p[1][i] - p[2][i] * factor;
@@ -153,6 +184,7 @@ static ken_status write_matrix(const repack *r, const kn_tensor *t)
 {
     const size_t n = (size_t)t->shape[0], k = (size_t)t->shape[1];
     size_t rows, bytes;
+    char name[96];
     ken_status st = KEN_OK;
     const float scale = attention_scale(r, t->name, &rows);
     float *w = kn_alloc_aligned(n * k, sizeof *w);
@@ -164,7 +196,9 @@ static ken_status write_matrix(const repack *r, const kn_tensor *t)
     if (norm_of(r, t->name, "w"))
         st = fold(r, t, w);
     void *to = kn_writer_data(r->w, t->name, &bytes);
-    if (!st)
+    if (!st && r->o->int8)
+        quantise(w, n, k, to, kn_writer_data(r->w, beside(name, t, 's'), &bytes));
+    else if (!st)
         r->k->pack(w, n, k, r->o->type, to);
     kn_free(w);
     return st;
@@ -203,9 +237,9 @@ static const char *said(const repack *r, const char *key, const char *value)
 {
     const cv_options *o = r->o;
     if (!strcmp(key, "dtype"))
-        return o->type == KN_F32 ? "f32" : o->type == KN_F16 ? "f16" : "bf16";
+        return o->int8 ? "int8" : o->type == KN_F32 ? "f32" : o->type == KN_F16 ? "f16" : "bf16";
     if (!strcmp(key, "layout"))
-        return "panel16";
+        return o->int8 ? "rows" : "panel16";
     if (!strcmp(key, "folded"))
         return "1";
     if (!strcmp(key, "checksum") || (!strcmp(key, "licence") && o->licence) ||
