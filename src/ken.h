@@ -230,6 +230,9 @@ KEN_CALL ken_status ken_model_preprocess(const ken_model *m, const ken_image *im
  * which must hold info->context of them. */
 KEN_CALL ken_status ken_model_tokens(const ken_model *m, const char *text, int32_t *ids,
                                      size_t *n);
+/* The share of a text's tokens, 0 .. 1, that a small vocabulary can only spell or not say at all: with
+ * half of them the vector means little.  0 for models whose vocabulary knows everything in pieces. */
+KEN_CALL ken_status ken_model_strange(const ken_model *m, const char *text, double *share);
 /* Logits of the trained head, (labels) floats; KEN_E_UNSUPPORTED without one.  And its names. */
 KEN_CALL ken_status ken_model_logits(const ken_model *m, const ken_image *img, float *logits);
 KEN_API const char *ken_model_label(const ken_model *m, uint32_t i);

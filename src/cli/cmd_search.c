@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+static const double STRANGE = .3; /* share of a text; it is 0 for all captions of training */
 enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28 };
 
 typedef struct answer {
@@ -144,12 +145,26 @@ static int search_failed(ken_status st)
     return cli_complain(st, about_query ? ABOUT_INPUT : ABOUT_COLLECTION, NULL);
 }
 
+/* Words that the model has never met find something, but not what was meant. */
+static void warn_of_strange_words(ken *db, const cli_query *q)
+{
+    const ken_model *m = NULL;
+    double share = 0;
+    for (size_t i = 0; i < q->n; i++)
+        if (q->terms[i].text && !ken_get_model(db, &m) && !ken_model_strange(m, q->terms[i].text, &share) && share >= STRANGE)
+            cli_note("\"%s\": much of this is outside what model %s was trained on; a publisher's "
+                     "model knows more (ken-convert makes one of a checkpoint, see `ken-convert --help`)",
+                     q->terms[i].text, ken_model_get_info(m)->name);
+}
+
 static int search(ken *db, const cli_query *q, int whole)
 {
     ken_search_options o = search_options();
     answer a = { .query = q, .hits = cli_mem_new(o.k, sizeof(ken_hit)) };
     ken_status st = ken_search(db, q->terms, q->n, &o, a.hits, &a.found, &a.times);
     cli_mode mode = cli_out_mode();
+    if (!st)
+        warn_of_strange_words(db, q);
     int code = st ? search_failed(st) : say_answer(db, &a, mode, whole || mode == OUT_JSON);
     cli_mem_free(a.hits);
     return code;

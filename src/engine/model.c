@@ -328,6 +328,23 @@ ken_status ken_model_tokens(const ken_model *m, const char *text, int32_t *ids, 
     return tokenize(m, text, ids, n);
 }
 
+ken_status ken_model_strange(const ken_model *m, const char *text, double *share)
+{
+    if (!m || !text || !share)
+        return kn_fail(KEN_E_INVALID, "ken_model_strange: a NULL argument");
+    const kn_tokenizer *t = kn_net_tokenizer(m->net);
+    int32_t *ids = kn_alloc(m->info.context ? m->info.context : 1, sizeof *ids);
+    size_t n = 0;
+    *share = 0;
+    if (!ids)
+        return KEN_E_NOMEM;
+    const ken_status st = t ? tokenize(m, text, ids, &n) : KEN_OK;
+    if (!st && n > 2)
+        *share = (double)kn_tokenizer_spelled(t, ids, n) / (double)(n - 2);
+    kn_free(ids);
+    return st;
+}
+
 /* At most CHUNK texts; ids holds context of each. */
 static ken_status run_texts(const ken_model *m, const char *const *texts, size_t n, int32_t *ids,
                             float *out)

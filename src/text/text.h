@@ -31,5 +31,8 @@ KEN_CALL ken_status kn_tokenize(const kn_tokenizer *t, const char *text, size_t 
                                 int32_t *ids, size_t *n);
 int32_t kn_tokenizer_end(const kn_tokenizer *t); /* id of end-of-text or [SEP] */
 uint32_t kn_tokenizer_vocab(const kn_tokenizer *t);
+/* How many of the ids, start and end among them, are unknown or spell a word by single letters or
+ * digits, since the vocabulary lacks it.  0 for clip-bpe, which spells nearly everything in pieces. */
+size_t kn_tokenizer_spelled(const kn_tokenizer *t, const int32_t *ids, size_t n);
 
 #endif

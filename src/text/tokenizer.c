@@ -96,6 +96,34 @@ ken_status kn_tokenize(const kn_tokenizer *t, const char *text, size_t context, 
     return KEN_OK;
 }
 
+/* Whether an id is the piece of one letter or digit behind `node`. */
+static int is_letter(const kn_tokenizer *t, uint32_t node, int32_t id)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    for (const char *c = letters; *c; c++) {
+        const uint32_t at = kn_block_find(t, node, (uint32_t)*c);
+        if (at != KN_NO_VALUE && kn_block_id(t, at) == (uint32_t)id)
+            return 1;
+    }
+    return 0;
+}
+
+size_t kn_tokenizer_spelled(const kn_tokenizer *t, const int32_t *ids, size_t n)
+{
+    size_t strange = 0;
+    int before = 0; /* letters of a word so far, as long as it is nothing else */
+    for (size_t i = 1; t->kind == KN_BERT_WORDPIECE && i + 1 < n; i++) {
+        if (is_letter(t, t->continued, ids[i]) && before) {
+            strange += before == 1 ? 2 : 1; /* a word of one letter is a word; this one is longer */
+            before = 2;
+            continue;
+        }
+        strange += (uint32_t)ids[i] == t->unknown;
+        before = is_letter(t, 0, ids[i]);
+    }
+    return strange;
+}
+
 int32_t kn_tokenizer_end(const kn_tokenizer *t)
 {
     return (int32_t)t->end;

@@ -113,4 +113,13 @@ toys ceiling --ids 1100000:1100200 --captions 2 --json
 is 0 "ceiling"; json '.5 < d["top1"] <= d["top10"] <= 1 and d["captions"] == 400' "the ceiling"
 toys ceiling --ids 5:6 --json
 json 'd["top1"] == 1' "among one toy it is found"
+
+# a word from outside what the model that ships was trained on is said
+toys render --ids 3:6 --size 64 -o few
+run index few --db small.ken -m "$root/weights/ken-small.safetensors"
+is 0 "an index"
+run search --db small.ken "a brown bear" -n 1
+is 0 "words that it knows"; no_err "and nothing is said"
+run search --db small.ken "two parrots on a branch" -n 1
+is 0 "words that it does not know"; err "outside" "and so it says"
 finish

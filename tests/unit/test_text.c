@@ -103,6 +103,31 @@ START_TEST(longest_piece_first)
 }
 END_TEST
 
+/* A letter alone is a word; letters behind each other are one that the vocabulary lacks. */
+START_TEST(words_that_are_only_spelled)
+{
+    static const char source[] =
+        "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n##a\nz\n##z\n##s\nbear\nebra\n##ebra\n";
+    static const struct {
+        const char *text;
+        size_t spelled;
+    } cases[] = { { "a bear", 0 },   { "bears", 0 }, { "bearsa", 0 }, { "zz", 2 },     { "a zas bear z", 3 },
+                  { "zebra a", 0 },  { "", 0 },      { "cat", 1 },    { "zz cat aza", 6 } };
+    opened o = open_text("bert-wordpiece", source, sizeof source - 1), clip = open_bpe();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int32_t ids[64];
+        size_t n;
+        ck_assert_int_eq(kn_tokenize(o.t, cases[i].text, 52, ids, &n), KEN_OK);
+        ck_assert_msg(kn_tokenizer_spelled(o.t, ids, n) == cases[i].spelled, "'%s': %zu", cases[i].text,
+                      kn_tokenizer_spelled(o.t, ids, n));
+        ck_assert_int_eq(kn_tokenize(clip.t, cases[i].text, 52, ids, &n), KEN_OK);
+        ck_assert_uint_eq(kn_tokenizer_spelled(clip.t, ids, n), 0);
+    }
+    close_text(&o);
+    close_text(&clip);
+}
+END_TEST
+
 /* Each byte that belongs to no character is U+FFFD of its own. */
 START_TEST(bytes_that_are_not_utf8)
 {
@@ -405,6 +430,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, merges_by_rank);
     tcase_add_test(tc, long_texts_are_cut);
     tcase_add_test(tc, longest_piece_first);
+    tcase_add_test(tc, words_that_are_only_spelled);
     tcase_add_test(tc, bytes_that_are_not_utf8);
     tcase_add_test(tc, vocabularies_that_are_none);
     tcase_add_test(tc, line_ends);
