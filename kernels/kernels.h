@@ -129,6 +129,18 @@ size_t kn_turned_bytes(size_t m, size_t n);
 enum { KN_WGRAD_ROWS = 256, KN_WGRAD_COLUMNS = 32 };
 size_t kn_wgrad_pieces(size_t n, size_t k);
 
+/* Maps (images, h, w, c) in tiles of 2 x 2 pixels, for 3 x 3 convolutions with stride 1 and a border of
+ * 1.  Tiles are numbered picture by picture and line by line, ceil(h / 2) x ceil(w / 2) in each. */
+typedef struct kn_tiles {
+    const void *x;
+    kn_type type; /* F32 or BF16 */
+    uint32_t h, w, c;
+} kn_tiles;
+static inline size_t kn_tiles_of(const kn_tiles *s)
+{
+    return (size_t)((s->h + 1) / 2) * ((s->w + 1) / 2);
+}
+
 /* One horizontal or vertical pass of Pillow's resampling: 8-bit in and out. */
 typedef struct kn_resample {
     const uint8_t *in;      /* first needed row */
@@ -201,6 +213,17 @@ typedef struct kn_kernels {
 
     /* out (c) = the sum of `count` rows, or += with add */
     void (*sum_rows)(const float *const *rows, size_t count, size_t c, kn_type type, void *out, int add);
+
+    /* wino.c: F(2 x 2, 3 x 3), 16 products in place of 36 (Winograd, 1980; Lavin and Gray, 2016).
+     * B^T d B of the 4 x 4 pixels that each tile reads, zeros outside: v (16, t1 - t0, c) of the maps'
+     * type, each of the 16 `apart` elements behind the one before. */
+    void (*tiles_in)(const kn_tiles *s, size_t t0, size_t t1, void *v, size_t apart);
+    /* A e A^T of each tile's own 2 x 2 pixels: what the gradient of the weights needs of that of the
+     * output */
+    void (*tiles_grad)(const kn_tiles *s, size_t t0, size_t t1, void *v, size_t apart);
+    /* y, or += with add, = A^T m A, m as v but f32; s tells what y is (s->x is not read) */
+    void (*tiles_out)(const float *m, size_t apart, const kn_tiles *s, size_t t0, size_t t1, int add,
+                      void *y);
 
     /* pool.c, NHWC, channels c contiguous; type f32 or bf16. */
     /* k x k, stride s, pad p (padding never wins) */

@@ -12,6 +12,7 @@
     void kn_peak_##level(kn_kernels *k);                                                           \
     void kn_outer_##level(kn_kernels *k);                                                          \
     void kn_batch_##level(kn_kernels *k);                                                          \
+    void kn_wino_##level(kn_kernels *k);                                                           \
     void kn_attention_##level(kn_kernels *k);                                                      \
     void kn_norm_##level(kn_kernels *k);                                                           \
     void kn_act_##level(kn_kernels *k);                                                            \

@@ -9,6 +9,7 @@ void kn_kernels_init_avx2(kn_kernels *k)
     kn_peak_avx2(k);
     kn_outer_avx2(k);
     kn_batch_avx2(k);
+    kn_wino_avx2(k);
     kn_attention_avx2(k);
     kn_norm_avx2(k);
     kn_act_avx2(k);

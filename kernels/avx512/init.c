@@ -8,6 +8,7 @@ void kn_kernels_init_avx512(kn_kernels *k)
     kn_peak_avx512(k);
     kn_outer_avx512(k);
     kn_batch_avx512(k);
+    kn_wino_avx512(k);
     kn_attention_avx512(k);
     kn_norm_avx512(k);
     kn_act_avx512(k);

@@ -9,6 +9,7 @@ void kn_kernels_init_c(kn_kernels *k)
     kn_peak_c(k);
     kn_outer_c(k);
     kn_batch_c(k);
+    kn_wino_c(k);
     kn_attention_c(k);
     kn_norm_c(k);
     kn_act_c(k);

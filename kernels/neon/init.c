@@ -4,6 +4,7 @@
 void kn_kernels_init_neon(kn_kernels *k)
 {
     kn_batch_neon(k);
+    kn_wino_neon(k);
     kn_norm_neon(k);
     kn_act_neon(k);
     kn_pool_neon(k);

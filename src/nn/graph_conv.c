@@ -5,6 +5,8 @@
  *   dx = dy W              stride 1: the same kernels, W turned and its taps mirrored; stride 2: a
  *                          product into columns, whose sums are gathered for each input pixel
  *   dW = dy^T x            kernels' turn and wgrad
+ *
+ * Most convolutions of 3 x 3 go another way: graph_wino.c.
  */
 #include "nn/graph_state.h"
 
@@ -50,12 +52,17 @@ static void pack(kn_graph *g, packing p)
     kn_crew_run(&g->crew, (p.n + KN_PANEL - 1) / KN_PANEL, 1, pack_piece, &p);
 }
 
-static void *room_for_panels(kn_graph *g, size_t n, size_t k)
+static void *room_for(kn_graph *g, size_t bytes)
 {
-    void *p = g->st ? NULL : kn_own(&g->owned, kn_panel_bytes(n, k, g->crew.type), 1);
+    void *p = g->st ? NULL : kn_own(&g->owned, bytes, 1);
     if (!p && !g->st)
         g->st = KEN_E_NOMEM;
     return p;
+}
+
+static void *room_for_panels(kn_graph *g, size_t n, size_t k)
+{
+    return room_for(g, kn_panel_bytes(n, k, g->crew.type));
 }
 
 /* ---- dW ---- */
@@ -120,6 +127,10 @@ static kn_conv geometry(kn_graph *g, const kn_op *op)
 
 static void conv_forward(kn_graph *g, kn_op *op)
 {
+    if (op->tiled) {
+        kn_g_wino_forward(g, op);
+        return;
+    }
     kn_conv c = geometry(g, op);
     const kn_value *out = kn_val(g, op->out);
     const kn_mat m = { .n = c.g.n, .k = c.g.k, .w = op->packed, .type = g->crew.type };
@@ -219,8 +230,13 @@ static void back_by_columns(kn_graph *g, const kn_op *op, const kn_value *in, co
 static void conv_backward(kn_graph *g, kn_op *op)
 {
     const kn_value *in = kn_val(g, op->in), *out = kn_val(g, op->out);
-    kn_g_wgrad(g, geometry(g, op), out->dx, kn_dw(g, op->w));
-    if (op->wants && op->stride == 1)
+    if (op->tiled)
+        kn_g_wino_wgrad(g, op);
+    else
+        kn_g_wgrad(g, geometry(g, op), out->dx, kn_dw(g, op->w));
+    if (op->wants && op->tiled)
+        kn_g_wino_back(g, op);
+    else if (op->wants && op->stride == 1)
         back_through(g, op, in, out);
     else if (op->wants)
         back_by_columns(g, op, in, out);
@@ -228,6 +244,8 @@ static void conv_backward(kn_graph *g, kn_op *op)
 
 static size_t conv_scratch(const kn_graph *g, const kn_op *op)
 {
+    if (op->tiled)
+        return kn_g_wino_scratch(g, g->values[op->in].c, g->values[op->out].c);
     return op->stride == 1 ? 0 : g->crew.threads * columns_of(g, op) * sizeof(float);
 }
 
@@ -249,11 +267,14 @@ int kn_g_conv(kn_graph *g, int in, const char *name, uint32_t cout, uint32_t sid
     op->side = side;
     op->stride = stride;
     op->pad = pad;
-    op->packed = room_for_panels(g, cout, k);
-    if (in != g->input)
+    op->tiled = kn_g_wino_suits(op, v.c, cout);
+    op->packed = op->tiled ? room_for(g, kn_g_wino_panels(g, cout, v.c)) : room_for_panels(g, cout, k);
+    if (in != g->input && op->tiled)
+        op->turned = room_for(g, kn_g_wino_panels(g, v.c, cout));
+    else if (in != g->input)
         op->turned = stride == 1 ? room_for_panels(g, v.c, (size_t)side * side * cout)
                                  : room_for_panels(g, k, cout);
-    if (!g->st)
+    if (!g->st && !op->tiled)
         need_turned(g, kn_most_rows(g, &g->values[out]), cout);
     return out;
 }

@@ -34,6 +34,7 @@ struct kn_op {
     int w, b;                /* parameters; -1: none */
     int stat;                /* running mean; the variance is the next one */
     uint32_t side, stride, pad, heads, groups;
+    int tiled;               /* a convolution of graph_wino.c */
     int causal, number;      /* number: of operations that drop, for their random stream */
     kn_act act;
     float eps, rate;
@@ -128,6 +129,15 @@ int kn_g_drop(kn_graph *g, int in, float rate, int whole_sample);
 int kn_g_tokens(kn_graph *g, int in);            /* class token and positions: v.cls, v.pos */
 int kn_g_embed(kn_graph *g, const kn_text_config *c);
 int kn_g_pick(kn_graph *g, int in, int last);    /* the first or last row of each sample, f32 */
+
+/* graph_wino.c: whether a convolution is done in tiles; then op->packed and op->turned hold
+ * kn_g_wino_panels() bytes, and its operation has kn_g_wino_scratch() bytes of scratch. */
+int kn_g_wino_suits(const kn_op *op, uint32_t cin, uint32_t cout);
+size_t kn_g_wino_panels(const kn_graph *g, size_t n, size_t k);
+size_t kn_g_wino_scratch(const kn_graph *g, uint32_t cin, uint32_t cout);
+void kn_g_wino_forward(kn_graph *g, const kn_op *op);
+void kn_g_wino_back(kn_graph *g, const kn_op *op);
+void kn_g_wino_wgrad(kn_graph *g, const kn_op *op);
 
 /* The networks of nets.c: from g->input to g->output. */
 void kn_g_resnet(kn_graph *g, const kn_resnet_config *c);

@@ -102,5 +102,6 @@ void check_conv(ck *t);
 void check_pack(ck *t);
 void check_outer(ck *t);
 void check_batch(ck *t);
+void check_wino(ck *t);
 
 #endif
