@@ -105,6 +105,9 @@ LAYER(conv5_stride3, kn_g_conv(g, x, "x", 6, 5, 3, 2, 0.3F))
 LAYER(conv1, kn_g_conv(g, x, "x", 6, 1, 1, 0, 0.3F))
 LAYER(conv1_stride2, kn_g_conv(g, x, "x", 6, 1, 2, 0, 0.3F))
 LAYER(conv_wide, kn_g_conv(g, x, "x", 40, 3, 1, 1, 0.3F))
+LAYER(conv_tiled, kn_g_conv(g, kn_g_conv(g, x, "wide", 17, 1, 1, 0, 0.3F), "x", 18, 3, 1, 1, 0.3F))
+LAYER(conv_tiled_added, kn_g_add(g, kn_g_conv(g, kn_g_pad(g, x, 1, 16), "x", 16, 3, 1, 1, 0.3F),
+                                 kn_g_pad(g, x, 1, 16), 1))
 LAYER(batchnorm, kn_g_activation(g, kn_g_batchnorm(g, x, "x", -1, 0), KN_ACT_GELU))
 LAYER(batchnorm_relu, kn_g_batchnorm(g, x, "x", -1, 1))
 LAYER(batchnorm_residual, kn_g_batchnorm(g, kn_g_conv(g, x, "x", 8, 3, 1, 1, 0.3F), "x", x, 1))
@@ -134,7 +137,8 @@ typedef struct layer_case {
 #define CASE(name) { "layer " #name, build_##name }
 static const layer_case layers[] = {
     CASE(conv3), CASE(conv3_nopad), CASE(conv3_stride2), CASE(conv5_stride3), CASE(conv1),
-    CASE(conv1_stride2), CASE(conv_wide), CASE(batchnorm), CASE(batchnorm_relu),
+    CASE(conv1_stride2), CASE(conv_wide), CASE(conv_tiled),
+    CASE(conv_tiled_added), CASE(batchnorm), CASE(batchnorm_relu),
     CASE(batchnorm_residual), CASE(groupnorm), CASE(maxpool2), CASE(maxpool3), CASE(avgpool),
     CASE(gem), CASE(option_a), CASE(relu), CASE(gelu), CASE(quickgelu), CASE(add_twice),
     CASE(dropout), CASE(drop_path), CASE(linear), CASE(layernorm), CASE(attention),
