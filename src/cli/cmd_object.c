@@ -289,11 +289,14 @@ const cli_cmd cli_cmd_object = {
         "part finds its object.\n\n"
         "feed reads JSON lines {\"path\", \"object\"}, from standard input or a file, and stores them\n"
         "as they come; a bad line is named with its number, and the rest is done.  rm forgets the\n"
-        "pictures that add and feed brought; those that `ken index` brought stay.",
+        "pictures that add and feed brought; those that `ken index` brought stay.\n\n"
+        "feed --keep FILE also writes what was stored as lines path,object.  `ken train FILE --online`\n"
+        "goes on training on them, and keeps the network only if it knows the old ones as well.",
     .examples = "ken object add bear front.jpg side.jpg\tone to three photographs\n"
                 "ken object add duck shots/duck/\ta folder of them\n"
                 "ken object list\twhat is known\n"
                 "ken object show bear\tits pictures\n"
-                "producer | ken object feed @- --jsonl\ta stream, an answer a line\n",
+                "producer | ken object feed @- --jsonl\ta stream, an answer a line\n"
+                "producer | ken object feed @- --keep new.csv\tkept for `ken train --online`\n",
     .run = run,
 };

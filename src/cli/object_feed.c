@@ -32,6 +32,7 @@ typedef struct feed {
     char **names;   /* every object that was fed, for --json */
     size_t names_n, names_cap;
     size_t added, failed;
+    FILE *list;     /* of --keep, or NULL */
     int code;
 } feed;
 
@@ -123,12 +124,23 @@ static void tell_problem(size_t reference, const char *why, void *cookie)
     f->failed++;
 }
 
+/* A line of --keep; absolute, since a list's own paths start beside it. */
+static void note_in_list(feed *f, size_t i)
+{
+    char *path = realpath(f->paths[i], NULL);
+    cli_csv_put(f->list, path ? path : f->paths[i], ',');
+    cli_csv_put(f->list, f->objects[i], '\n');
+    free(path);
+}
+
 static void answer(feed *f, size_t i)
 {
     ken_object o;
     if (f->bad[i])
         return;
     f->added++;
+    if (f->list)
+        note_in_list(f, i);
     if (cli_out_mode() == OUT_JSONL && !ken_object_get(f->db, f->objects[i], &o))
         cli_json_say(cli_object_json(&o));
     if (cli_out_mode() != OUT_JSON)
@@ -151,6 +163,8 @@ static void store_batch(feed *f)
         answer(f, i);
     if (done)
         fflush(stdout);
+    if (f->list && (fflush(f->list) || ferror(f->list)) && !f->code)
+        f->code = cli_error("%s: %s", cli_opt(OPT_FEED_KEEP), strerror(errno));
     if (st)
         f->code = cli_object_failed(st);
     for (size_t i = 0; i < f->n; i++) {
@@ -212,7 +226,11 @@ int cli_object_feed(ken *db, const cli_args *a)
     from += *from == '@';
     if (strcmp(from, "-") && (f.fd = open(from, O_RDONLY | O_CLOEXEC)) < 0)
         return cli_error("%s: %s", from, strerror(errno));
+    if (cli_opt(OPT_FEED_KEEP) && !(f.list = fopen(cli_opt(OPT_FEED_KEEP), "ae")))
+        f.code = cli_error("%s: %s", cli_opt(OPT_FEED_KEEP), strerror(errno));
     run_feed(&f);
+    if (f.list)
+        fclose(f.list);
     if (cli_out_mode() == OUT_JSON)
         say_objects(&f);
     else if (cli_out_mode() != OUT_JSONL)

@@ -111,6 +111,8 @@ const cli_option cli_options[OPT_COUNT] = {
                    "where relative paths of a list start; else beside the list", 0 },
     [OPT_CROPS] = { "crops", 0, OPT_WHOLE, C(OBJECT) | C(EVAL), "N", NULL, NULL,
                     "encode N parts of each reference, at most 7; else as the model says", 0 },
+    [OPT_FEED_KEEP] = { "keep", 0, OPT_PATH, C(OBJECT), "FILE", NULL, NULL,
+                        "feed: add what was stored to this list, too; `ken train` takes it", 0 },
     [OPT_LOOKS] = { "looks", 0, OPT_WHOLE, C(RECOGNIZE) | C(EVAL), "N", NULL, NULL,
                     "look N more times at a picture, at most 4; else as the model says", 0 },
     [OPT_PART] = { "part", 0, OPT_REAL, C(EVAL), "X", NULL, NULL,

@@ -97,6 +97,7 @@ typedef enum cli_opt_id {
     OPT_REFS,
     OPT_ROOT,
     OPT_CROPS,
+    OPT_FEED_KEEP,
     OPT_LOOKS,
     OPT_PART,
     OPT_FPIR,

@@ -57,18 +57,23 @@ int cli_out_close(int code)
     return cli_error("standard output: %s", errno ? strerror(errno) : "write failed");
 }
 
-void cli_csv_field(const char *s, char after)
+void cli_csv_put(FILE *f, const char *s, char after)
 {
     if (!s[strcspn(s, ",\"\r\n")]) {
-        fputs(s, stdout);
+        fputs(s, f);
     } else {
-        putchar('"');
+        putc('"', f);
         for (; *s; s++) {
             if (*s == '"')
-                putchar('"');
-            putchar(*s);
+                putc('"', f);
+            putc(*s, f);
         }
-        putchar('"');
+        putc('"', f);
     }
-    putchar(after);
+    putc(after, f);
+}
+
+void cli_csv_field(const char *s, char after)
+{
+    cli_csv_put(stdout, s, after);
 }

@@ -3,6 +3,7 @@
 #define CLI_OUT_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 typedef enum cli_mode {
     OUT_TABLE, /* a terminal */
@@ -23,6 +24,7 @@ int cli_out_close(int code);
 
 /* One field of CSV, quoted where needed; then `after`. */
 void cli_csv_field(const char *s, char after);
+void cli_csv_put(FILE *f, const char *s, char after);
 
 /* A table.  Columns are given once, as "name" (left), ">name" (right) or "~name" (left, cut in its
  * middle if the terminal is too narrow; at most one).  On a terminal it is padded and its head

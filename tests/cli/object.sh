@@ -153,4 +153,11 @@ done
 out '"object":"target"' "a slow feed is answered line by line"
 exec 9>&-
 wait $pid
+# What was stored is kept as a list, absolute, behind what the list holds.
+echo "old.ppm,old" > fed.csv
+"$ken" object feed @- --keep fed.csv < lines > "$tmp/out" 2> "$tmp/err"
+that "a list of what was stored" [ "$(wc -l < fed.csv)" = 4 ]
+that "with whole paths" grep -q "^$PWD/refs/checks-2.ppm,board\$" fed.csv
+run object feed lines --keep /nonexistent/x.csv
+is 2 "a list that cannot be written"
 finish
