@@ -153,7 +153,8 @@ TILES(PAIRED)
 #define CORE(type, packer, most, ahead)                                                            \
     {                                                                                              \
         .k_step = BLOCK, .row_bytes = 64, .rows = most, .row_unit = 1, .ahead_rows = ahead,        \
-        .panel_rows = PANEL_ROWS, .tiles = CHUNK, .multiply = multiply_##type, .panels = panels_of, .pack = packer, .finish = finish         \
+        .panel_rows = PANEL_ROWS, .tiles = CHUNK, .multiply = multiply_##type,                     \
+        .panels = panels_of, .pack = packer, .finish = finish                                      \
     }
 /* bf16 weights need registers while they become f32: a row less. */
 static const kn_core f32 = CORE(F32, pack_f32, 6, 7), f32_f16 = CORE(F16, pack_f32, 6, 6),

@@ -150,11 +150,13 @@ static void warn_of_strange_words(ken *db, const cli_query *q)
 {
     const ken_model *m = NULL;
     double share = 0;
-    for (size_t i = 0; i < q->n; i++)
-        if (q->terms[i].text && !ken_get_model(db, &m) && !ken_model_strange(m, q->terms[i].text, &share) && share >= STRANGE)
+    for (size_t i = 0; i < q->n; i++) {
+        const char *text = q->terms[i].text;
+        if (text && !ken_get_model(db, &m) && !ken_model_strange(m, text, &share) && share >= STRANGE)
             cli_note("\"%s\": much of this is outside what model %s was trained on; a publisher's "
                      "model knows more (ken-convert makes one of a checkpoint, see `ken-convert --help`)",
-                     q->terms[i].text, ken_model_get_info(m)->name);
+                     text, ken_model_get_info(m)->name);
+    }
 }
 
 static int search(ken *db, const cli_query *q, int whole)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,10 +128,9 @@ static void tell_problem(size_t reference, const char *why, void *cookie)
 /* A line of --keep; absolute, since a list's own paths start beside it. */
 static void note_in_list(feed *f, size_t i)
 {
-    char *path = realpath(f->paths[i], NULL);
-    cli_csv_put(f->list, path ? path : f->paths[i], ',');
+    char path[PATH_MAX];
+    cli_csv_put(f->list, realpath(f->paths[i], path) ? path : f->paths[i], ',');
     cli_csv_put(f->list, f->objects[i], '\n');
-    free(path);
 }
 
 static void answer(feed *f, size_t i)

@@ -215,7 +215,8 @@ static ken_status take_options(kn_eval_data *d, const ken_eval_options *o)
         return st;
     if (!json)
         d->r.crops = 0;
-    if (o->crops > KN_PARTS_MAX || o->looks > KN_LOOKS_MAX || !(o->fpir >= 0) || o->fpir >= 1 || !(o->part <= 1))
+    if (o->crops > KN_PARTS_MAX || o->looks > KN_LOOKS_MAX || !(o->fpir >= 0) || o->fpir >= 1 ||
+        !(o->part <= 1))
         return kn_fail(KEN_E_INVALID, "ken_eval_options: a value is out of range");
     if (o->crops)
         d->r.crops = o->crops < 0 ? 0 : (uint32_t)o->crops;

@@ -320,7 +320,8 @@ int main(int argc, char **argv)
     if (a.n == 1 && !a.o.trainable && cv_is_ours(a.in[0]))
         status = repack(&a);
     else if (a.o.int8)
-        status = misuse("--dtype int8 takes a model that `ken train` or ken-convert --trainable made, not", a.in[0]);
+        status = misuse("--dtype int8 takes a model that `ken train` or ken-convert --trainable made, not",
+                        a.in[0]);
     else
         status = convert(&a, &set);
     cv_set_release(&set);
