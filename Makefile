@@ -257,7 +257,7 @@ bench: all $(B)/checkkern           ## kernels and whole paths of this machine
 peers:                              ## a virtual environment with the peers, in build/peers
 	$(Q)sh bench/peers-setup.sh build/peers
 bench-peers: all                    ## ken and its peers, interleaved, in one run
-	$(Q)sh bench/peers.sh
+	$(Q)sh bench/peers.sh $(WHAT)
 
 scores: all                         ## every score that README quotes, with weights/ken-small
 	$(Q)sh tools/scores.sh

@@ -226,20 +226,37 @@ def git(*args):
     return subprocess.run(["git", *args], capture_output=True, text=True).stdout.strip()
 
 
-def main():
-    lines = []
+LINES = []
 
-    def say(text):
-        lines.append(text)
-        print(text, flush=True)
 
+def say(text):
+    LINES.append(text)
+    print(text, flush=True)
+
+
+def head(what):
+    """What was run where; returns what prints a line and keeps it."""
     doctor = json.loads(subprocess.run([KEN, "doctor", "--json"], capture_output=True, text=True).stdout)
     dirty = " with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
     say(f"ken {doctor['version']}, commit {git('rev-parse', '--short', 'HEAD')}{dirty}, "
         f"{datetime.date.today()}")
     say(f"{cpu()}, {THREADS} threads, level {doctor['level']} of {' '.join(doctor['levels'])}")
-    say(f"milliseconds a batch, best of {TURNS} turns of a second, interleaved; CASES={CASES}")
+    say(f"{what}: milliseconds a batch, best of {TURNS} turns of a second, interleaved; CASES={CASES}")
     say("")
+    return say
+
+
+def keep(what):
+    slug = "-".join("".join(c if c.isalnum() else " " for c in cpu()).split()).lower()
+    os.makedirs("bench/results", exist_ok=True)
+    path = f"bench/results/{datetime.date.today()}-{slug}{what and '-' + what}.txt"
+    with open(path, "w") as f:
+        f.write("\n".join(LINES) + "\n")
+    print(f"written to {path}", file=sys.stderr)
+
+
+def main():
+    head("encode")
     say(f"{'case':18} {'ken ms':>9} {'peer':>12} {'its ms':>9} {'ratio':>7}  goal  met")
     for name, kind, arch, batch, precision, goal in TABLE:
         if not fnmatch.fnmatch(name, CASES):
@@ -258,12 +275,7 @@ def main():
             run_preprocess(say)
         else:
             say(f"skipped preprocess-12mp: no pictures at {DATA}")
-    slug = "-".join("".join(c if c.isalnum() else " " for c in cpu()).split()).lower()
-    os.makedirs("bench/results", exist_ok=True)
-    path = f"bench/results/{datetime.date.today()}-{slug}.txt"
-    with open(path, "w") as f:
-        f.write("\n".join(lines) + "\n")
-    print(f"written to {path}", file=sys.stderr)
+    keep("")
 
 
 if __name__ == "__main__":

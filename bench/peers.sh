@@ -1,5 +1,6 @@
 #!/bin/sh
-# peers.sh - ken and its peers side by side, in turns, in one run; `make bench-peers` runs it.
+# peers.sh [train] - ken and its peers side by side, in turns, in one run; `make bench-peers` runs it
+# (WHAT=train: steps of training instead of encoding).
 #
 # Prints a table and writes it to bench/results/.  Environment: KEN (the program), KEN_PYTHON (a
 # Python with the peers, default build/peers/bin/python: `make peers` makes it), PEERS (engines,
@@ -11,4 +12,4 @@ python=${KEN_PYTHON:-build/peers/bin/python}
     echo "peers.sh: no Python with the peers; make peers, or set KEN_PYTHON" >&2
     exit 2
 }
-KEN=${KEN:-./ken} exec "$python" bench/peers.py "$@"
+KEN=${KEN:-./ken} exec "$python" "bench/peers${1:+_$1}.py"

@@ -372,11 +372,21 @@ ken_status kn_graph_texts(kn_graph *g, const int32_t *ids, const size_t *lens, s
     return KEN_OK;
 }
 
+/* The first operation that learns: whatever comes before it is frozen and wants no gradient. */
+static size_t first_to_learn(kn_graph *g)
+{
+    size_t i = 0;
+    while (i < g->ops_len && !kn_dw(g, g->ops[i].w) && !kn_dw(g, g->ops[i].b) && !kn_dw(g, g->ops[i].stat))
+        i++;
+    return i;
+}
+
 void kn_graph_backward(kn_graph *g, const float *dout)
 {
     const kn_value *v = &g->values[g->output];
+    const size_t first = first_to_learn(g);
     memcpy(v->dx, dout, g->n * v->c * sizeof *dout);
-    for (size_t i = g->ops_len; i-- > 0;)
+    for (size_t i = g->ops_len; i-- > first;)
         g->ops[i].class->backward(g, &g->ops[i]);
 }
 
