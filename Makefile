@@ -91,7 +91,7 @@ KERNEL_FLAGS = $(if $(filter kernels/%,$(1)),$(FLAGS_$(word 2,$(subst /, ,$(1)))
 # ---- files: one build directory per combination of compiler and flags ------
 ID   := $(shell echo '$(CC) $(ALL_CFLAGS) $(STATIC) $(LIBS)' | cksum | cut -d' ' -f1)
 B    := build/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))-$(ID)
-MODULES  := base image text toys nn index store train engine
+MODULES  := base image text mesh toys nn index store train engine
 LIB_SRCS := $(sort $(wildcard $(MODULES:%=src/%/*.c) kernels/*.c \
             $(addsuffix /*.c,$(addprefix kernels/,$(KERNEL_DIRS)))))
 CLI_SRCS := $(wildcard src/cli/*.c)
