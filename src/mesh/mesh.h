@@ -18,7 +18,7 @@ typedef struct kn_mesh {
     float low[3], high[3]; /* bounds */
 } kn_mesh;
 
-enum { KN_MESH_MAX = 1 << 24 }; /* triangles */
+enum { KN_MESH_MAX = 1 << 23 }; /* triangles */
 
 /* What a file's name says: "stl", "obj", "ply", or NULL. */
 const char *kn_mesh_kind(const char *path);
