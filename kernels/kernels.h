@@ -156,6 +156,22 @@ typedef struct kn_resample {
     uint32_t taps;
 } kn_resample;
 
+/* A product quantiser's centroids: vectors of m * dsub floats are cut into m pieces, each with k
+ * centroids of its own, element t of all k side by side. */
+typedef struct kn_pq_space {
+    size_t m, k, dsub;      /* k: a multiple of 16, at most 256 */
+    const float *centroids; /* (m, dsub, k) */
+} kn_pq_space;
+
+/* 4-bit codes lie in blocks of KN_PQ4_BLOCK vectors, m2 / 2 pairs of pieces of 32 bytes each (m2 = m
+ * rounded up to even), as faiss's fast-scan has them: byte 16 (s % 2) + j of pair s / 2 holds piece s
+ * of vector w(j) in its low and of vector w(j) + 16 in its high half; w(j) = j / 2 + 8 (j % 2). */
+enum { KN_PQ4_BLOCK = 32 };
+static inline size_t kn_pq4_block_bytes(size_t m)
+{
+    return (m + 1) / 2 * 32;
+}
+
 typedef struct kn_kernels {
     /* gemm.c.  Within (k + 4) eps sum|terms| of the exact product of the (rounded) factors. */
     void (*gemm)(const kn_gemm *g);
@@ -253,6 +269,19 @@ typedef struct kn_kernels {
     void (*dots_batch_f16)(const float *queries, size_t q, const uint16_t *rows, size_t m, size_t n,
                            float *out, size_t ldo);
     uint32_t (*hamming)(const uint8_t *a, const uint8_t *b, size_t n); /* differing bits, exact */
+
+    /* pq.c.  One order of plain additions and multiplications, none of them fused: bit-equal at every
+     * level.  x (m * dsub); out (m, k): squared distances to, or inner products with, each centroid. */
+    void (*pq_l2)(const kn_pq_space *s, const float *x, float *out);
+    void (*pq_dot)(const kn_pq_space *s, const float *x, float *out);
+    /* out (m): the nearest centroid of each piece, the first of equally near ones. */
+    void (*pq_nearest)(const kn_pq_space *s, const float *x, uint8_t *out);
+    /* out (n): of each code (m bytes), the sum of table[s * 256 + code[s]] over ascending s */
+    void (*pq8_sums)(const float *table, const uint8_t *codes, size_t n, size_t m, float *out);
+    /* Of every vector of the blocks, the sum of lut[16 s + code of piece s], at most 65535:
+     * sums (blocks, 32); hits (blocks): bit v is set if sum v <= limit.  lut (m2, 16), m2 even. */
+    void (*pq4_scan)(const uint8_t *codes, size_t blocks, size_t m2, const uint8_t *lut,
+                     uint16_t limit, uint16_t *sums, uint32_t *hits);
 
     /* convert.c.  Exact where the target can hold the value, else to nearest even; NaN stays NaN. */
     void (*f32_to_bf16)(const float *in, uint16_t *out, size_t n);

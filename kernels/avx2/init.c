@@ -15,6 +15,7 @@ void kn_kernels_init_avx2(kn_kernels *k)
     kn_act_avx2(k);
     kn_pool_avx2(k);
     kn_dist_avx2(k);
+    kn_pq_avx2(k);
     kn_convert_avx2(k);
     kn_toy_avx2(k);
 }
