@@ -134,6 +134,38 @@ static void weigh_centres(assign *a)
     a->longest = sqrt(longest);
 }
 
+/* Few short centres, as product quantisers have: their kernel is exact in order and faster. */
+static int is_short(size_t k, size_t dim, int dot)
+{
+    return !dot && k % 16 == 0 && k > 0 && k <= 256 && dim <= 32;
+}
+
+static ken_status assign_short(size_t begin, size_t end, uint32_t worker, void *cookie)
+{
+    const assign *a = cookie;
+    const kn_pq_space space = { 1, a->k, a->dim, a->panels };
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        uint8_t best;
+        a->kern->pq_nearest(&space, a->rows + i * a->dim, &best);
+        a->near[i] = best;
+    }
+    return KEN_OK;
+}
+
+static ken_status assign_all_short(assign *a, size_t n, uint32_t threads)
+{
+    a->panels = kn_alloc_aligned(a->k * a->dim, sizeof *a->panels);
+    if (!a->panels)
+        return KEN_E_NOMEM;
+    for (size_t j = 0; j < a->k; j++)
+        for (size_t e = 0; e < a->dim; e++)
+            a->panels[e * a->k + j] = a->centres[j * a->dim + e];
+    const ken_status st = kn_parallel(n, 1, threads, assign_short, a);
+    kn_free(a->panels);
+    return st;
+}
+
 ken_status kn_kmeans_assign(const float *centres, size_t k, size_t dim, int dot, const float *rows,
                             size_t n, uint32_t threads, uint32_t *near)
 {
@@ -141,6 +173,8 @@ ken_status kn_kmeans_assign(const float *centres, size_t k, size_t dim, int dot,
                  NULL, 0, near };
     ken_status st = KEN_OK;
     threads = threads ? threads : 1;
+    if (is_short(k, dim, dot))
+        return assign_all_short(&a, n, threads);
     a.tile = a.tile < TILE_LEAST ? TILE_LEAST : a.tile > TILE_MOST ? TILE_MOST : a.tile;
     a.panels = kn_alloc_aligned(kn_panel_bytes(k, dim, KN_F32), 1);
     a.bias = kn_alloc(k, sizeof *a.bias);

@@ -27,7 +27,7 @@ KEN_CALL ken_status kn_kmeans_train(const kn_kmeans *km, const float *rows, size
                                     float *centres);
 
 /* near (n): the nearest centre of each row by squared distance (or, with `dot`, of the greatest inner
- * product), the lowest of equal ones. */
+ * product), the lowest of equal ones; equal is what a float sum of so many terms cannot tell apart. */
 KEN_CALL ken_status kn_kmeans_assign(const float *centres, size_t k, size_t dim, int dot,
                                      const float *rows, size_t n, uint32_t threads,
                                      uint32_t *near);
