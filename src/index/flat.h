@@ -11,9 +11,10 @@
 #include "kernels/kernels.h"
 #include "ken.h"
 
-typedef enum kn_metric {
-    KN_METRIC_DOT, /* raw: the inner product */
-    KN_METRIC_L2   /* raw: minus the squared distance; f32 rows only */
+typedef enum kn_metric { /* in files: numbers never change */
+    KN_METRIC_DOT = 0,   /* raw: the inner product */
+    KN_METRIC_L2 = 1,    /* raw: minus the squared distance; f32 rows only */
+    KN_METRIC_COSINE = 2 /* raw: the inner product; rows and queries are unit vectors or zero */
 } kn_metric;
 
 /* Rows that lie one behind the other. */

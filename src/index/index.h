@@ -1,0 +1,119 @@
+/*
+ * index.h - an index: rows with 64-bit ids, a structure over them that makes searching fast, and what
+ * has changed since that was built.
+ *
+ * The frame (index.c) is the same for every kind.  It owns the base (rows, ids, the kind's structure;
+ * never changed once built, mapped from a file or in memory), the rows added since ("pending", compared
+ * exactly) and the bitmap of base rows that are gone.  It refuses bad vectors, makes unit vectors of
+ * them for cosine, keeps the log, merges, and turns slots into ids.  A kind sees its base rows alone,
+ * by slot 0 .. n-1, and answers with candidates.
+ *
+ * To add a kind: a kn_kind in a file of its own, a line in index.c's table, a form in spec.h.
+ */
+#ifndef INDEX_INDEX_H
+#define INDEX_INDEX_H
+
+#include "index/file.h"
+#include "index/spec.h"
+#include "index/topk.h"
+
+/* ---- what a kind is given ---- */
+
+typedef struct kn_rows {
+    const float *f32;    /* (n, dim), finite; unit or zero for cosine.  NULL in an imported index that
+                            holds codes alone: a kind that needs rows fails with KEN_E_UNSUPPORTED */
+    const uint64_t *ids; /* (n), any order, none twice */
+    size_t n;            /* < 2^31 */
+    uint32_t dim;
+    kn_metric metric;
+} kn_rows;
+
+typedef struct kn_build {
+    uint64_t seed;
+    uint32_t threads;         /* at most; 0: one.  The result must not depend on it */
+    uint32_t ef_construction; /* 0: the kind's choice */
+    ken_progress_fn progress; /* or NULL */
+    void *cookie;
+} kn_build;
+
+typedef struct kn_find {
+    size_t k; /* > 0 */
+    uint32_t ef, nprobe, rerank; /* 0: the kind's choice, fit for k */
+    const uint64_t *allowed;     /* a bitmap: slots that may be answered; NULL: all */
+    size_t n_allowed;            /* bits set in it */
+} kn_find;
+
+static inline int kn_find_allows(const kn_find *p, size_t slot)
+{
+    return !p->allowed || (p->allowed[slot / 64] >> slot % 64 & 1);
+}
+
+/* Memory that one search after another of a thread uses, and no two at once.  Zeroed when it is new;
+ * then as the last search of this kind left it. */
+typedef struct kn_scratch {
+    void *p;
+    size_t bytes;
+} kn_scratch;
+/* At least `bytes`, at a multiple of 64; NULL: out of memory.  Growing it zeroes all of it. */
+void *kn_scratch_room(kn_scratch *s, size_t bytes);
+
+/* What a kind tells of itself. */
+typedef struct kn_kind_info {
+    uint64_t bytes_hot;   /* what a search touches at random, without the rows */
+    uint64_t unreachable; /* rows that no search can reach; 0 is a promise of HNSW's */
+    uint32_t ef, nprobe, rerank; /* in force for k = 10 when the caller names none; 0: has none */
+} kn_kind_info;
+
+/* ---- a kind ---- */
+
+typedef struct kn_kind {
+    /* Over `rows`, which outlive the state.  Deterministic: the same rows, spec and seed give the same
+     * state at any number of threads and any CPU level. */
+    ken_status (*build)(void **state, const kn_rows *rows, const kn_spec *spec, const kn_build *b);
+    /* From the sections that save wrote; the file outlives the state.  Must check every length, and
+     * may trust no number inside: what search reads by must be bounded there or here. */
+    ken_status (*open)(void **state, const kn_rows *rows, const kn_spec *spec,
+                       const kn_index_file *f);
+    ken_status (*save)(const void *state, kn_index_writer *w);
+    void (*release)(void *state);
+    /* The next state when rows change, for kinds that have something trained to keep: old slots whose
+     * bit in `gone` is clear, then the new rows, are `rows`' slots in order.  NULL: build is called. */
+    ken_status (*change)(void **next, const void *state, const uint64_t *gone, const kn_rows *rows,
+                         const kn_build *b);
+    /* nq queries (nq, dim), prepared as rows are: offer the id (rows->ids[slot]) and raw score of each
+     * answer to top[q], which may hold some already: its floor is a bound.  Raw scores are those of
+     * dot_f32 and -l2sq_f32 between query and row wherever rows are there; no id twice.  Called by
+     * many threads at once, each with its own scratch; runs on that thread alone. */
+    ken_status (*search)(const void *state, const float *queries, size_t nq, const kn_find *p,
+                         kn_scratch *scratch, kn_topk *top);
+    void (*info)(const void *state, kn_kind_info *out);
+    /* Every invariant beyond the checksums, slowly; KEN_E_CORRUPT if fn was told of any. */
+    ken_status (*check)(const void *state, ken_problem_fn fn, void *cookie);
+    /* The row as the codes have it (dim); NULL where rows are always kept. */
+    ken_status (*reconstruct)(const void *state, size_t slot, float *out);
+} kn_kind;
+
+extern const kn_kind kn_kind_flat, kn_kind_hnsw, kn_kind_ivf;
+
+/* ---- the frame ---- */
+
+typedef struct kn_index kn_index;
+
+/* Empty.  spec as kn_spec_parse takes it; "auto" is decided when it is built. */
+KEN_CALL ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metric metric);
+/* n rows (n, dim) and ids (NULL: 0 .. n-1), copied.  KEN_E_INVALID for a NaN or Inf, naming the row;
+ * KEN_E_EXISTS for an id that comes twice. */
+KEN_CALL ken_status kn_index_build(kn_index **out, const char *spec, kn_metric metric,
+                                   const uint64_t *ids, const float *rows, size_t n, uint32_t dim,
+                                   const kn_build *b);
+/* A state that was made elsewhere (an import): takes over `rows` (or NULL), `ids` and `state`. */
+KEN_CALL ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric,
+                                   uint64_t *ids, float *rows, size_t n, uint32_t dim, void *state);
+void kn_index_free(kn_index *ix);
+
+/* What is in the base now, for export; pending rows and gone ones are merged by kn_index_compact. */
+const kn_rows *kn_index_rows(const kn_index *ix);
+const void *kn_index_state(const kn_index *ix);
+const kn_spec *kn_index_spec(const kn_index *ix);
+
+#endif
