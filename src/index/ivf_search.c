@@ -1,0 +1,419 @@
+/*
+ * ivf_search.c - the nearest lists, what is in them, and a finish with whole rows.
+ *
+ * Codes give candidates: a pool of at most twice as many as will be compared with their rows; when it
+ * is full, the nearer half stays and its farthest bounds what comes.  Candidates are ordered by
+ * distance and place, all of it in one integer, so the order in which lists are read does not matter.
+ */
+#include "index/ivf.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    GROUP = 32,       /* queries whose distances to all centres are computed together */
+    SPAN = 64,        /* blocks of 4-bit codes scanned at once … */
+    CODES = SPAN * 32 /* … and codes of 8 bits */
+};
+
+typedef struct seek {
+    const kn_ivf *x;
+    const kn_kernels *kern;
+    const kn_find *find;
+    size_t probes, keep; /* lists; candidates that are compared with their rows */
+    const float *query, *turned;
+    kn_topk *top;
+    float *scores;       /* (GROUP, lists) */
+    float *rotated;      /* (GROUP, dim) */
+    uint64_t *order;     /* (lists) */
+    float *table;        /* (m, k) */
+    float *shifted;      /* (dim) */
+    float *sums;         /* (CODES) */
+    uint64_t *pool;      /* (2 keep + CODES) */
+    uint8_t *lut;
+    uint16_t *small;     /* (CODES) */
+    uint32_t *hits;      /* (SPAN) */
+    size_t pooled, seen; /* candidates; rows that were allowed and looked at */
+    uint64_t bound;      /* nothing behind it can be among the nearest `keep` */
+    kn_pq4_lut step;
+} seek;
+
+/* Unsigned numbers in the order of floats, and back. */
+static uint32_t ordered(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, 4);
+    return u >> 31 ? ~u : u | 1u << 31;
+}
+
+static float unordered(uint32_t u)
+{
+    float x;
+    u = u >> 31 ? u & ~(1u << 31) : ~u;
+    memcpy(&x, &u, 4);
+    return x;
+}
+
+static uint64_t key_of(float distance, size_t place)
+{
+    return (uint64_t)ordered(distance) << 32 | (uint32_t)place;
+}
+
+/* The `count` least of n come first, in any order (quickselect, the pivot a median of three). */
+static void select_least(uint64_t *p, size_t n, size_t count)
+{
+    size_t low = 0, high = n;
+    while (high - low > 1 && count > low && count < high) {
+        const uint64_t a = p[low], b = p[low + (high - low) / 2], c = p[high - 1];
+        const uint64_t most = a > b ? a : b, least = a > b ? b : a;
+        const uint64_t pivot = c > most ? most : c < least ? least : c;
+        size_t i = low, j = high - 1;
+        for (;;) {
+            while (p[i] < pivot)
+                i++;
+            while (p[j] > pivot)
+                j--;
+            if (i >= j)
+                break;
+            const uint64_t t = p[i];
+            p[i++] = p[j];
+            p[j--] = t;
+        }
+        if (i == low || i == high)
+            break; /* equal keys alone: any of them will do */
+        if (count <= i) /* all before i are at most, all from i on at least the pivot */
+            high = i;
+        else
+            low = i;
+    }
+}
+
+static int is_l2(const seek *s)
+{
+    return s->x->rows.metric == KN_METRIC_L2;
+}
+
+/* ---- candidates ---------------------------------------------------------------- */
+
+static void thin(seek *s)
+{
+    if (s->pooled <= s->keep)
+        return;
+    select_least(s->pool, s->pooled, s->keep);
+    s->pooled = s->keep;
+    s->bound = 0;
+    for (size_t i = 0; i < s->keep; i++)
+        s->bound = s->pool[i] > s->bound ? s->pool[i] : s->bound;
+}
+
+static inline void offer(seek *s, float distance, size_t place)
+{
+    const uint64_t key = key_of(distance, place);
+    if (key >= s->bound)
+        return;
+    s->pool[s->pooled++] = key;
+    if (s->pooled == 2 * s->keep)
+        thin(s);
+}
+
+static int allowed(const seek *s, size_t place)
+{
+    const uint32_t slot = s->x->slots[place];
+    return slot < s->x->rows.n && kn_find_allows(s->find, slot);
+}
+
+static float exact(const seek *s, size_t slot)
+{
+    const size_t dim = s->x->rows.dim;
+    const float *row = s->x->rows.f32 + slot * dim;
+    return is_l2(s) ? -s->kern->l2sq_f32(s->query, row, dim) : s->kern->dot_f32(s->query, row, dim);
+}
+
+static void fetch(const seek *s, size_t slot)
+{
+    const char *row = (const char *)(s->x->rows.f32 + slot * s->x->rows.dim);
+    for (size_t i = 0; i < s->x->rows.dim * sizeof(float); i += 64)
+        __builtin_prefetch(row + i);
+}
+
+static void finish(seek *s)
+{
+    enum { AHEAD = 2 };
+    const int rows = s->x->rows.f32 != NULL;
+    thin(s);
+    for (size_t i = 0; i < s->pooled; i++) {
+        const uint32_t slot = s->x->slots[(uint32_t)s->pool[i]];
+        if (rows && i + AHEAD < s->pooled)
+            fetch(s, s->x->slots[(uint32_t)s->pool[i + AHEAD]]);
+        kn_topk_offer(s->top, s->x->rows.ids[slot],
+                      rows ? exact(s, slot) : -unordered((uint32_t)(s->pool[i] >> 32)));
+    }
+}
+
+/* ---- lists ---------------------------------------------------------------------- */
+
+static void scan_rows(seek *s, size_t begin, size_t end)
+{
+    float floor = kn_topk_floor(s->top);
+    for (size_t i = begin; i < end; i++) {
+        const uint32_t slot = s->x->slots[i];
+        if (i + 1 < end && s->x->slots[i + 1] < s->x->rows.n)
+            fetch(s, s->x->slots[i + 1]);
+        if (!allowed(s, i))
+            continue;
+        const float raw = exact(s, slot);
+        s->seen++;
+        if (raw >= floor) {
+            kn_topk_offer(s->top, s->x->rows.ids[slot], raw);
+            floor = kn_topk_floor(s->top);
+        }
+    }
+}
+
+/* Distances are `base` plus the sums. */
+static void scan8(seek *s, size_t begin, size_t end, float base)
+{
+    const size_t m = s->x->pq.space.m;
+    const float *terms = s->x->terms;
+    for (size_t i = begin; i < end; i += CODES) {
+        const size_t n = end - i < CODES ? end - i : CODES;
+        s->kern->pq8_sums(s->table, s->x->codes + i * m, n, m, s->sums);
+        for (size_t j = 0; j < n; j++) {
+            const float d = base + s->sums[j] + (terms ? terms[i + j] : 0);
+            if (ordered(d) > s->bound >> 32) {
+                s->seen += !s->find->allowed;
+                continue;
+            }
+            if (!allowed(s, i + j))
+                continue;
+            s->seen++;
+            offer(s, d, i + j);
+        }
+    }
+}
+
+/* The greatest sum that can still come in. */
+static int limit_of(const seek *s, float base, uint16_t *limit)
+{
+    const float bound = s->bound == UINT64_MAX ? INFINITY : unordered((uint32_t)(s->bound >> 32));
+    const float most = (bound - base) / s->step.step;
+    *limit = 65535;
+    if (!(s->step.step > 0) || !(most < 65534))
+        return 1;
+    *limit = most > 0 ? (uint16_t)(most + 1) : 0; /* one more: what rounding may hide */
+    return most >= -1;
+}
+
+static void scan4(seek *s, size_t list, float base)
+{
+    const kn_ivf *x = s->x;
+    const size_t m2 = (x->pq.space.m + 1) / 2 * 2, first = x->first[list];
+    const size_t n = x->first[list + 1] - first, blocks = kn_pq4_blocks(n);
+    const uint8_t *codes = x->codes + x->blocks[list] * kn_pq4_block_bytes(m2);
+    uint16_t limit;
+    s->seen += s->find->allowed ? 0 : n;
+    for (size_t b = 0; b < blocks; b += SPAN) {
+        const size_t some = blocks - b < SPAN ? blocks - b : SPAN;
+        if (!limit_of(s, base, &limit) && !s->find->allowed)
+            return;
+        s->kern->pq4_scan(codes + b * kn_pq4_block_bytes(m2), some, m2, s->lut, limit, s->small,
+                          s->hits);
+        for (size_t i = 0; i < some; i++)
+            for (uint32_t hits = s->hits[i]; hits; hits &= hits - 1) {
+                const size_t v = 32 * i + (size_t)__builtin_ctz(hits), at = 32 * b + v;
+                if (at >= n || !allowed(s, first + at))
+                    continue;
+                s->seen += s->find->allowed != NULL;
+                offer(s, base + s->step.step * s->small[v], first + at);
+            }
+    }
+}
+
+/* One table for all lists, unless 4-bit codes are of residuals and distances squared. */
+static int own_table(const seek *s)
+{
+    return s->x->residual && is_l2(s) && kn_ivf_bits(s->x) == 4;
+}
+
+static void make_table(seek *s, const float *q)
+{
+    const kn_pq_space *p = &s->x->pq.space;
+    const int whole = is_l2(s) && (!s->x->residual || own_table(s));
+    const float factor = is_l2(s) ? -2 : -1; /* -2 q.r of |q - c - r|^2; minus the inner product */
+    if (whole)
+        s->kern->pq_l2(p, q, s->table);
+    else
+        s->kern->pq_dot(p, q, s->table);
+    for (size_t i = 0; !whole && i < p->m * p->k; i++)
+        s->table[i] *= factor;
+    if (p->k == 16)
+        s->step = kn_pq4_quantise(s->table, p->m, s->lut);
+}
+
+/* What all distances of a list have in common, besides the table's sums. */
+static float base_of(seek *s, size_t list, float score)
+{
+    const size_t dim = s->x->rows.dim;
+    const float *c = s->x->centres + list * dim;
+    if (!s->x->residual)
+        return 0;
+    return is_l2(s) ? s->kern->l2sq_f32(s->turned, c, dim) : -score;
+}
+
+static void scan(seek *s, size_t list, float score)
+{
+    const kn_ivf *x = s->x;
+    const size_t dim = x->rows.dim, begin = x->first[list], end = x->first[list + 1];
+    if (begin == end)
+        return;
+    if (!x->pq.space.m) {
+        scan_rows(s, begin, end);
+        return;
+    }
+    if (own_table(s)) {
+        for (size_t e = 0; e < dim; e++)
+            s->shifted[e] = s->turned[e] - x->centres[list * dim + e];
+        make_table(s, s->shifted);
+    }
+    const float base = own_table(s) ? 0 : base_of(s, list, score);
+    if (x->pq.space.k == 16)
+        scan4(s, list, base + s->step.base);
+    else
+        scan8(s, begin, end, base);
+}
+
+/* ---- queries -------------------------------------------------------------------- */
+
+static int by_key(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The nearest lists; and further ones, until k rows were seen that may be answered. */
+static void seek_one(seek *s, const float *scores)
+{
+    const size_t lists = s->x->lists;
+    const size_t most = s->find->allowed ? s->find->n_allowed : s->x->rows.n;
+    const size_t enough = s->find->k < most ? s->find->k : most;
+    s->pooled = s->seen = 0;
+    s->bound = UINT64_MAX;
+    if (s->x->pq.space.m && !own_table(s))
+        make_table(s, s->turned);
+    for (size_t l = 0; l < lists; l++)
+        s->order[l] = key_of(s->x->halves[l] - scores[l], l);
+    select_least(s->order, lists, s->probes);
+    qsort(s->order, s->probes, sizeof *s->order, by_key);
+    for (size_t i = 0; i < lists && (i < s->probes || s->seen < enough); i++) {
+        if (i == s->probes)
+            qsort(s->order + i, lists - i, sizeof *s->order, by_key);
+        scan(s, (uint32_t)s->order[i], scores[(uint32_t)s->order[i]]);
+    }
+    if (s->x->pq.space.m)
+        finish(s);
+}
+
+/* So few are allowed that looking at each of them is the faster way, and exact. */
+static int few_allowed(const seek *s)
+{
+    const size_t n = s->find->n_allowed;
+    return s->find->allowed && s->x->rows.f32 && (n <= 2 * s->keep || n <= s->x->rows.n / 64);
+}
+
+static void seek_allowed(seek *s)
+{
+    const size_t n = s->x->rows.n;
+    for (size_t w = 0; w < (n + 63) / 64; w++)
+        for (uint64_t bits = s->find->allowed[w]; bits; bits &= bits - 1) {
+            const size_t slot = 64 * w + (size_t)__builtin_ctzll(bits);
+            if (slot < n)
+                kn_topk_offer(s->top, s->x->rows.ids[slot], exact(s, slot));
+        }
+}
+
+uint32_t kn_ivf_nprobe(const kn_ivf *x)
+{
+    const uint32_t some = x->nprobe ? x->nprobe : (x->lists + 15) / 16;
+    return some < x->lists ? some : x->lists;
+}
+
+size_t kn_ivf_rerank(const kn_ivf *x, size_t k)
+{
+    return x->rows.f32 && x->refine ? 4 * k + 60 : k;
+}
+
+/* A filter leaves fewer rows a list: proportionally more of them, up to eight times. */
+static size_t probes_of(const kn_ivf *x, const kn_find *p)
+{
+    size_t probes = p->nprobe ? p->nprobe : kn_ivf_nprobe(x);
+    if (p->allowed) {
+        const size_t times = x->rows.n / (p->n_allowed + 1) + 1;
+        probes *= times < 8 ? times : 8;
+    }
+    return probes < x->lists ? probes : x->lists;
+}
+
+/* Parts of one piece of memory. */
+static void *part(char **at, size_t n, size_t size)
+{
+    void *p = *at;
+    *at += (n * size + 63) / 64 * 64;
+    return p;
+}
+
+static size_t lay_scratch(seek *s, char *base)
+{
+    const kn_ivf *x = s->x;
+    const size_t m = x->pq.space.m, dim = x->rows.dim, group = GROUP;
+    char *at = base;
+    s->scores = part(&at, group * x->lists, sizeof *s->scores);
+    s->rotated = part(&at, x->rotation ? group * dim : 0, sizeof *s->rotated);
+    s->order = part(&at, x->lists, sizeof *s->order);
+    s->table = part(&at, m * x->pq.space.k, sizeof *s->table);
+    s->shifted = part(&at, dim, sizeof *s->shifted);
+    s->sums = part(&at, CODES, sizeof *s->sums);
+    s->pool = part(&at, 2 * s->keep + 1, sizeof *s->pool);
+    s->lut = part(&at, (m + 1) / 2 * 32, 1);
+    s->small = part(&at, CODES, sizeof *s->small);
+    s->hits = part(&at, SPAN, sizeof *s->hits);
+    return (size_t)(at - base);
+}
+
+ken_status kn_ivf_search(const void *state, const float *queries, size_t nq, const kn_find *p,
+                         kn_scratch *scratch, kn_topk *top)
+{
+    const kn_ivf *x = state;
+    const size_t dim = x->rows.dim;
+    seek s = { .x = x, .kern = kn_kernels_get(), .find = p, .probes = probes_of(x, p) };
+    const size_t keep = p->rerank ? p->rerank : kn_ivf_rerank(x, p->k);
+    s.keep = keep < p->k ? p->k : keep;
+    s.keep = s.keep < x->rows.n ? s.keep : x->rows.n;
+    if (!x->rows.n)
+        return KEN_OK;
+    char *room = kn_scratch_room(scratch, lay_scratch(&s, NULL));
+    if (!room)
+        return KEN_E_NOMEM;
+    lay_scratch(&s, room);
+    for (size_t q = 0; q < nq; q += GROUP) {
+        const size_t n = nq - q < GROUP ? nq - q : GROUP;
+        const float *turned = queries + q * dim;
+        for (size_t i = 0; x->rotation && i < n; i++)
+            s.kern->dots_f32(turned + i * dim, x->columns, dim, dim, s.rotated + i * dim);
+        turned = x->rotation ? s.rotated : turned;
+        if (!few_allowed(&s))
+            s.kern->dots_batch_f32(turned, n, x->centres, x->lists, dim, s.scores, x->lists);
+        for (size_t i = 0; i < n; i++) {
+            s.query = queries + (q + i) * dim;
+            s.turned = turned + i * dim;
+            s.top = &top[q + i];
+            if (few_allowed(&s))
+                seek_allowed(&s);
+            else
+                seek_one(&s, s.scores + i * x->lists);
+        }
+    }
+    return KEN_OK;
+}
