@@ -432,15 +432,3 @@ int main(void)
     unlink(path);
     return failed;
 }
-void *kn_scratch_room(kn_scratch *s, size_t bytes);
-void *kn_scratch_room(kn_scratch *s, size_t bytes)
-{
-    if (s->bytes < bytes) {
-        kn_free(s->p);
-        s->p = kn_alloc_aligned(bytes, 1);
-        s->bytes = s->p ? bytes : 0;
-        if (s->p)
-            memset(s->p, 0, bytes);
-    }
-    return s->p;
-}
