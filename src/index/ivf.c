@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    PER_LIST = 64,       /* rows that a centre is trained on, at most … */
+    PER_LIST = 40,       /* rows that a centre is trained on, at most … */
     PER_CENTROID = 256,  /* … and those that a code is */
     ITERATIONS = 10,
     CHUNK = 8192,        /* rows that are rotated, assigned and encoded together */

@@ -350,8 +350,8 @@ static size_t probes_of(const kn_ivf *x, const kn_find *p)
 {
     size_t probes = p->nprobe ? p->nprobe : kn_ivf_nprobe(x);
     if (p->allowed) {
-        const size_t times = x->rows.n / (p->n_allowed + 1) + 1;
-        probes *= times < 8 ? times : 8;
+        const size_t times = x->rows.n / (p->n_allowed + 1);
+        probes *= times < 1 ? 1 : times < 8 ? times : 8;
     }
     return probes < x->lists ? probes : x->lists;
 }
