@@ -26,44 +26,22 @@ static int ends_with(const char *s, const char *end)
     return n >= m && !strcmp(s + n - m, end);
 }
 
-static ken_status wrong_shape(const kn_param *p)
-{
-    return kn_fail(KEN_E_FORMAT, "tensor %s does not have the shape that the network wants", p->name);
-}
-
-static ken_status type_of(const kn_tensor *t, kn_type *out)
-{
-    if (t->dtype != KN_DT_F32 && t->dtype != KN_DT_F16 && t->dtype != KN_DT_BF16)
-        return kn_fail(KEN_E_FORMAT, "tensor %s is of type %s", t->name, kn_dtype_name(t->dtype));
-    *out = t->dtype == KN_DT_F32 ? KN_F32 : t->dtype == KN_DT_F16 ? KN_F16 : KN_BF16;
-    return KEN_OK;
-}
-
 static ken_status take_panels(const loading *l, const kn_param *p, const kn_tensor *t, kn_type type)
 {
     const size_t n = (size_t)p->shape[0], k = (size_t)p->shape[1];
-    if (t->bytes != kn_panel_bytes(n, k, type))
-        return wrong_shape(p);
-    for (size_t i = 0; i < n; i++)
+    const ken_status st = kn_tensor_matrix(t, type, 1, n, k);
+    for (size_t i = 0; !st && i < n; i++)
         kn_panel_row(l->g->crew.k, t->data, type, k, i, l->g->w + p->at + i * k);
-    return KEN_OK;
+    return st;
 }
 
 static ken_status take_rows(const loading *l, const kn_param *p, const kn_tensor *t, kn_type type)
 {
-    float *to = l->g->w + p->at;
-    size_t len = 1;
-    for (uint32_t d = 0; d < t->rank; d++)
-        len *= (size_t)t->shape[d];
-    if (len != p->len || t->rank != p->rank || (p->rank && t->shape[0] != p->shape[0]))
-        return wrong_shape(p);
-    if (type == KN_BF16)
-        l->g->crew.k->bf16_to_f32(t->data, to, len);
-    else if (type == KN_F16)
-        l->g->crew.k->f16_to_f32(t->data, to, len);
-    else
-        memcpy(to, t->data, len * sizeof *to);
-    return KEN_OK;
+    const kn_rows all = { .n = 1, .k = p->len, .data = t->data, .type = type };
+    const ken_status st = kn_tensor_shape(t, p->rank, p->shape);
+    if (!st)
+        kn_rows_get(l->g->crew.k, &all, 0, l->g->w + p->at);
+    return st;
 }
 
 /* The scale of attention out of the q rows of NAME.qkv.w and .b. */
@@ -78,7 +56,7 @@ static void unscale(const loading *l, const kn_param *p)
 static ken_status take(const loading *l, const kn_param *p, const kn_tensor *t)
 {
     kn_type type = KN_F32;
-    ken_status st = type_of(t, &type);
+    ken_status st = kn_tensor_type(t, &type);
     if (st)
         return st;
     /* tables of embeddings and positions are rows in any layout */
@@ -97,15 +75,42 @@ static ken_status take_norm(const loading *l, const kn_param *p, int *found)
     const char *at = strstr(p->name, ".bn.");
     char name[64];
     snprintf(name, sizeof name, "%.*s.b", (int)(at - p->name), p->name);
-    const kn_tensor *t = kn_weights_find(l->w, name);
+    const kn_tensor *t = NULL;
     float *w = l->g->w + p->at;
+    const ken_status st = kn_tensor_find(l->w, name, &t);
     *found = t != NULL;
-    if (!t)
-        return KEN_OK;
+    if (st || !t)
+        return st;
     if (!strcmp(at, ".bn.b"))
         return take(l, p, t);
     for (size_t i = 0; i < p->len; i++)
         w[i] = !strcmp(at, ".bn.w") ? 1 : !strcmp(at, ".bn.var") ? 1 - KN_BN_EPS : 0;
+    return KEN_OK;
+}
+
+/* The graph's patches have no bias: one in the file goes onto the positions of all of them. */
+static ken_status take_patch_bias(const loading *l)
+{
+    const uint64_t width = l->g->config.vit.trunk.width;
+    const kn_tensor *t = NULL;
+    kn_type type = KN_F32;
+    ken_status st = kn_tensor_find(l->w, "v.patch.b", &t);
+    if (!st && t)
+        st = kn_tensor_shape(t, 1, &width);
+    if (!st && t)
+        st = kn_tensor_type(t, &type);
+    if (st || !t)
+        return st;
+    const kn_rows bias = { .n = (size_t)width, .k = 1, .data = t->data, .type = type };
+    const kn_param *pos = l->g->params;
+    while (strcmp(pos->name, "v.pos"))
+        pos++;
+    for (size_t j = 0; j < bias.n; j++) {
+        float b;
+        kn_rows_get(l->g->crew.k, &bias, j, &b);
+        for (size_t i = bias.n + j; i < pos->len; i += bias.n) /* the first row is the class token's */
+            l->g->w[pos->at + i] += b;
+    }
     return KEN_OK;
 }
 
@@ -120,17 +125,17 @@ ken_status kn_graph_load(kn_graph *g, const kn_weights *w, size_t *kept)
     l.panels = !strcmp(layout, "panel16");
     for (size_t i = 0; i < g->params_len; i++) {
         const kn_param *p = &g->params[i];
-        const kn_tensor *t = kn_weights_find(w, p->name);
+        const kn_tensor *t = NULL;
+        ken_status st = kn_tensor_find(w, p->name, &t);
         int found = t != NULL;
-        ken_status st = KEN_OK;
-        if (t)
+        if (t && !st)
             st = take(&l, p, t);
-        else if (l.folded && strstr(p->name, ".bn."))
+        else if (!st && l.folded && strstr(p->name, ".bn."))
             st = take_norm(&l, p, &found);
         if (st)
             return st;
         *kept += !found;
     }
     g->dirty = 1;
-    return KEN_OK;
+    return !g->o.text && g->config.image == KN_NET_VIT ? take_patch_bias(&l) : KEN_OK;
 }

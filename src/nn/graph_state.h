@@ -17,8 +17,6 @@ typedef struct kn_value {
     int slot;        /* memory of dx; values whose lives don't meet share one.  -1: none */
 } kn_value;
 
-static const float KN_BN_EPS = 1e-5F;
-
 typedef struct kn_op kn_op;
 
 typedef struct kn_op_class {

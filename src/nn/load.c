@@ -16,7 +16,6 @@
 #include <string.h>
 
 enum { NAME = 64 };
-#define BN_EPS 1e-5F /* of every BatchNorm that a model file may hold */
 
 void *kn_own(kn_owned *o, size_t n, size_t size)
 {
@@ -71,7 +70,7 @@ static void print_shape(char *out, size_t cap, uint32_t rank, const uint64_t *sh
         snprintf(out + at, cap - at, "]");
 }
 
-static ken_status check_shape(const kn_tensor *t, uint32_t rank, const uint64_t *shape)
+ken_status kn_tensor_shape(const kn_tensor *t, uint32_t rank, const uint64_t *shape)
 {
     char have[96], want[96];
     if (t->rank == rank && !memcmp(t->shape, shape, rank * sizeof *shape))
@@ -82,18 +81,22 @@ static ken_status check_shape(const kn_tensor *t, uint32_t rank, const uint64_t 
                    want);
 }
 
-static ken_status find(const kn_source *s, const char *name, const kn_tensor **out)
+ken_status kn_tensor_find(const kn_weights *w, const char *name, const kn_tensor **out)
 {
-    *out = kn_weights_find(s->weights, name);
-    if (!*out)
-        return kn_fail(KEN_E_FORMAT, "tensor %s: missing", name);
-    const size_t bytes = kn_dtype_bytes((*out)->dtype);
+    *out = kn_weights_find(w, name);
+    const size_t bytes = *out ? kn_dtype_bytes((*out)->dtype) : 0;
     if (bytes && (uintptr_t)(*out)->data % bytes)
         return kn_fail(KEN_E_FORMAT, "tensor %s: not aligned", name);
     return KEN_OK;
 }
 
-static ken_status stored_type(const kn_tensor *t, kn_type *out)
+static ken_status find(const kn_source *s, const char *name, const kn_tensor **out)
+{
+    const ken_status st = kn_tensor_find(s->weights, name, out);
+    return st || *out ? st : kn_fail(KEN_E_FORMAT, "tensor %s: missing", name);
+}
+
+ken_status kn_tensor_type(const kn_tensor *t, kn_type *out)
 {
     switch (t->dtype) {
     case KN_DT_F32: *out = KN_F32; return KEN_OK;
@@ -122,7 +125,7 @@ static ken_status load_f32(const kn_source *s, const float **out, uint32_t rank,
     }
     ken_status st = find(s, name, &t);
     if (!st)
-        st = check_shape(t, rank, shape);
+        st = kn_tensor_shape(t, rank, shape);
     if (!st && t->dtype != KN_DT_F32)
         st = kn_fail(KEN_E_FORMAT, "tensor %s: type %s where F32 is wanted", name,
                      kn_dtype_name(t->dtype));
@@ -172,9 +175,9 @@ ken_status kn_load_rows(const kn_source *s, kn_rows *out, size_t n, size_t k, co
     } else {
         st = find(s, name, &t);
         if (!st)
-            st = check_shape(t, 2, (uint64_t[]){ n, k });
+            st = kn_tensor_shape(t, 2, (uint64_t[]){ n, k });
         if (!st)
-            st = stored_type(t, &r.type);
+            st = kn_tensor_type(t, &r.type);
         if (!st)
             r.data = t->data;
     }
@@ -277,14 +280,14 @@ static ken_status pack(const origin *o, kn_mat *out)
     return KEN_OK;
 }
 
-static ken_status check_matrix(const origin *o)
+ken_status kn_tensor_matrix(const kn_tensor *t, kn_type type, int panels, size_t n, size_t k)
 {
-    const uint64_t panels = (o->n + KN_PANEL - 1) / KN_PANEL, kp = kn_panel_k(o->k, o->type);
-    if (!o->s->panels)
-        return check_shape(o->t, 2, (uint64_t[]){ o->n, o->k });
-    if (o->type == KN_BF16)
-        return check_shape(o->t, 4, (uint64_t[]){ panels, kp / 2, KN_PANEL, 2 });
-    return check_shape(o->t, 3, (uint64_t[]){ panels, kp, KN_PANEL });
+    const uint64_t blocks = (n + KN_PANEL - 1) / KN_PANEL, kp = kn_panel_k(k, type);
+    if (!panels)
+        return kn_tensor_shape(t, 2, (uint64_t[]){ n, k });
+    if (type == KN_BF16)
+        return kn_tensor_shape(t, 4, (uint64_t[]){ blocks, kp / 2, KN_PANEL, 2 });
+    return kn_tensor_shape(t, 3, (uint64_t[]){ blocks, kp, KN_PANEL });
 }
 
 /* Kernels read panels by cache lines.  The writer puts those that are a multiple of one there; a
@@ -316,9 +319,9 @@ static ken_status load_matrix(const kn_source *s, kn_mat *out, size_t n, size_t 
         if (!st && o.t->dtype == KN_DT_I8)
             st = load_steps(&o, base);
         else if (!st)
-            st = stored_type(o.t, &o.type);
+            st = kn_tensor_type(o.t, &o.type);
         if (!st)
-            st = check_matrix(&o);
+            st = kn_tensor_matrix(o.t, o.type, s->panels, n, k);
         if (st)
             return st;
     }
@@ -386,7 +389,7 @@ static ken_status fold_norm(const kn_source *s, const char *name, size_t n, floa
     if (st || !folded)
         return st ? st : KEN_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
-        factors[i] = w[i] / sqrtf(var[i] + BN_EPS);
+        factors[i] = w[i] / sqrtf(var[i] + KN_BN_EPS);
         folded[i] = b[i] - mean[i] * factors[i];
     }
     *bias = folded;

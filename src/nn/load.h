@@ -10,6 +10,8 @@
 #include "nn/mat.h"
 #include "nn/weights.h"
 
+static const float KN_BN_EPS = 1e-5F; /* of every BatchNorm that a model file may hold */
+
 /* Memory made at opening. */
 typedef struct kn_owned {
     void **list; /* (len) */
@@ -36,11 +38,20 @@ typedef struct kn_rows {
 /* out (k) = row i, as f32 */
 void kn_rows_get(const kn_kernels *k, const kn_rows *r, size_t i, float *out);
 
+/* ---- one tensor of a file: KEN_E_FORMAT names it, what it has and what is wanted ---- */
+
+/* *out NULL: the file has none of that name. */
+KEN_CALL ken_status kn_tensor_find(const kn_weights *w, const char *name, const kn_tensor **out);
+KEN_CALL ken_status kn_tensor_shape(const kn_tensor *t, uint32_t rank, const uint64_t *shape);
+/* f32, f16 or bf16 */
+KEN_CALL ken_status kn_tensor_type(const kn_tensor *t, kn_type *out);
+/* The shape of a matrix (n, k) of that type, as panels or rows. */
+KEN_CALL ken_status kn_tensor_matrix(const kn_tensor *t, kn_type type, int panels, size_t n, size_t k);
 /* out (cols) = a row of panels (mat.h) of that many columns, as f32 */
 void kn_panel_row(const kn_kernels *k, const void *panels, kn_type type, size_t cols, size_t row, float *out);
 
-/* All below: KEN_E_FORMAT naming the tensor, its shape and the expected one; KEN_E_NOMEM.  The name
- * is printf's. */
+/* ---- what networks are made of ----
+ * All below: KEN_E_FORMAT as above, of a tensor that is missing too; KEN_E_NOMEM.  The name is printf's. */
 int kn_source_has(const kn_source *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* f32: (n), and (n, k) */
 KEN_CALL ken_status kn_load_vec(const kn_source *s, const float **out, size_t n, const char *fmt, ...)
