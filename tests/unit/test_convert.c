@@ -82,6 +82,24 @@ START_TEST(gathers_through_strides)
 }
 END_TEST
 
+/* 2^60 rows of nothing are no work. */
+START_TEST(walks_no_empty_tensor)
+{
+    cv_set s = { 0 };
+    static char name[] = "w";
+    const float none = 0;
+    float out[1] = { 7 };
+    cv_tensor t = { .name = name, .dtype = KN_DT_F32, .rank = 4, .data = (const unsigned char *)&none,
+                    .shape = { 2, 1ull << 40, 1ull << 20, 0 } };
+    cv_contiguous(&t);
+    ck_assert_int_eq(cv_check_inside(&t, 1), KEN_OK);
+    const cv_view v = cv_view_of(&t);
+    ck_assert_int_eq(cv_view_all(&s, &v, out), KEN_OK);
+    ck_assert_int_eq(cv_view_row(&s, &v, 1, out), KEN_OK);
+    ck_assert(out[0] == 7);
+}
+END_TEST
+
 START_TEST(refuses_tensors_that_reach_out)
 {
     refuse(archive_of(&(made_tensor){ "0", 6, 1, { 2, 3 }, { 3, 1 } }, 6, 0),
@@ -638,6 +656,7 @@ static void fill(TCase *tc)
 {
     tcase_add_test(tc, reads_torch_zips);
     tcase_add_test(tc, gathers_through_strides);
+    tcase_add_test(tc, walks_no_empty_tensor);
     tcase_add_test(tc, refuses_tensors_that_reach_out);
     tcase_add_test(tc, refuses_zips_that_lie);
     tcase_add_test(tc, survives_every_changed_byte);

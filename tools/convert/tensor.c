@@ -242,11 +242,20 @@ static float *gather_axes(const cv_view *v, uint32_t axis, const unsigned char *
     return out;
 }
 
+/* An axis without elements: there is nothing to walk over, however long the others are. */
+static int is_empty(const cv_view *v)
+{
+    for (uint32_t i = 0; i < v->rank; i++)
+        if (!v->shape[i])
+            return 1;
+    return 0;
+}
+
 ken_status cv_view_row(cv_set *s, const cv_view *v, uint64_t i, float *out)
 {
     const unsigned char *p = NULL;
     ken_status st = element_zero(s, v->t, &p);
-    if (st)
+    if (st || is_empty(v))
         return st;
     const uint64_t first = v->offset + (v->rank ? i * v->stride[0] : 0);
     gather_axes(v, 1, p + first * kn_dtype_bytes(v->t->dtype), out);
@@ -257,7 +266,7 @@ ken_status cv_view_all(cv_set *s, const cv_view *v, float *out)
 {
     const unsigned char *p = NULL;
     ken_status st = element_zero(s, v->t, &p);
-    if (!st)
+    if (!st && !is_empty(v))
         gather_axes(v, 0, p + v->offset * kn_dtype_bytes(v->t->dtype), out);
     return st;
 }
