@@ -113,8 +113,8 @@ CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all minimal test check check-kernels check-unit check-golden check-cli check-crash check-fuzz \
-        check-fault fuzz fuzz-run bench bench-peers asan tsan hdr-check layers symbols lint format install \
-        uninstall clean help demo test-reference test-grad scores compile_commands.json peers
+        check-fault check-these fuzz fuzz-run bench bench-peers asan asan-short tsan tsan-short hdr-check layers symbols lint format install \
+        uninstall clean help demo test-reference test-grad test-arm64 scores compile_commands.json peers
 
 all: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, ken-toys, libken.a, libken.so
 
@@ -152,6 +152,11 @@ $(B)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ERROR) $(call KERNEL_FLAGS,$<) -MMD -MP -c -o $@ $<
+
+# Compilers take minutes to instrument each of these; guard pages watch them in checkkern
+ifneq ($(SAN),)
+$(call obj,$(filter-out kernels/c/%,$(filter %/gemm.c %/dist.c,$(LIB_SRCS)))): ALL_CFLAGS += -fno-sanitize=all
+endif
 
 # only this file knows where it will be installed: another PREFIX is one more file to compile
 HOME_DEF := -DKEN_PREFIX='"$(PREFIX)"'
@@ -233,17 +238,32 @@ check-crash: $(TEST_BINS) $(B)/ken $(B)/ken-convert ## every write failed, cut o
 check-fuzz: $(TEST_BINS)            ## replay the fuzz corpus
 	$(Q)$(RUN) fuzz
 
+# -O1 compiles in half the time.  Tests fork, and TSan would end a child that has threads again.
+ASAN := SAN=address,undefined OPT='-O1 -g'
+TSAN := SAN=thread PARALLEL=pthread OPT='-O1 -g'
+TSAN_ENV := TSAN_OPTIONS=die_after_fork=0:$$TSAN_OPTIONS
 asan:                               ## tests under ASan + UBSan
-	$(Q)$(MAKE) --no-print-directory check SAN=address,undefined
+	$(Q)$(MAKE) --no-print-directory check $(ASAN)
 tsan:                               ## tests under TSan
-	$(Q)$(MAKE) --no-print-directory check SAN=thread PARALLEL=pthread
+	$(Q)$(TSAN_ENV) $(MAKE) --no-print-directory check $(TSAN)
+
+# TESTS: layers, or single programs of them
+check-these: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(filter $(foreach t,$(TESTS),$(B)/tests/$(t) $(B)/tests/$(t)/%),$(TEST_BINS)) ## of TESTS='unit cli/text golden/test_text …'
+	$(Q)QUICK=1 $(RUN) $(TESTS)
+# What uses threads.  Left out: test_net_levels, test_loss and cli/train, whose wide products take
+# minutes under TSan (test_train trains, small), and tests/crash, whose children are killed anyway.
+THREADED := unit/test_base unit/test_graph unit/test_net unit/test_optim unit/test_collection unit/test_objects \
+            unit/test_store unit/test_segment unit/test_flat golden/test_train cli/interrupt
+asan-short:                         ## of asan, what CI runs
+	$(Q)$(MAKE) --no-print-directory check-these $(ASAN) TESTS='unit golden cli fuzz'
+tsan-short:                         ## of tsan, what CI runs
+	$(Q)$(TSAN_ENV) $(MAKE) --no-print-directory check-these $(TSAN) TESTS='$(THREADED)'
+
+test-arm64:                         ## the kernels on a 64-bit Arm that qemu plays; optional, not in CI
+	$(Q)sh tools/test-arm64.sh
 
 fuzz:                               ## fuzz each target for FUZZ_SECONDS (needs clang)
 	$(Q)$(MAKE) --no-print-directory fuzz-run CC=clang SAN=fuzzer-no-link,address,undefined
-# clang takes minutes over each of these, and no reader of files comes near them
-ifneq ($(findstring fuzzer,$(SAN)),)
-$(call obj,$(filter-out kernels/c/%,$(filter %/gemm.c %/dist.c,$(LIB_SRCS)))): ALL_CFLAGS += -fno-sanitize=all
-endif
 FUZZ_SECONDS ?= 30
 FUZZ ?= $(FUZZERS:tests/fuzz/%.c=%)
 fuzz-run: $(B)/libken.a $(call obj,$(FUZZERS)) $(FUZZED_OBJS) $(CONVERT_OBJS)

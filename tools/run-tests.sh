@@ -1,5 +1,6 @@
 #!/bin/sh
-# run-tests.sh LAYER… - run the test programs of each layer and print the sum.
+# run-tests.sh LAYER|PROGRAM… - run the test programs of each layer and print the sum; a program is
+# named with its layer: cli/text, unit/test_base.
 #
 # A test program prints "N passed, N failed" (or libcheck's "Checks: N, Failures: N, Errors: N"), and a
 # line "skipped NAME: why" for each skipped test; it exits non-zero when one failed.  A program that
@@ -38,16 +39,18 @@ count() { # $1 output file, $2 status, $3 name
         grep -v '^skipped ' "$1" | tail -n 40 | sed 's/^/    /'
         printf '%s\n' "$3" >> "$tmp/failures"
     fi
-    printf '  %-34s %s passed, %s failed, %s skipped\n' "$3" "$p" "$f" "$s"
+    printf '  %-34s %s passed, %s failed, %s skipped, %s s\n' "$3" "$p" "$f" "$s" $(($(date +%s) - since))
 }
 run() { # name command…
-    name=$1; shift
+    name=$1 since=$(date +%s); shift
     "$@" > "$tmp/out" 2>&1
     count "$tmp/out" $? "$name"
 }
 
 for layer; do
     case $layer in
+    cli/*) run "$layer" sh "tests/$layer.sh" ;;
+    */*) run "$layer" "$B/tests/$layer" ;;
     kernels) run kernels "$B/checkkern"; grep -hE '^(level|levels|skip)' "$tmp/out" ;;
     fuzz) for f in "$B"/tests/fuzz/fuzz_*; do
               [ -x "$f" ] && [ ! -d "$f" ] && case $f in *.o | *.d) ;; *)
