@@ -246,6 +246,25 @@ KEN_API float ken_model_logit_scale(const ken_model *m);
 KEN_API double ken_model_image_macs(const ken_model *m);
 KEN_API double ken_model_text_macs(const ken_model *m, size_t n);
 
+/* ---- 3-D models ------------------------------------------------------------- */
+
+typedef struct ken_mesh ken_mesh; /* triangles ready to be drawn, immutable */
+
+/* STL (binary and ASCII), OBJ or PLY, by the name's ending.  KEN_E_FORMAT says where in the file. */
+KEN_CALL ken_status ken_mesh_load(ken_mesh **out, const char *path);
+KEN_API void ken_mesh_free(ken_mesh *m);
+/* Whether a file of this name is taken for a 3-D model. */
+KEN_API int ken_mesh_named(const char *path);
+KEN_API size_t ken_mesh_triangles(const ken_mesh *m); /* those with an area */
+/* The standard views, and a view's name: the side that it shows most, then the other one, "front-right";
+ * front is -y, right +x, top +z.  NULL behind the last. */
+KEN_API uint32_t ken_mesh_views(void);
+KEN_API const char *ken_mesh_view_name(uint32_t view);
+/* A picture of it, side x side pixels (0: 224, at most 2048), light grey on white. */
+KEN_CALL ken_status ken_mesh_view(ken_image **out, const ken_mesh *m, uint32_t view, uint32_t side);
+/* The views' unit vectors, (ken_mesh_views(), dim) row-major; the same bits for any threads. */
+KEN_CALL ken_status ken_model_embed_mesh(const ken_model *m, const ken_mesh *mesh, float *vectors);
+
 /* ---- indexes ---------------------------------------------------------------- */
 
 typedef struct ken_index ken_index;
@@ -348,7 +367,7 @@ typedef struct ken_note {
  * *done is how many paths have an item; the others are passed over. */
 KEN_CALL ken_status ken_describe(ken *k, const ken_note *notes, size_t n, size_t *done);
 
-/* One part of a query.  Exactly one of text, image, vector, object or id (with is_id) is set. */
+/* One part of a query.  Exactly one of text, image, vector, object, mesh or id (with is_id) is set. */
 typedef struct ken_term {
     const char *text;
     const ken_image *image;
@@ -357,6 +376,8 @@ typedef struct ken_term {
     int is_id;
     float weight;        /* negative takes away; 0 is wrong use */
     const char *object;  /* the mean of its references */
+    const ken_mesh *mesh; /* as whichever of its standard views finds the most alike; more than one: all
+                             from the same side */
 } ken_term;
 
 typedef struct ken_search_options {
@@ -461,10 +482,10 @@ typedef struct ken_record {
     uint64_t id;
     char *path;         /* absolute, the bytes of the file system, NUL-terminated */
     char *object;       /* or NULL */
-    char *kind;         /* "image", or "reference" if ken_object_add brought it */
+    char *kind;         /* "image", "model" of a 3-D model, or "reference" if ken_object_add brought it */
     char *meta;         /* a JSON object, or NULL */
     char *model;        /* fingerprint */
-    uint32_t width, height;
+    uint32_t width, height; /* 0 of a model */
     uint64_t bytes;     /* of the file */
     int64_t mtime_ns;   /* since 1970 */
     int64_t added_ns;

@@ -29,6 +29,7 @@ typedef struct classify {
     ken *db; /* without labels and a head: whose objects are the labels */
     float *texts;   /* (n, dim), zero-shot */
     float *vectors; /* (CHUNK, dim) */
+    float *views;   /* (views, dim) of one model, zero-shot */
     float *scores;  /* (n) of one picture */
     cJSON *all;     /* --json */
     size_t failed;
@@ -110,18 +111,55 @@ static void softmax(float *x, size_t n)
         x[i] = (float)(exp((double)x[i] - most) / sum);
 }
 
-static void score_by_words(classify *c, const float *vector)
+static void score_by_words(classify *c, const float *vector, float *scores)
 {
     float scale = ken_model_logit_scale(c->m.model);
     for (size_t k = 0; k < c->n; k++) {
         double dot = 0;
         for (size_t i = 0; i < c->dim; i++)
             dot += (double)vector[i] * (double)c->texts[k * c->dim + i];
-        c->scores[k] =
+        scores[k] =
             scale > 0 ? scale * (float)dot : ken_model_score(c->m.model, "text-image", (float)dot);
     }
     if (scale > 0)
-        softmax(c->scores, c->n);
+        softmax(scores, c->n);
+}
+
+static ken_status score_by_head(const classify *c, const ken_image *img, float *scores)
+{
+    ken_status st = ken_model_logits(c->m.model, img, scores);
+    if (!st)
+        softmax(scores, c->n);
+    return st;
+}
+
+static ken_status score_view(const classify *c, const ken_mesh *mesh, uint32_t view, float *scores)
+{
+    ken_image *img = NULL;
+    ken_status st = ken_mesh_view(&img, mesh, view, ken_model_get_info(c->m.model)->input[0]);
+    if (!st)
+        st = score_by_head(c, img, scores);
+    ken_image_free(img);
+    return st;
+}
+
+/* The mean of what is said of its views. */
+static ken_status score_mesh(classify *c, const ken_mesh *mesh)
+{
+    const uint32_t views = ken_mesh_views();
+    float *one = cli_mem_new(c->n, sizeof *one);
+    ken_status st = c->zero_shot ? ken_model_embed_mesh(c->m.model, mesh, c->views) : KEN_OK;
+    memset(c->scores, 0, c->n * sizeof *c->scores);
+    for (uint32_t v = 0; !st && v < views; v++) {
+        if (c->zero_shot)
+            score_by_words(c, c->views + v * c->dim, one);
+        else
+            st = score_view(c, mesh, v, one);
+        for (size_t i = 0; i < c->n; i++)
+            c->scores[i] += one[i] / (float)views;
+    }
+    cli_mem_free(one);
+    return st;
 }
 
 /* Indices of the k best, best first; equal ones in the labels' order. */
@@ -184,14 +222,39 @@ static void say(classify *c, const char *path)
 
 /* ---- the collection's objects ---- */
 
+/* Of a model: what is surest of all its views. */
+static ken_status recognize_mesh(classify *c, const ken_mesh *mesh, const ken_recognize_options *o,
+                                 ken_recognition **out)
+{
+    ken_status st = KEN_OK;
+    for (uint32_t v = 0; !st && v < ken_mesh_views(); v++) {
+        ken_image *img = NULL;
+        ken_recognition *r = NULL;
+        st = ken_mesh_view(&img, mesh, v, ken_model_get_info(c->m.model)->input[0]);
+        if (!st)
+            st = ken_recognize(c->db, img, o, &r);
+        ken_image_free(img);
+        if (!st && (!*out || r->confidence > (*out)->confidence)) {
+            ken_recognition_free(*out);
+            *out = r;
+        } else {
+            ken_recognition_free(r);
+        }
+    }
+    return st;
+}
+
 static ken_status say_objects(classify *c, const cli_input *in)
 {
     ken_recognition *r = NULL;
     ken_recognize_options o = KEN_RECOGNIZE_OPTIONS_INIT;
     o.k = (uint32_t)cli_opt_whole(OPT_NUMBER);
-    ken_status st = ken_recognize(c->db, in->image, &o, &r);
-    if (st)
+    ken_status st = in->mesh ? recognize_mesh(c, in->mesh, &o, &r)
+                             : ken_recognize(c->db, in->image, &o, &r);
+    if (st) {
+        ken_recognition_free(r);
         return st;
+    }
     classify view = { .in = { .n = c->in.n }, .all = c->all };
     view.n = r->n;
     view.labels = cli_mem_new(r->n, sizeof *view.labels);
@@ -227,13 +290,14 @@ static int say_chunk(classify *c, size_t from, size_t to)
                 break;
             continue;
         }
-        if (c->zero_shot)
-            score_by_words(c, c->vectors + at++ * c->dim);
-        else if ((st = ken_model_logits(c->m.model, in->image, c->scores)))
-            break;
+        if (in->mesh)
+            st = score_mesh(c, in->mesh);
+        else if (c->zero_shot)
+            score_by_words(c, c->vectors + at++ * c->dim, c->scores);
         else
-            softmax(c->scores, c->n);
-        say(c, in->name);
+            st = score_by_head(c, in->image, c->scores);
+        if (!st)
+            say(c, in->name);
     }
     return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
@@ -265,6 +329,7 @@ static int run_chunks(classify *c)
 static int prepare(classify *c, const cli_args *a)
 {
     int bad = cli_decode_options(&c->decode);
+    c->in.meshes = 1;
     bad = bad ? bad : read_labels(c);
     bad = bad ? bad : cli_inputs_collect(&c->in, a);
     if (!bad)
@@ -279,6 +344,7 @@ static int prepare(classify *c, const cli_args *a)
     if (!c->zero_shot)
         return 0;
     c->vectors = cli_mem_new(CHUNK * c->dim, sizeof *c->vectors);
+    c->views = cli_mem_new(ken_mesh_views() * c->dim, sizeof *c->views);
     c->texts = cli_mem_new(c->n * c->dim, sizeof *c->texts);
     ken_status st =
         ken_model_embed_texts(c->m.model, (const char *const *)c->labels, c->n, c->texts);
@@ -292,6 +358,7 @@ static void release(classify *c)
     cli_mem_free(c->labels);
     cli_mem_free(c->texts);
     cli_mem_free(c->vectors);
+    cli_mem_free(c->views);
     cli_mem_free(c->scores);
     cli_inputs_free(&c->in);
     cli_close_model(&c->m);
@@ -321,11 +388,12 @@ static int run(const cli_args *a)
 const cli_cmd cli_cmd_classify = {
     .name = "classify",
     .args = "FILE... [--labels A,B,... | --labels-from FILE]",
-    .summary = "which of some labels fits a picture best",
+    .summary = "which of some labels fits a picture or a 3-D model best",
     .about =
         "With labels: zero-shot, each label encoded by the text network as it stands.  Without:\n"
         "the trained head of the model, and for a model without one the collection's own objects,\n"
-        "each with the chance that it is the right one (see `ken recognize`).",
+        "each with the chance that it is the right one (see `ken recognize`).  A 3-D model (.stl, .obj,\n"
+        ".ply) gets the mean of what is said of its twelve views; of objects, what is surest.",
     .examples = "ken classify a.jpg --labels \"an apple,a pear\"\t0.9312  an apple\n"
                 "ken classify photos/ --labels-from labels.txt\tone label a line\n",
     .run = run,

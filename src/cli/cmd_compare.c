@@ -1,4 +1,4 @@
-/* cmd_compare.c - how alike two pictures, or a picture and words, are. */
+/* cmd_compare.c - how alike two things are: pictures, words, 3-D models. */
 #include "cli/cmd.h"
 #include "cli/input.h"
 #include "cli/json.h"
@@ -8,94 +8,170 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
+
+enum { VIEW_SIDE = 512 };
+
+/* One of the two, as vectors: one, or one for each view of a model. */
+typedef struct side {
+    const char *text; /* of words, else NULL */
+    ken_mesh *mesh;   /* of a model, else NULL */
+    float *vectors;   /* (n, dim) */
+    size_t n;
+} side;
+
+typedef struct likeness {
+    float score, raw;
+    size_t view[2]; /* which vectors agree best */
+} likeness;
+
+/* The file of an operand that is a 3-D model, by its name. */
+static const char *mesh_of(const char *operand)
+{
+    if (!strncmp(operand, "stl:", 4))
+        return operand + 4;
+    return ken_mesh_named(operand) ? operand + (*operand == '@') : NULL;
+}
 
 static const char *text_of(const char *operand)
 {
     return strncmp(operand, "text:", 5) ? NULL : operand + 5;
 }
 
-static int is_mesh(const char *operand)
+static int embed_mesh(const cli_model *m, const char *path, side *s)
 {
-    size_t n = strlen(operand);
-    return !strncmp(operand, "stl:", 4) || (n > 4 && !strcasecmp(operand + n - 4, ".stl"));
+    ken_status st = ken_mesh_load(&s->mesh, path);
+    if (st)
+        return cli_complain(st, ABOUT_INPUT, path);
+    st = ken_model_embed_mesh(m->model, s->mesh, s->vectors);
+    s->n = ken_mesh_views();
+    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
-static int embed(const cli_model *m, const char *operand, const ken_decode_options *d,
-                 float *vector)
+static int embed(const cli_model *m, const char *operand, const ken_decode_options *d, side *s)
 {
     ken_image *img = NULL;
-    const char *text = text_of(operand);
     ken_status st;
-    if (text) {
-        st = ken_model_embed_texts(m->model, &text, 1, vector);
+    s->vectors = cli_mem_new(ken_mesh_views() * ken_model_get_info(m->model)->dim,
+                             sizeof *s->vectors);
+    s->n = 1;
+    s->text = text_of(operand);
+    if (s->text) {
+        st = ken_model_embed_texts(m->model, &s->text, 1, s->vectors);
         return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
     }
+    if (mesh_of(operand))
+        return embed_mesh(m, mesh_of(operand), s);
     st = cli_image_read(&img, operand, d);
     if (st)
         return cli_complain(st, ABOUT_INPUT, operand);
-    st = ken_model_embed(m->model, (const ken_image *const *)&img, 1, vector);
+    st = ken_model_embed(m->model, (const ken_image *const *)&img, 1, s->vectors);
     ken_image_free(img);
     return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
-static void say(const cli_model *m, float score, float raw)
+/* The two vectors that agree best. */
+static likeness compare(const cli_model *m, const side *s)
+{
+    const size_t dim = ken_model_get_info(m->model)->dim;
+    likeness best = { .raw = -2 };
+    for (size_t i = 0; i < s[0].n; i++)
+        for (size_t j = 0; j < s[1].n; j++) {
+            double dot = 0;
+            for (size_t d = 0; d < dim; d++)
+                dot += (double)s[0].vectors[i * dim + d] * (double)s[1].vectors[j * dim + d];
+            if ((float)dot > best.raw)
+                best = (likeness){ .raw = (float)dot, .view = { i, j } };
+        }
+    const int texts = (s[0].text != NULL) + (s[1].text != NULL);
+    best.score = texts == 2   ? (best.raw > 0 ? best.raw : 0)
+                 : texts == 1 ? ken_model_score(m->model, "text-image", best.raw)
+                              : ken_model_score(m->model, "image-image", best.raw);
+    return best;
+}
+
+static const char *view_name(const side *s, const likeness *l, int i)
+{
+    return s[i].mesh ? ken_mesh_view_name((uint32_t)l->view[i]) : NULL;
+}
+
+static void say(const cli_model *m, const side *s, const likeness *l)
 {
     const char *name = ken_model_get_info(m->model)->name;
+    const char *view[2] = { view_name(s, l, 0), view_name(s, l, 1) };
     cli_mode mode = cli_out_mode();
     if (mode == OUT_JSON || mode == OUT_JSONL) {
         cJSON *o = cJSON_CreateObject();
-        cli_json_real(o, "score", (double)score, 6);
-        cli_json_real(o, "raw", (double)raw, 6);
+        cli_json_real(o, "score", (double)l->score, 6);
+        cli_json_real(o, "raw", (double)l->raw, 6);
         cli_json_text(o, "model", name);
+        if (view[0] || view[1]) {
+            cJSON *views = cJSON_CreateArray();
+            for (int i = 0; i < 2; i++)
+                cJSON_AddItemToArray(views,
+                                     view[i] ? cJSON_CreateString(view[i]) : cJSON_CreateNull());
+            cJSON_AddItemToObject(o, "views", views);
+        }
         cli_json_say(o);
     } else if (mode == OUT_CSV) {
-        printf("score,raw,model\n%.6g,%.6g,", (double)score, (double)raw);
+        printf("score,raw,model\n%.6g,%.6g,", (double)l->score, (double)l->raw);
         cli_csv_field(name, '\n');
     } else {
-        printf("%.4f\n", (double)score);
+        printf("%.4f", (double)l->score);
+        for (int i = 0; i < 2; i++)
+            if (view[i])
+                printf("\t%s", view[i]);
+        putchar('\n');
     }
 }
 
-static int compare(const cli_model *m, const char *a, const char *b, const ken_decode_options *d)
+/* The best view of the second that is a model, else of the first. */
+static int write_view(const side *s, const likeness *l, const char *path)
 {
-    size_t dim = ken_model_get_info(m->model)->dim;
-    float *v = cli_mem_new(2 * dim, sizeof *v);
-    int code = embed(m, a, d, v);
-    code = code ? code : embed(m, b, d, v + dim);
-    if (!code) {
-        double dot = 0;
-        for (size_t i = 0; i < dim; i++)
-            dot += (double)v[i] * (double)v[dim + i];
-        float raw = (float)dot;
-        int texts = !!text_of(a) + !!text_of(b);
-        float score = texts == 2   ? (raw > 0 ? raw : 0)
-                      : texts == 1 ? ken_model_score(m->model, "text-image", raw)
-                                   : ken_model_score(m->model, "image-image", raw);
-        say(m, score, raw);
-        if ((cli_opt(OPT_MIN) && (double)score < cli_opt_real(OPT_MIN)) ||
-            (cli_opt(OPT_MIN_RAW) && dot < cli_opt_real(OPT_MIN_RAW)))
-            code = CLI_EXIT_NONE;
-    }
-    cli_mem_free(v);
-    return code;
+    const int i = s[1].mesh ? 1 : 0;
+    ken_image *img = NULL;
+    ken_status st = ken_mesh_view(&img, s[i].mesh, (uint32_t)l->view[i], VIEW_SIDE);
+    if (!st)
+        st = ken_image_save(img, path, 0);
+    ken_image_free(img);
+    return st ? cli_complain(st, ABOUT_INPUT, path) : 0;
+}
+
+static int answer(const cli_model *m, const side *s)
+{
+    const likeness l = compare(m, s);
+    const char *path = cli_opt(OPT_VIEW);
+    const int code = path ? write_view(s, &l, path) : 0;
+    if (code)
+        return code;
+    say(m, s, &l);
+    return (cli_opt(OPT_MIN) && (double)l.score < cli_opt_real(OPT_MIN))
+                   || (cli_opt(OPT_MIN_RAW) && (double)l.raw < cli_opt_real(OPT_MIN_RAW))
+               ? CLI_EXIT_NONE
+               : 0;
 }
 
 static int run(const cli_args *a)
 {
     cli_model m;
     ken_decode_options d;
+    side s[2] = { { 0 }, { 0 } };
     if (a->n != 2)
-        return cli_misuse("compare takes two pictures, or a picture and text:WORDS");
+        return cli_misuse("compare takes two of: a picture, text:WORDS, a 3-D model");
     const char *x = a->operands[0].text, *y = a->operands[1].text;
-    if (is_mesh(x) || is_mesh(y))
-        return cli_misuse("%s: this build does not read meshes", is_mesh(x) ? x : y);
+    if (cli_opt(OPT_VIEW) && !mesh_of(x) && !mesh_of(y))
+        return cli_misuse("--view needs a 3-D model to look at");
     int code = cli_decode_options(&d);
     if (!code)
         code = text_of(x) || text_of(y) ? cli_open_text_model(&m) : cli_open_model(&m);
     if (code)
         return code;
-    code = compare(&m, x, y, &d);
+    code = embed(&m, x, &d, &s[0]);
+    code = code ? code : embed(&m, y, &d, &s[1]);
+    code = code ? code : answer(&m, s);
+    for (int i = 0; i < 2; i++) {
+        ken_mesh_free(s[i].mesh);
+        cli_mem_free(s[i].vectors);
+    }
     cli_close_model(&m);
     return code;
 }
@@ -103,10 +179,12 @@ static int run(const cli_args *a)
 const cli_cmd cli_cmd_compare = {
     .name = "compare",
     .args = "A B",
-    .summary = "how alike two pictures, or a picture and words, are",
-    .about = "Prints a score from 0 to 1.  With --min the status is 1 below it.",
+    .summary = "how alike two pictures, words or 3-D models are",
+    .about = "Prints a score from 0 to 1.  With --min the status is 1 below it.  A 3-D model (.stl, .obj,\n"
+             ".ply) is looked at from twelve sides; the one that agrees best counts, and is named.",
     .examples = "ken compare a.jpg b.jpg\t0.8731\n"
                 "ken compare a.jpg \"text:a red apple\"\ta picture and words\n"
-                "ken compare made.jpg design.jpg --min 0.9\ta check in a script\n",
+                "ken compare made.jpg design.stl --min 0.9\ta check in a script\n"
+                "ken compare made.jpg design.stl --view seen.png\tthe side that agrees best\n",
     .run = run,
 };

@@ -260,13 +260,15 @@ const cli_cmd cli_cmd_search = {
     .summary = "find pictures by words, by likeness, or both",
     .about =
         "A query is made of terms.  A term is words, a picture (./a.jpg, /a.jpg, @a.jpg; @- reads\n"
-        "it from standard input), an item (id:7) or an object (obj:bear).  + and - as arguments of\n"
+        "it from standard input), a 3-D model (stl:part.stl, ./part.stl; also .obj and .ply), an item\n"
+        "(id:7) or an object (obj:bear).  + and - as arguments of\n"
         "their own add and take away the next term; a number and a colon before a term are its\n"
         "weight; after text: nothing is interpreted.  Words that follow each other are one text.\n\n"
         "On a terminal a table, in a pipe score<TAB>path.  Status 1 if nothing is found.",
     .examples = "ken search two parrots on a branch\tby words\n"
                 "ken \"two parrots on a branch\"\tthe same\n"
                 "ken search ./mug.jpg\tits like\n"
+                "ken search stl:part.stl\tpictures and models like it, from any side\n"
                 "ken search ./mug.jpg + \"in red\" - \"0.5:logo\"\tadd and take away\n"
                 "ken search \"text:16:9 monitor\"\twords that look like a weight\n"
                 "ken search -l receipts -0 | xargs -0 cp -t out\tfor other programs\n"

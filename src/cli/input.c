@@ -37,6 +37,11 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+static int is_wanted(const cli_inputs *in, const char *path)
+{
+    return ken_image_named(path) || (in->meshes && ken_mesh_named(path));
+}
+
 /* Links are followed to files, not to folders. */
 static void walk(cli_inputs *in, const char *dir, size_t root_len, int depth)
 {
@@ -53,7 +58,7 @@ static void walk(cli_inputs *in, const char *dir, size_t root_len, int depth)
         char *path = cli_path_in(dir, list[i]->d_name);
         if (lstat(path, &link) == 0 && S_ISDIR(link.st_mode)) {
             walk(in, path, root_len, depth + 1);
-        } else if (ken_image_named(path) && stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
+        } else if (is_wanted(in, path) && stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
             cli_input *one = add(in, path);
             one->found = 1;
             one->root_len = root_len;
@@ -68,7 +73,7 @@ static void walk(cli_inputs *in, const char *dir, size_t root_len, int depth)
 int cli_inputs_collect(cli_inputs *in, const cli_args *a)
 {
     int uses_stdin = 0;
-    *in = (cli_inputs){ 0 };
+    *in = (cli_inputs){ .meshes = in->meshes };
     for (size_t i = 0; i < a->n; i++) {
         const char *text = a->operands[i].text;
         if (a->operands[i].flag == OPT_TEXT_OPERAND) {
@@ -90,7 +95,9 @@ void cli_inputs_drop(cli_inputs *in, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
         ken_image_free(in->list[i].image);
+        ken_mesh_free(in->list[i].mesh);
         in->list[i].image = NULL;
+        in->list[i].mesh = NULL;
     }
 }
 
@@ -116,6 +123,24 @@ ken_status cli_image_read(ken_image **out, const char *name, const ken_decode_op
     return st;
 }
 
+enum { MESH_BYTES = 72 }; /* of a triangle in memory */
+
+/* Returns the bytes that it takes. */
+static size_t decode_one(cli_input *in, int meshes, const ken_decode_options *d)
+{
+    if (meshes && ken_mesh_named(in->name)) {
+        in->status = ken_mesh_load(&in->mesh, in->name + (*in->name == '@'));
+        if (!in->status)
+            return ken_mesh_triangles(in->mesh) * MESH_BYTES;
+    } else {
+        in->status = cli_image_read(&in->image, in->name, d);
+        if (!in->status)
+            return (size_t)ken_image_width(in->image) * ken_image_height(in->image) * 3;
+    }
+    in->why = cli_mem_text(ken_last_error());
+    return 0;
+}
+
 typedef struct crew {
     cli_inputs *in;
     const ken_decode_options *d;
@@ -133,12 +158,7 @@ static void *decode(void *arg)
         cli_input *in = &c->in->list[i];
         if (in->is_text)
             continue;
-        in->status = cli_image_read(&in->image, in->name, c->d);
-        if (in->status)
-            in->why = cli_mem_text(ken_last_error());
-        else
-            atomic_fetch_add(&c->pixels,
-                             (size_t)ken_image_width(in->image) * ken_image_height(in->image) * 3);
+        atomic_fetch_add(&c->pixels, decode_one(in, c->in->meshes, c->d));
     }
     return NULL;
 }

@@ -13,6 +13,7 @@ typedef struct cli_input {
     int found;        /* 1: met in a folder, so that what is no picture is passed over */
     size_t root_len;  /* bytes of name that are the folder it was found in */
     ken_image *image; /* between cli_inputs_decode() and cli_inputs_drop() */
+    ken_mesh *mesh;   /* likewise, of a 3-D model, and image is NULL */
     ken_status status;
     char *why; /* of a failure */
 } cli_input;
@@ -20,10 +21,11 @@ typedef struct cli_input {
 typedef struct cli_inputs {
     cli_input *list;
     size_t n, cap;
+    int meshes;     /* 1, set by the caller: 3-D models are read too */
     int unreadable; /* folders that could not be read, each told */
 } cli_inputs;
 
-/* Every operand in order: --text, a file, @FILE, @- or a folder, whose files follow in the order of
+/* *in is zeroed before, but for `meshes`.  Every operand in order: --text, a file, @FILE, @- or a folder, whose files follow in the order of
  * their bytes.  0, or the exit status. */
 int cli_inputs_collect(cli_inputs *in, const cli_args *a);
 void cli_inputs_free(cli_inputs *in);

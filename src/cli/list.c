@@ -87,7 +87,7 @@ static int read_csv(cli_list *l, const char *path, const char *root)
 /* dir/LABEL/...: the label is the first folder below dir. */
 static int read_folders(cli_list *l, const char *dir)
 {
-    cli_inputs in;
+    cli_inputs in = { 0 };
     cli_operand o = { dir, OPT_COUNT };
     cli_args a = { .operands = &o, .n = 1 };
     int bad = cli_inputs_collect(&in, &a);

@@ -91,6 +91,8 @@ const cli_option cli_options[OPT_COUNT] = {
                     "write what stands in each row, one input a line", 0 },
     [OPT_OUT_DIR] = { "out-dir", 0, OPT_PATH, C(EMBED), "TREE", NULL, NULL,
                       "write one .npy a picture, in the same tree of folders", 0 },
+    [OPT_VIEW] = { "view", 0, OPT_PATH, C(COMPARE), "OUT.png", NULL, NULL,
+                   "write the view of a 3-D model that agrees best, as PNG or JPEG", 0 },
     [OPT_TEXT_OPERAND] = { "text", 0, OPT_OPERAND, C(EMBED), "STR", NULL, NULL,
                            "encode these words", 1 },
     [OPT_LABELS] = { "labels", 0, OPT_TEXT, C(CLASSIFY), "A,B,...", NULL, NULL,

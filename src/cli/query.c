@@ -27,11 +27,13 @@ static ken_term *add(cli_query *q, cli_source source, const char *shown, float w
         q->sources = cli_mem_grow(q->sources, q->cap, sizeof *q->sources);
         q->shown = cli_mem_grow(q->shown, q->cap, sizeof *q->shown);
         q->images = cli_mem_grow(q->images, q->cap, sizeof *q->images);
+        q->meshes = cli_mem_grow(q->meshes, q->cap, sizeof *q->meshes);
     }
     q->terms[q->n] = (ken_term){ .weight = weight };
     q->sources[q->n] = source;
     q->shown[q->n] = cli_mem_text(shown);
     q->images[q->n] = NULL;
+    q->meshes[q->n] = NULL;
     return &q->terms[q->n++];
 }
 
@@ -66,6 +68,17 @@ static int add_image(parser *p, const char *name, float weight)
     if (st)
         return cli_complain(st, ABOUT_INPUT, shown);
     t->image = *img;
+    return 0;
+}
+
+static int add_mesh(parser *p, const char *path, float weight)
+{
+    ken_term *t = add(p->q, SOURCE_MESH, path, weight);
+    ken_mesh **mesh = &p->q->meshes[p->q->n - 1];
+    ken_status st = ken_mesh_load(mesh, path);
+    if (st)
+        return cli_complain(st, ABOUT_INPUT, path);
+    t->mesh = *mesh;
     return 0;
 }
 
@@ -125,6 +138,8 @@ static int term(parser *p, const char *arg)
     p->joinable = 0;
     if (!strncmp(s, "text:", 5))
         return add_text(p, s + 5, weight, 0);
+    if (is_path(s) && ken_mesh_named(s))
+        return add_mesh(p, s + (*s == '@'), weight);
     if (is_path(s))
         return add_image(p, s, weight);
     if (!strncmp(s, "id:", 3))
@@ -136,7 +151,7 @@ static int term(parser *p, const char *arg)
         return 0;
     }
     if (!strncmp(s, "stl:", 4))
-        return cli_misuse("%s: this build has no meshes; `text:%s` searches for the words", s, s);
+        return s[4] ? add_mesh(p, s + 4, weight) : cli_misuse("stl: expects a file");
     if (was_joinable && s == arg) {
         join(p, s);
         p->joinable = 1;
@@ -183,11 +198,13 @@ void cli_query_free(cli_query *q)
     for (size_t i = 0; i < q->n; i++) {
         cli_mem_free(q->shown[i]);
         ken_image_free(q->images[i]);
+        ken_mesh_free(q->meshes[i]);
     }
     cli_mem_free(q->terms);
     cli_mem_free(q->sources);
     cli_mem_free(q->shown);
     cli_mem_free(q->images);
+    cli_mem_free(q->meshes);
     *q = (cli_query){ 0 };
 }
 
@@ -202,6 +219,8 @@ cJSON *cli_query_json(const cli_query *q)
             cli_json_path(o, "image", q->shown[i]);
         else if (q->sources[i] == SOURCE_OBJECT)
             cli_json_path(o, "object", q->shown[i]);
+        else if (q->sources[i] == SOURCE_MESH)
+            cli_json_path(o, "stl", q->shown[i]);
         else
             cli_json_text(o, "id", q->shown[i]);
         cli_json_real(o, "weight", (double)q->terms[i].weight, 6);

@@ -32,28 +32,35 @@ ken_status kn_batch_new(kn_batch **out, kn_scan *s)
     return KEN_OK;
 }
 
+static void free_tasks(kn_batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        kn_free(b->tasks[i].data);
+        kn_free(b->tasks[i].drawn);
+    }
+}
+
 void kn_batch_free(kn_batch *b)
 {
     if (!b)
         return;
-    for (size_t i = 0; i < b->n; i++)
-        kn_free(b->tasks[i].data);
+    free_tasks(b);
     kn_free(b->pixels);
     kn_free(b->vectors);
+    kn_free(b->views);
     kn_free(b);
 }
 
 void kn_batch_clear(kn_batch *b)
 {
     const double now = kn_clock();
-    for (size_t i = 0; i < b->n; i++)
-        kn_free(b->tasks[i].data);
+    free_tasks(b);
     if (b->n == b->want && now - b->began < SECONDS / 2 && b->want < KN_BATCH)
         b->want *= 2;
     else if (now - b->began > SECONDS * 2 && b->want > 1)
         b->want /= 2;
     b->began = now;
-    b->n = b->vectors_n = 0;
+    b->n = b->vectors_n = b->views_n = 0;
 }
 
 static void fail_task(kn_task *t, ken_status st)
@@ -76,6 +83,8 @@ static ken_status read_piece(size_t begin, size_t end, uint32_t worker, void *co
     for (size_t i = begin; i < end; i++) {
         kn_task *t = &b->tasks[i];
         ken_status st = kn_check_interrupt();
+        t->model = kn_mesh_kind(t->path) != NULL;
+        t->views = -1;
         if (!st)
             st = kn_read_file(&t->data, &t->len, t->path, MAX_FILE);
         if (is_fatal(st))
@@ -93,6 +102,22 @@ ken_status kn_batch_read(kn_batch *b)
     return kn_parallel(b->n, 1, b->s->threads, read_piece, b);
 }
 
+static ken_status draw_model(const kn_batch *b, kn_task *t)
+{
+    kn_mesh m = { 0 };
+    kn_shape s = { 0 };
+    ken_status st = kn_mesh_parse(&m, kn_mesh_kind(t->path), t->data, t->len);
+    if (!st)
+        st = kn_shape_new(&s, &m);
+    kn_mesh_release(&m);
+    if (!st && !(t->drawn = kn_alloc_aligned(KN_VIEWS, b->fit_bytes)))
+        st = KEN_E_NOMEM;
+    if (!st)
+        st = kn_views_fit(&s, b->s->prep, b->s->threads, t->drawn);
+    kn_shape_release(&s);
+    return st;
+}
+
 static ken_status fit_piece(size_t begin, size_t end, uint32_t worker, void *cookie)
 {
     kn_batch *b = cookie;
@@ -102,7 +127,9 @@ static ken_status fit_piece(size_t begin, size_t end, uint32_t worker, void *coo
         if (!t->encode || t->st)
             continue;
         ken_status st = kn_check_interrupt();
-        if (!st)
+        if (!st && t->model)
+            st = draw_model(b, t);
+        else if (!st)
             st = kn_image_decode_fit(t->data, t->len, &b->s->k->decode, b->s->prep,
                                      b->pixels + i * b->fit_bytes, &t->width, &t->height);
         kn_free(t->data);
@@ -115,12 +142,31 @@ static ken_status fit_piece(size_t begin, size_t end, uint32_t worker, void *coo
     return KEN_OK;
 }
 
+static ken_status encode_model(kn_batch *b, kn_task *t)
+{
+    const size_t dim = b->s->info->dim;
+    if (!b->views && !(b->views = kn_alloc_aligned(KN_BATCH * KN_VIEWS * dim, sizeof *b->views)))
+        return KEN_E_NOMEM;
+    float *views = b->views + b->views_n * dim;
+    ken_status st = b->s->k->encoder->pixels(b->s->model, t->drawn, KN_VIEWS, views);
+    kn_free(t->drawn);
+    t->drawn = NULL;
+    if (st)
+        return st;
+    kn_views_mean(views, dim, b->vectors + b->vectors_n * dim);
+    t->vector = (int)b->vectors_n++;
+    t->views = (int)b->views_n;
+    b->views_n += KN_VIEWS;
+    b->s->encoded += KN_VIEWS;
+    return KEN_OK;
+}
+
 ken_status kn_batch_encode(kn_batch *b)
 {
     ken_status st = kn_parallel(b->n, 1, b->s->threads, fit_piece, b);
     size_t n = 0;
     for (size_t i = 0; !st && i < b->n; i++) {
-        if (!b->tasks[i].encode || b->tasks[i].st)
+        if (!b->tasks[i].encode || b->tasks[i].st || b->tasks[i].model)
             continue;
         if (n != i)
             memmove(b->pixels + n * b->fit_bytes, b->pixels + i * b->fit_bytes, b->fit_bytes);
@@ -132,5 +178,8 @@ ken_status kn_batch_encode(kn_batch *b)
         return st;
     b->vectors_n = n;
     b->s->encoded += n;
-    return KEN_OK;
+    for (size_t i = 0; !st && i < b->n; i++)
+        if (b->tasks[i].drawn)
+            st = encode_model(b, &b->tasks[i]);
+    return st;
 }

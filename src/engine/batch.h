@@ -7,6 +7,7 @@
 #define ENGINE_BATCH_H
 
 #include "engine/scan.h"
+#include "engine/views.h"
 
 enum { KN_BATCH = 64 /* <= KN_BLOCK: kn_edit_vectors takes it at once */, KN_WHY = 200 };
 
@@ -19,6 +20,9 @@ typedef struct kn_task {
     uint32_t width, height;
     int encode;          /* set by the caller: the pixels are needed */
     int vector;          /* row of its vector in the batch, or -1 */
+    int model;           /* a 3-D model, by its name: its vector is the mean of its views' */
+    uint8_t *drawn;      /* of a model: (KN_VIEWS, fit_bytes) until it is encoded */
+    int views;           /* of a model: the first row of its views' vectors, or -1 */
     ken_status st;       /* what went wrong with this one … */
     char why[KN_WHY];    /* … in words */
 } kn_task;
@@ -33,6 +37,8 @@ typedef struct kn_batch {
     uint8_t *pixels; /* (KN_BATCH, fit_bytes) */
     float *vectors;  /* (KN_BATCH, dim) */
     size_t vectors_n;
+    float *views;    /* (KN_BATCH * KN_VIEWS, dim); NULL until the first model */
+    size_t views_n;
 } kn_batch;
 
 KEN_CALL ken_status kn_batch_new(kn_batch **out, kn_scan *s);

@@ -207,9 +207,9 @@ static int check_item(const kn_item *item, void *cookie)
         broken(c, where, "its path \"%s\" is not absolute", item->path);
     if (item->segment)
         check_slot(c, where, item->id, item->segment, item->slot, KN_SEGMENT_LIVE);
+    const unsigned state = strcmp(item->kind, "model") ? KN_SEGMENT_PARTS : KN_SEGMENT_VIEWS;
     for (uint32_t i = 0; item->part_segment && i < item->parts; i++)
-        if (!check_slot(c, where, item->id, item->part_segment, item->part_slot + i,
-                        KN_SEGMENT_PARTS))
+        if (!check_slot(c, where, item->id, item->part_segment, item->part_slot + i, state))
             break;
     return 0;
 }

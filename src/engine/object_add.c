@@ -417,7 +417,7 @@ static int note_lost(const kn_item *item, void *cookie)
 {
     lost *l = cookie;
     l->last = item->id;
-    if (!item->object || item->hidden || !item->segment)
+    if (!item->object || item->hidden || !item->segment || !strcmp(item->kind, "model"))
         return 0;
     task t = { .want = item->id, .parts = item->parts, .vector = -1 };
     if (t.parts > KN_PARTS_MAX)

@@ -156,7 +156,8 @@ static ken_status forget_item(kn_store *s, uint64_t id)
         return st;
     kn_item changed = item;
     changed.object = NULL;
-    changed.parts = changed.part_segment = changed.part_slot = 0;
+    if (strcmp(item.kind, "model")) /* whose views stay */
+        changed.parts = changed.part_segment = changed.part_slot = 0;
     st = strcmp(item.kind, "reference") ? kn_store_put(s, &changed) : kn_store_drop(s, id);
     kn_item_release(&item);
     return st;

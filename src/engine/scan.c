@@ -112,6 +112,8 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
     if (!st)
         st = kn_object_mend(&s->w);
     if (!st)
+        st = kn_scan_models(s);
+    if (!st)
         st = kn_scan_vanished(s);
     if (!st)
         st = kn_scan_compact(s);

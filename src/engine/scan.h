@@ -54,6 +54,8 @@ KEN_CALL ken_status kn_scan_vanished(kn_scan *s);
 KEN_CALL ken_status kn_scan_reembed(kn_scan *s);
 /* Forget a re-embedding that was not finished. */
 KEN_CALL ken_status kn_scan_abandon(kn_scan *s);
+/* Encode again the views that models have lost to a re-embedding. */
+KEN_CALL ken_status kn_scan_models(kn_scan *s);
 /* Merge segments that are dead for a good part. */
 KEN_CALL ken_status kn_scan_compact(kn_scan *s);
 

@@ -120,6 +120,7 @@ typedef struct plan {
     uint64_t like; /* an item with the same picture, whose vector is copied, else 0 */
     int touch;     /* the item is right but for name and times */
     kn_place place;
+    kn_place views; /* of a model's first view */
 } plan;
 
 typedef struct finder {
@@ -131,7 +132,8 @@ typedef struct finder {
 static int look_at(const kn_item *item, void *cookie)
 {
     finder *x = cookie;
-    if (item->bytes != x->f->bytes || !item->segment)
+    if (item->bytes != x->f->bytes || !item->segment
+        || !kn_mesh_kind(item->path) != !kn_mesh_kind(x->f->path))
         return 0;
     if (!x->f->id && !kn_scan_saw(x->s, item->id) && kn_file_is_gone(item->path))
         x->moved = item->id;
@@ -161,7 +163,7 @@ static ken_status plan_one(kn_scan *s, kn_task *t, plan *p)
         p->touch = 1;
         st = kn_scan_see(s, x.moved);
     }
-    p->like = p->touch ? 0 : x.like;
+    p->like = p->touch || t->model ? 0 : x.like; /* a model's views are made anew: they are cheap */
     t->encode = !p->touch && !p->like;
     return st;
 }
@@ -201,6 +203,20 @@ static ken_status copy_vectors(kn_scan *s, kn_batch *b, const plan *plans)
     return st;
 }
 
+static ken_status append_views(kn_scan *s, kn_batch *b, plan *plans)
+{
+    uint64_t ids[KN_BATCH * KN_VIEWS];
+    kn_place first = { 0 };
+    for (size_t i = 0; i < b->n; i++)
+        for (int v = 0; b->tasks[i].views >= 0 && v < KN_VIEWS; v++)
+            ids[b->tasks[i].views + v] = plans[i].id;
+    ken_status st = kn_edit_views(&s->w, ids, b->views, b->views_n, &first);
+    for (size_t i = 0; !st && i < b->n; i++)
+        if (b->tasks[i].views >= 0)
+            plans[i].views = (kn_place){ first.segment, first.slot + (uint32_t)b->tasks[i].views };
+    return st;
+}
+
 /* In the order of tasks, which is that of the walk: a run that was cut short and gone on with gives
  * the ids of an undisturbed one. */
 static ken_status append_vectors(kn_scan *s, kn_batch *b, plan *plans)
@@ -218,7 +234,7 @@ static ken_status append_vectors(kn_scan *s, kn_batch *b, plan *plans)
     for (size_t i = 0; !st && i < b->n; i++)
         if (b->tasks[i].vector >= 0)
             plans[i].place = places[b->tasks[i].vector];
-    return st;
+    return st ? st : append_views(s, b, plans);
 }
 
 /* A picture that cannot be read is remembered; the item that it was, if any, is hidden. */
@@ -248,7 +264,7 @@ static ken_status put_reject(kn_scan *s, const kn_task *t, const kn_file *f)
 static ken_status put_picture(kn_scan *s, const kn_task *t, const plan *p, tally *y)
 {
     const kn_select which = { .by = KN_BY_ID, .number = p->f->id };
-    char kind[] = "image";
+    char image[] = "image", model[] = "model", *kind = t->model ? model : image;
     kn_item old = { 0 }, item = { .kind = kind, .added_ns = wall_ns() };
     ken_status st = p->f->id ? kn_store_get(s->k->store, &which, &old) : KEN_OK;
     if (!st) {
@@ -261,7 +277,9 @@ static ken_status put_picture(kn_scan *s, const kn_task *t, const plan *p, tally
         item.height = t->height;
         item.segment = p->place.segment;
         item.slot = p->place.slot;
-        item.part_segment = item.part_slot = 0; /* of other pixels; as many are still wanted */
+        item.part_segment = p->views.segment; /* 0: of other pixels; as many are still wanted */
+        item.part_slot = p->views.slot;
+        item.parts = t->model ? KN_VIEWS : item.parts;
         y->added += !p->f->id;
         y->updated += p->f->id != 0;
         st = put(s, &item);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "engine/scan.h"
 #include "image/image.h"
+#include "mesh/mesh.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,13 +31,18 @@ static int lies_below(const char *path, const char *dir)
     return !strncmp(path, dir, n) && (!path[n] || path[n] == '/');
 }
 
+static int is_named(const char *path)
+{
+    return kn_image_name(path) || kn_mesh_kind(path);
+}
+
 /* A named file whose name is not a picture's is read all the same, so it stays beside its folder. */
 static int is_covered(const char *path, const char *by)
 {
     struct stat info;
     if (!lies_below(path, by))
         return 0;
-    return !strcmp(path, by) || kn_image_name(path) || stat(path, &info) != 0
+    return !strcmp(path, by) || is_named(path) || stat(path, &info) != 0
            || S_ISDIR(info.st_mode);
 }
 
@@ -221,7 +227,7 @@ static ken_status meet_file(walker *w, const kn_walk_entry *e)
         kn_scan_problem(s, e->path, "not a regular file", 1);
         return KEN_OK;
     }
-    if (!kn_image_name(e->path) && strcmp(e->path, w->root)) {
+    if (!is_named(e->path) && strcmp(e->path, w->root)) {
         kn_scan_problem(s, e->path, "not a picture, by its name", 1);
         return KEN_OK;
     }

@@ -2,16 +2,20 @@
  * search.c - a query of several terms against every visible vector.
  *
  * Each term becomes a unit vector; the query is their weighted sum, brought to length 1, so that
- * the inner product with an item's vector is the cosine.
+ * the inner product with an item's vector is the cosine.  A 3-D model among the terms makes it as many
+ * queries as there are views, and one in the collection has as many vectors and their mean: of an item
+ * that is met more than once the best counts.
  */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "engine/collection.h"
+#include "engine/views.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DEFAULT_K = 10, MAX_TERMS = 1024, ROWS_A_THREAD = 8192 };
@@ -21,8 +25,9 @@ typedef struct query {
     const ken_model *model;
     const ken_term *terms;
     size_t n, dim;
-    float *sum;     /* (dim) */
-    float *vectors; /* (n, dim) of texts, or of pictures */
+    size_t ways;    /* 1, or KN_VIEWS with a model among the terms */
+    float *sum;     /* (ways, dim) */
+    float *vectors; /* (max(n, KN_VIEWS), dim) of texts, of pictures, or of views */
     int has_text;
 } query;
 
@@ -35,7 +40,7 @@ static ken_status check_terms(const ken_term *terms, size_t n)
     for (size_t i = 0; i < n; i++) {
         const ken_term *t = &terms[i];
         const int kinds = (t->text != NULL) + (t->image != NULL) + (t->vector != NULL)
-                          + (t->is_id != 0) + (t->object != NULL);
+                          + (t->is_id != 0) + (t->object != NULL) + (t->mesh != NULL);
         if (kinds != 1)
             return kn_fail(KEN_E_INVALID, "term %zu is %s", i + 1,
                            kinds ? "more than one thing" : "empty");
@@ -45,10 +50,16 @@ static ken_status check_terms(const ken_term *terms, size_t n)
     return KEN_OK;
 }
 
-static void add(query *q, const float *unit, float weight)
+static void add_to(const query *q, size_t way, const float *unit, float weight)
 {
     for (size_t i = 0; i < q->dim; i++)
-        q->sum[i] += weight * unit[i];
+        q->sum[way * q->dim + i] += weight * unit[i];
+}
+
+static void add(const query *q, const float *unit, float weight)
+{
+    for (size_t way = 0; way < q->ways; way++)
+        add_to(q, way, unit, weight);
 }
 
 /* All texts in one call: their towers share one reading of the weights. */
@@ -129,37 +140,127 @@ static ken_status add_rest(query *q)
     return st;
 }
 
+static ken_status add_meshes(query *q)
+{
+    const kn_prep *p = q->k->encoder->prep(q->model);
+    const uint32_t threads = q->k->models.threads ? q->k->models.threads : kn_processors();
+    uint8_t *pixels = NULL;
+    ken_status st = KEN_OK;
+    if (q->ways == 1)
+        return KEN_OK;
+    if (!p)
+        return kn_fail(KEN_E_MODEL, "the model has no image network");
+    if (!(pixels = kn_alloc_aligned(KN_VIEWS, (size_t)p->crop[0] * p->crop[1] * 3)))
+        return KEN_E_NOMEM;
+    for (size_t i = 0; !st && i < q->n; i++) {
+        if (!q->terms[i].mesh)
+            continue;
+        st = kn_views_fit(&q->terms[i].mesh->shape, p, threads, pixels);
+        if (!st)
+            st = q->k->encoder->pixels(q->model, pixels, KN_VIEWS, q->vectors);
+        for (size_t v = 0; !st && v < KN_VIEWS; v++)
+            add_to(q, v, q->vectors + v * q->dim, q->terms[i].weight);
+    }
+    kn_free(pixels);
+    return st;
+}
+
 static ken_status make_query(query *q)
 {
-    q->sum = kn_zalloc(q->dim, sizeof *q->sum);
-    q->vectors = kn_alloc_aligned(q->n * q->dim, sizeof *q->vectors);
+    q->ways = 1;
+    for (size_t i = 0; i < q->n; i++)
+        q->ways = q->terms[i].mesh ? KN_VIEWS : q->ways;
+    q->sum = kn_zalloc(q->ways * q->dim, sizeof *q->sum);
+    q->vectors = kn_alloc_aligned((q->n + KN_VIEWS) * q->dim, sizeof *q->vectors);
     ken_status st = q->sum && q->vectors ? add_texts(q) : KEN_E_NOMEM;
     if (!st)
         st = add_images(q);
     if (!st)
         st = add_rest(q);
-    if (!st && !(kn_kernels_get()->l2_normalize(q->sum, q->dim) > 1e-6f))
-        st = kn_fail(KEN_E_INVALID, "the terms take each other away");
+    if (!st)
+        st = add_meshes(q);
+    for (size_t way = 0; !st && way < q->ways; way++)
+        if (!(kn_kernels_get()->l2_normalize(q->sum + way * q->dim, q->dim) > 1e-6f))
+            st = kn_fail(KEN_E_INVALID, "the terms take each other away");
     return st;
 }
 
 /* ---- hits ---- */
 
-static ken_status scan_view(const query *q, const kn_view *v, const ken_search_options *o,
-                            kn_near *near, size_t k, size_t *found)
+/* The k best of n runs with `rows` vectors for each way to ask, as one list of *len <= ways * k. */
+static ken_status scan_runs(const query *q, const kn_run *runs, size_t n, size_t rows, size_t k,
+                            kn_near *near, size_t *len)
 {
     const uint32_t most = q->k->models.threads ? q->k->models.threads : kn_processors();
-    const size_t share = v->rows / ROWS_A_THREAD + 1;
-    const kn_flat f = { .runs = o->hidden ? v->all : v->visible,
-                        .n = v->runs_n,
+    const size_t share = rows / ROWS_A_THREAD + 1;
+    size_t found[KN_VIEWS];
+    const kn_flat f = { .runs = runs,
+                        .n = n,
                         .dim = q->dim,
                         .metric = KN_METRIC_DOT,
                         .threads = share < most ? (uint32_t)share : most };
+    ken_status st = kn_flat_search(&f, q->sum, q->ways, k, near, found);
+    *len = 0;
+    for (size_t way = 0; !st && way < q->ways; way++) {
+        memmove(near + *len, near + way * k, found[way] * sizeof *near);
+        *len += found[way];
+    }
+    return st;
+}
+
+static int by_item(const void *a, const void *b)
+{
+    const kn_near *x = a, *y = b;
+    if (x->id != y->id)
+        return x->id < y->id ? -1 : 1;
+    return (x->raw < y->raw) - (x->raw > y->raw);
+}
+
+static int best_first(const void *a, const void *b)
+{
+    const kn_near *x = a, *y = b;
+    if (x->raw != y->raw)
+        return x->raw < y->raw ? 1 : -1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Each item once, with the best that it has, the best first. */
+static size_t merge(kn_near *near, size_t n)
+{
+    size_t kept = 0;
+    qsort(near, n, sizeof *near, by_item);
+    for (size_t i = 0; i < n; i++)
+        if (!kept || near[kept - 1].id != near[i].id)
+            near[kept++] = near[i];
+    qsort(near, kept, sizeof *near, best_first);
+    return kept;
+}
+
+/* The k best items.  A model may fill as many places as it has views, no more. */
+static ken_status scan_view(const query *q, const kn_view *v, const ken_search_options *o, size_t k,
+                            kn_near **out, size_t *found)
+{
+    const size_t deep = k * KN_VIEWS < v->view_rows ? k * KN_VIEWS : v->view_rows;
+    kn_near *near;
+    size_t n = 0, more = 0;
     if (v->n && (v->dim != q->dim
                  || strcmp(v->segments[0].info.fingerprint,
                            q->k->encoder->info(q->model)->fingerprint) != 0))
         return kn_fail(KEN_E_MODEL, "the collection has another model by now: open it again");
-    return kn_flat_search(&f, q->sum, 1, k, near, found);
+    if (!(near = kn_alloc((k + deep) * q->ways, sizeof *near)))
+        return KEN_E_NOMEM;
+    ken_status st = scan_runs(q, o->hidden ? v->all : v->visible, v->runs_n, v->rows, k, near, &n);
+    if (!st && deep)
+        st = scan_runs(q, o->hidden ? v->all_views : v->views, v->views_n, v->view_rows, deep,
+                       near + n, &more);
+    if (st) {
+        kn_free(near);
+        return st;
+    }
+    n = q->ways > 1 || more ? merge(near, n + more) : n;
+    *found = n < k ? n : k;
+    *out = near;
+    return KEN_OK;
 }
 
 static size_t keep_hits(const query *q, const ken_search_options *o, const kn_near *near, size_t n,
@@ -181,10 +282,10 @@ static ken_status find(const query *q, const ken_search_options *o, ken_hit *hit
     kn_view *v = NULL;
     size_t n = 0;
     const size_t k = o->k ? o->k : DEFAULT_K;
-    kn_near *near = kn_alloc(k, sizeof *near);
-    ken_status st = near ? kn_view_get(q->k, &v) : KEN_E_NOMEM;
+    kn_near *near = NULL;
+    ken_status st = kn_view_get(q->k, &v);
     if (!st)
-        st = scan_view(q, v, o, near, k, &n);
+        st = scan_view(q, v, o, k, &near, &n);
     if (!st)
         *found = keep_hits(q, o, near, n, hits);
     if (v)

@@ -32,6 +32,9 @@ static void free_view(kn_view *v)
     kn_free(v->visible);
     kn_free(v->all);
     kn_free(v->parts);
+    kn_free(v->of_models);
+    kn_free(v->views);
+    kn_free(v->all_views);
     kn_free(v);
 }
 
@@ -54,6 +57,13 @@ static int map_segment(const kn_segment_record *row, void *cookie)
         return 1;
     }
     v->segments = list;
+    unsigned char *of_models = kn_grow(v->of_models, v->n + 1, 1);
+    if (!of_models) {
+        m->st = KEN_E_NOMEM;
+        return 1;
+    }
+    v->of_models = of_models;
+    of_models[v->n] = row->state == KN_SEGMENT_VIEWS;
     m->st = kn_segment_map(&list[v->n], m->k->dir, row->number, row->rows);
     if (m->st)
         return 1;
@@ -102,7 +112,10 @@ static int mark_dead(uint32_t segment, uint32_t slot, void *cookie)
 static int mark_hidden(const kn_item *item, void *cookie)
 {
     maker *m = cookie;
-    return item->segment ? set_bit(m, m->v->gone, item->segment, item->slot) : 0;
+    int stop = item->segment ? set_bit(m, m->v->gone, item->segment, item->slot) : 0;
+    for (uint32_t i = 0; !stop && item->part_segment && i < item->parts; i++)
+        stop = set_bit(m, m->v->gone, item->part_segment, item->part_slot + i);
+    return stop;
 }
 
 /* gone holds the hidden slots so far. */
@@ -146,15 +159,25 @@ static void add_runs(kn_run *runs, const kn_segment *s, const uint64_t *skip)
 
 static ken_status make_runs(kn_view *v)
 {
-    for (size_t i = 0; i < v->n; i++)
+    for (size_t i = 0; i < v->n; i++) {
         *(is_parts(&v->segments[i]) ? &v->parts_n : &v->runs_n) += blocks_of(&v->segments[i]);
+        v->views_n += v->of_models[i] ? blocks_of(&v->segments[i]) : 0;
+        v->view_rows += v->of_models[i] ? v->segments[i].rows : 0;
+    }
     v->visible = kn_alloc(v->runs_n, sizeof *v->visible);
     v->all = kn_alloc(v->runs_n, sizeof *v->all);
     v->parts = kn_alloc(v->parts_n, sizeof *v->parts);
-    if (!v->visible || !v->all || !v->parts)
+    v->views = kn_alloc(v->views_n, sizeof *v->views);
+    v->all_views = kn_alloc(v->views_n, sizeof *v->all_views);
+    if (!v->visible || !v->all || !v->parts || !v->views || !v->all_views)
         return KEN_E_NOMEM;
-    for (size_t i = 0, at = 0, part = 0; i < v->n; i++) {
+    for (size_t i = 0, at = 0, part = 0, view = 0; i < v->n; i++) {
         const kn_segment *s = &v->segments[i];
+        if (v->of_models[i]) {
+            add_runs(v->views + view, s, v->gone[i]);
+            add_runs(v->all_views + view, s, v->dead[i]);
+            view += blocks_of(s);
+        }
         if (is_parts(s)) {
             add_runs(v->parts + part, s, v->dead[i]);
             part += blocks_of(s);

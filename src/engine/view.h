@@ -21,8 +21,12 @@ typedef struct kn_view {
     uint64_t **gone;       /* (n) dead or hidden; may be the same pointer as dead[i] */
     kn_run *visible, *all; /* (runs_n) that leave out gone, and dead, slots */
     size_t runs_n;
-    kn_run *parts; /* (parts_n) of parts of pictures, all that are not dead */
+    kn_run *parts; /* (parts_n) of parts of pictures and views of models, all that are not dead */
     size_t parts_n, part_rows;
+    unsigned char *of_models; /* (n) 1: a segment of views of models … */
+    kn_run *views; /* … (views_n), whose runs these are, without those that are gone … */
+    kn_run *all_views; /* … and without those that are dead */
+    size_t views_n, view_rows;
     /* Since kn_view_name, guarded by the collection's lock until then: */
     int counted;
     kn_counts counts;   /* of the store, at that time */

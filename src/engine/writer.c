@@ -107,12 +107,15 @@ static int note_latest(const kn_segment_record *row, void *cookie)
 
 static unsigned state_of(const kn_edit *w, const kn_tail *t)
 {
-    return t == &w->parts ? KN_SEGMENT_PARTS : w->pending ? KN_SEGMENT_PENDING : KN_SEGMENT_LIVE;
+    return t == &w->parts   ? KN_SEGMENT_PARTS
+           : t == &w->views ? KN_SEGMENT_VIEWS
+           : w->pending     ? KN_SEGMENT_PENDING
+                            : KN_SEGMENT_LIVE;
 }
 
 static kn_element element_of(const kn_edit *w, const kn_tail *t)
 {
-    return t == &w->parts ? KN_ELEMENT_I8 : w->k->element;
+    return t == &w->whole ? w->k->element : KN_ELEMENT_I8;
 }
 
 static int fits(const kn_edit *w, const kn_tail *t, const ken_model_info *info)
@@ -189,31 +192,44 @@ ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float *vectors
     return st;
 }
 
-ken_status kn_edit_parts(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
-                         kn_place *first)
+static ken_status append_bytes(kn_edit *w, kn_tail *t, const uint64_t *ids, const float *vectors,
+                               size_t n, kn_place *first)
 {
-    ken_status st = n ? need_segment(w, &w->parts, n) : KEN_OK;
+    ken_status st = n ? need_segment(w, t, n) : KEN_OK;
     if (st || !n)
         return st;
-    const kn_segment_info *seg = kn_segment_writer_info(w->parts.seg);
-    const kn_place place = { seg->number, kn_segment_writer_rows(w->parts.seg) };
+    const kn_segment_info *seg = kn_segment_writer_info(t->seg);
+    const kn_place place = { seg->number, kn_segment_writer_rows(t->seg) };
     const size_t bytes = kn_row_bytes(KN_ELEMENT_I8, seg->dim);
     unsigned char *rows = kn_alloc(n, bytes);
     if (!rows)
         return KEN_E_NOMEM;
     for (size_t i = 0; i < n; i++)
         kn_row_pack_i8(vectors + i * seg->dim, seg->dim, rows + i * bytes);
-    st = kn_segment_append(w->parts.seg, ids, rows, n);
+    st = kn_segment_append(t->seg, ids, rows, n);
     kn_free(rows);
     if (!st)
         *first = place;
     return st;
 }
 
+ken_status kn_edit_parts(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
+                         kn_place *first)
+{
+    return append_bytes(w, &w->parts, ids, vectors, n, first);
+}
+
+ken_status kn_edit_views(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
+                         kn_place *first)
+{
+    return append_bytes(w, &w->views, ids, vectors, n, first);
+}
+
 void kn_edit_forget(kn_edit *w)
 {
     let_go(&w->whole);
     let_go(&w->parts);
+    let_go(&w->views);
 }
 
 /* ---- transactions ---- */
@@ -231,6 +247,8 @@ ken_status kn_edit_open(kn_edit *w)
         st = kn_segment_sync(w->whole.seg);
     if (!st && has_new(&w->parts))
         st = kn_segment_sync(w->parts.seg);
+    if (!st && has_new(&w->views))
+        st = kn_segment_sync(w->views.seg);
     pthread_mutex_lock(&w->k->lock);
     if (!st)
         st = s->v->begin(s, 1);
@@ -256,7 +274,9 @@ static ken_status put_counts(kn_edit *w)
         st = kn_store_set_number(s, KN_KEY_NEXT_SEGMENT, w->next_segment);
     if (!st)
         st = put_rows(w, &w->whole);
-    return st ? st : put_rows(w, &w->parts);
+    if (!st)
+        st = put_rows(w, &w->parts);
+    return st ? st : put_rows(w, &w->views);
 }
 
 ken_status kn_edit_close(kn_edit *w, ken_status st)
@@ -272,6 +292,8 @@ ken_status kn_edit_close(kn_edit *w, ken_status st)
         w->whole.committed = kn_segment_writer_rows(w->whole.seg);
     if (!st && w->parts.seg)
         w->parts.committed = kn_segment_writer_rows(w->parts.seg);
+    if (!st && w->views.seg)
+        w->views.committed = kn_segment_writer_rows(w->views.seg);
     if (st)
         kn_edit_forget(w);
     return st;

@@ -2,7 +2,7 @@
  * writer.h - changing a collection: the lock, the segments that grow, one transaction at a time.
  *
  *     kn_edit_begin            lock; leftovers of a dead writer are swept away
- *       kn_edit_vectors        append vectors: not durable, not visible; kn_edit_parts likewise
+ *       kn_edit_vectors        append vectors: not durable, not visible; kn_edit_parts, kn_edit_views likewise
  *       kn_edit_open           sync them; a transaction begins, `lock` is held
  *         kn_store_put …         through w->k->store
  *       kn_edit_close          commit or roll back, `lock` is let go
@@ -30,7 +30,7 @@ typedef struct kn_edit {
     kn_lock lock;
     int pending;             /* new vectors are those of a re-embedding: set before the first */
     const ken_model *model;  /* whose vectors are written; needed to append alone */
-    kn_tail whole, parts;
+    kn_tail whole, parts, views;
     uint64_t next_id;        /* ids are given out by the caller: next_id++ */
     uint64_t next_segment;
 } kn_edit;
@@ -46,6 +46,9 @@ KEN_CALL ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float
 /* n vectors of parts of pictures; they get slots one behind the other from *first on.  Once between
  * two commits. */
 KEN_CALL ken_status kn_edit_parts(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
+                                  kn_place *first);
+/* The same for views of 3-D models. */
+KEN_CALL ken_status kn_edit_views(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
                                   kn_place *first);
 /* Let go of vectors that are not committed. */
 void kn_edit_forget(kn_edit *w);

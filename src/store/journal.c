@@ -314,7 +314,7 @@ static ken_status replay_numbers(kn_memory *m, reader *r, int op, uint64_t *gene
 {
     uint64_t n[4] = { 0 };
     take_numbers(r, n, op == OP_PARTS ? 4 : op == OP_SEGMENT ? 3 : op == OP_DEAD ? 2 : 1);
-    if (r->bad || (op == OP_SEGMENT && n[2] > KN_SEGMENT_PARTS))
+    if (r->bad || (op == OP_SEGMENT && n[2] > KN_SEGMENT_VIEWS))
         return bad_op();
     if (op == OP_PARTS)
         return kn_memory_put_parts(m, n[0], (uint32_t)n[1], (uint32_t)n[2], (uint32_t)n[3])

@@ -17,7 +17,7 @@ typedef struct kn_item {
     uint64_t id;         /* > 0, never used again */
     char *path;          /* absolute; bytes, not text */
     char *object, *meta; /* or NULL */
-    char *kind;          /* "image", "reference" */
+    char *kind;          /* "image", "reference", "model" */
     char hash[33];
     uint32_t width, height;
     uint64_t bytes, inode, device;
@@ -62,7 +62,8 @@ typedef struct kn_segment_record {
     enum {
         KN_SEGMENT_LIVE = 0,    /* in files: numbers never change */
         KN_SEGMENT_PENDING = 1, /* of a re-embedding that has not finished; items do not refer to it */
-        KN_SEGMENT_PARTS = 2    /* vectors of parts of pictures */
+        KN_SEGMENT_PARTS = 2,   /* vectors of parts of pictures */
+        KN_SEGMENT_VIEWS = 3    /* of views of 3-D models, which are their items' parts */
     } state;
 } kn_segment_record;
 typedef int (*kn_segment_fn)(const kn_segment_record *row, void *cookie);
