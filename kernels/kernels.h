@@ -283,6 +283,24 @@ typedef struct kn_kernels {
     void (*pq4_scan)(const uint8_t *codes, size_t blocks, size_t m2, const uint8_t *lut,
                      uint16_t limit, uint16_t *sums, uint32_t *hits);
 
+    /* code.c: compact codes of vectors, in whole numbers, so that every level gives the same bits.
+     * A 1-bit code has `bytes` bytes, a multiple of 8, at most 1024; a query has four planes of as many,
+     * one behind the other.  out[i] = the sum over k of 2^k times the bits in which plane k and a code
+     * differ, of the code at slots[i], or with slots NULL of the i-th. */
+    void (*code_differ)(const uint8_t *planes, const uint8_t *codes, size_t bytes,
+                        const uint32_t *slots, size_t m, uint32_t *out);
+    /* out[i] = factors[i] (f16) times (base - what code_differ gives), each step rounded to f32 */
+    void (*code_estimate)(const uint8_t *planes, const uint8_t *codes, size_t bytes,
+                          const uint32_t *slots, const uint16_t *factors, size_t m, float base,
+                          float *out);
+    /* Sums of products of a, 0 .. 127, with rows of -127 .. 127; n a multiple of 32, at most 8192; rows
+     * ld bytes apart, that of slots[i] or with slots NULL the i-th. */
+    void (*dots_u7i8)(const uint8_t *a, const int8_t *rows, size_t ld, const uint32_t *slots,
+                      size_t m, size_t n, int32_t *out);
+    /* out (q, m): every row of a with every row of b */
+    void (*products_u7i8)(const uint8_t *a, size_t lda, size_t q, const int8_t *b, size_t ldb,
+                          size_t m, size_t n, int32_t *out, size_t ldo);
+
     /* convert.c.  Exact where the target can hold the value, else to nearest even; NaN stays NaN. */
     void (*f32_to_bf16)(const float *in, uint16_t *out, size_t n);
     void (*bf16_to_f32)(const uint16_t *in, float *out, size_t n);

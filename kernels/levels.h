@@ -19,6 +19,7 @@
     void kn_pool_##level(kn_kernels *k);                                                           \
     void kn_dist_##level(kn_kernels *k);                                                           \
     void kn_pq_##level(kn_kernels *k);                                                             \
+    void kn_code_##level(kn_kernels *k);                                                           \
     void kn_convert_##level(kn_kernels *k);                                                        \
     void kn_resample_##level(kn_kernels *k);                                                       \
     void kn_toy_##level(kn_kernels *k);

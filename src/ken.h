@@ -269,15 +269,20 @@ KEN_CALL ken_status ken_model_embed_mesh(const ken_model *m, const ken_mesh *mes
 
 typedef struct ken_index ken_index;
 
+/* A call with a const handle may run beside others of its kind. */
 typedef struct ken_index_options {
     uint32_t size;
     uint32_t dim;       /* required */
-    const char *kind;   /* "Flat" (default) */
+    const char *kind;   /* "Flat" (default), "HNSW16", "IVF1024,Flat" …, "auto": as faiss's factory */
     const char *metric; /* "cosine" (default), "l2", "ip" */
-    uint32_t threads;   /* of a batch search; default 1 */
+    uint32_t threads;   /* of a build or a batch search; default 1 */
+    uint64_t seed;      /* the same rows and seed give the same index, bit for bit */
+    uint32_t ef_construction; /* how widely HNSW looks for neighbours; default 128 */
+    ken_progress_fn progress; /* of a build */
+    void *cookie;
 } ken_index_options;
 #define KEN_INDEX_OPTIONS_INIT(dim) \
-    { sizeof(ken_index_options), (dim), NULL, NULL, 0 }
+    { sizeof(ken_index_options), (dim), NULL, NULL, 0, 0, 0, NULL, NULL }
 
 /* `score` is 0..1 where a calibration is known, else max(0, raw); `raw` is the cosine, the inner
  * product or minus the squared distance.  Larger is nearer in both. */
@@ -286,15 +291,67 @@ typedef struct ken_hit {
     float score, raw;
 } ken_hit;
 
+/* Empty, in memory. */
 KEN_CALL ken_status ken_index_new(ken_index **out, const ken_index_options *opts);
+/* From n rows (n, dim) and their ids, or NULL: 0 .. n-1.  KEN_E_INVALID for a row that is not finite,
+ * KEN_E_EXISTS for an id that comes twice. */
+KEN_CALL ken_status ken_index_build(ken_index **out, const ken_index_options *opts,
+                                    const uint64_t *ids, const float *rows, size_t n);
+/* A file that ken_index_save() wrote, mapped, with the changes that its log holds (PATH.log).  With
+ * `write`, changes are appended to the log and durable when the call returns; there is one writer
+ * (KEN_E_BUSY).  Without it they stay in memory.  KEN_E_NOTFOUND, KEN_E_FORMAT, KEN_E_CORRUPT naming
+ * section and offset, KEN_E_VERSION.  opts: NULL, or threads and progress. */
+KEN_CALL ken_status ken_index_open(ken_index **out, const char *path, int write,
+                                   const ken_index_options *opts);
+/* Replaces path in one step; KEN_E_INVALID if there are changes that are not compacted. */
+KEN_CALL ken_status ken_index_save(ken_index *ix, const char *path);
+/* What has been added since the build is compared row by row until this builds anew; a file and its
+ * log are replaced in one step. */
+KEN_CALL ken_status ken_index_compact(ken_index *ix);
+
 /* All n rows, (n, dim), or none.  KEN_E_EXISTS if an id is present. */
 KEN_CALL ken_status ken_index_add(ken_index *ix, const uint64_t *ids, const float *rows, size_t n);
+/* The same, but a row whose id is present takes the old one's place. */
+KEN_CALL ken_status ken_index_put(ken_index *ix, const uint64_t *ids, const float *rows, size_t n);
 KEN_CALL ken_status ken_index_remove(ken_index *ix, uint64_t id); /* KEN_E_NOTFOUND */
+/* Those of the n ids that are present; *removed (may be NULL): how many. */
+KEN_CALL ken_status ken_index_remove_all(ken_index *ix, const uint64_t *ids, size_t n,
+                                         size_t *removed);
+
 /* The k best of each of nq queries, (nq, dim), best first into hits (nq, k); equal ones by smaller
  * id.  found (nq) is how many each has. */
 KEN_CALL ken_status ken_index_search(const ken_index *ix, const float *queries, size_t nq, size_t k,
                                      ken_hit *hits, size_t *found);
+typedef struct ken_find_options {
+    uint32_t size;
+    uint32_t ef;         /* HNSW: how many are kept in sight; more is nearer to exact */
+    uint32_t nprobe;     /* IVF: how many lists are looked through */
+    uint32_t rerank;     /* how many of the best are compared by their whole rows */
+    const uint64_t *only; /* (n_only) answer none but these ids; NULL: all */
+    size_t n_only;
+    uint32_t threads;    /* default: the index's */
+} ken_find_options;
+#define KEN_FIND_OPTIONS_INIT \
+    { sizeof(ken_find_options), 0, 0, 0, NULL, 0, 0 }
+KEN_CALL ken_status ken_index_find(const ken_index *ix, const float *queries, size_t nq, size_t k,
+                                   const ken_find_options *opts, ken_hit *hits, size_t *found);
 KEN_API size_t ken_index_len(const ken_index *ix);
+/* One more than the greatest id it has or had; looks at all of them. */
+KEN_API uint64_t ken_index_next_id(const ken_index *ix);
+
+typedef struct ken_index_info {
+    const char *kind, *metric; /* kind: what "auto" became */
+    uint32_t dim;
+    uint64_t len;
+    uint64_t base, gone, pending; /* len = base - gone + pending; the next compaction merges them */
+    uint64_t bytes, bytes_hot;    /* of the file, 0 in memory; of what a search touches at random */
+    uint64_t unreachable;         /* rows that no search finds */
+    uint32_t ef, nprobe, rerank;  /* the defaults for ten hits; 0: none */
+} ken_index_info;
+KEN_API void ken_index_get_info(const ken_index *ix, ken_index_info *out);
+/* Every checksum and invariant, slowly; fn (or NULL) gets each broken one.  KEN_E_CORRUPT if any. */
+typedef void (*ken_problem_fn)(const char *where, const char *what, void *cookie);
+KEN_CALL ken_status ken_index_check(const ken_index *ix, ken_problem_fn fn, void *cookie);
 KEN_API void ken_index_free(ken_index *ix);
 
 /* ---- collections ------------------------------------------------------------ */
@@ -512,7 +569,6 @@ typedef struct ken_stats {
 KEN_CALL ken_status ken_get_stats(ken *k, ken_stats *out);
 
 /* Every invariant of the collection, slowly; fn gets each broken one.  KEN_E_CORRUPT if any. */
-typedef void (*ken_problem_fn)(const char *where, const char *what, void *cookie);
 KEN_CALL ken_status ken_check(ken *k, ken_problem_fn fn, void *cookie);
 
 /* ---- measuring ---------------------------------------------------------------- */

@@ -16,6 +16,7 @@ void kn_kernels_init_avx2(kn_kernels *k)
     kn_pool_avx2(k);
     kn_dist_avx2(k);
     kn_pq_avx2(k);
+    kn_code_avx2(k);
     kn_convert_avx2(k);
     kn_toy_avx2(k);
 }

@@ -16,6 +16,7 @@ void kn_kernels_init_c(kn_kernels *k)
     kn_pool_c(k);
     kn_dist_c(k);
     kn_pq_c(k);
+    kn_code_c(k);
     kn_convert_c(k);
     kn_resample_c(k);
     kn_toy_c(k);

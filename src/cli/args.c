@@ -1,8 +1,8 @@
 /* args.c - the command line.
  *
- * Flags may stand before or after the command, which is the first operand.  What a flag needs is
- * known without the command (option.h), so one walk collects flags and operands, and the flags are
- * bound to the command's entries afterwards. */
+ * Flags may stand before or after the command, which is the first operand.  Whether a flag takes a value
+ * is known without the command, but for a few that must stand behind it (option.h), so one walk
+ * collects flags and operands, and the flags are bound to the command's entries afterwards. */
 #include "cli/cmd.h"
 #include "cli/mem.h"
 
@@ -47,13 +47,21 @@ static const char *following(walk *w, const char *given)
     return NULL;
 }
 
+/* The command, if it stands before the flag that is being read; CMD_COUNT if not. */
+static cli_cmd_id command_so_far(const cli_args *a)
+{
+    return a->n && a->operands[0].flag == OPT_COUNT ? cli_cmd_find(a->operands[0].text) : CMD_COUNT;
+}
+
 static int long_flag(walk *w, cli_args *a, const char *arg)
 {
     const char *equals = strchr(arg, '=');
     flag f = { .given = arg, .name = arg + 2 };
     f.len = equals ? (size_t)(equals - f.name) : strlen(f.name);
     f.value = equals ? equals + 1 : NULL;
-    cli_opt_id id = cli_option_find(f.name, f.len, CMD_COUNT);
+    cli_opt_id id = cli_option_find(f.name, f.len, command_so_far(a));
+    if (id == OPT_COUNT)
+        id = cli_option_find(f.name, f.len, CMD_COUNT);
     if (id == OPT_COUNT)
         return cli_misuse("unknown flag %s", arg);
     if (id == OPT_COLOR && !equals)

@@ -13,6 +13,7 @@ static const struct {
 } GROUPS[] = {
     { CMD_INDEX, "Collections" },
     { CMD_EMBED, "Pictures and models" },
+    { CMD_ANN, "Vectors alone" },
     { CMD_TRAIN, "Training" },
     { CMD_EVAL, "Measuring" },
     { CMD_CONFIG, "The program" },

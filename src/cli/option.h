@@ -24,6 +24,7 @@ typedef enum cli_cmd_id {
     CMD_PREPROCESS,
     CMD_TOKENS,
     CMD_MODELS,
+    CMD_ANN,
     CMD_TRAIN,
     CMD_EVAL,
     CMD_BENCH,
@@ -153,6 +154,18 @@ typedef enum cli_opt_id {
     OPT_BATCH,
     OPT_SECONDS,
     OPT_SIZE,
+    OPT_ANN_KIND,
+    OPT_ANN_METRIC,
+    OPT_ANN_IDS,
+    OPT_ANN_OUTPUT,
+    OPT_ANN_K,
+    OPT_ANN_EF,
+    OPT_ANN_NPROBE,
+    OPT_ANN_RERANK,
+    OPT_ANN_BATCH,
+    OPT_ANN_TRUTH,
+    OPT_ANN_REPEAT,
+    OPT_ANN_FILTER,
     OPT_COUNT
 } cli_opt_id;
 
@@ -173,7 +186,8 @@ typedef struct cli_option {
 extern const cli_option cli_options[OPT_COUNT];
 
 /* The table's entry called name (len bytes), or by its letter, that cmd takes; CMD_COUNT: any.
- * OPT_COUNT if there is none.  Entries of one name take a value all or none of them. */
+ * OPT_COUNT if there is none.  Entries of one name take a value all or none of them, unless
+ * the command is known when the flag is met. */
 cli_opt_id cli_option_find(const char *name, unsigned long len, cli_cmd_id cmd);
 cli_opt_id cli_option_letter(char letter, cli_cmd_id cmd);
 int cli_option_takes(cli_opt_id id, cli_cmd_id cmd);

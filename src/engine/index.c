@@ -1,210 +1,204 @@
-/*
- * index.c - the index half of ken.h: vectors in memory, searched exactly.
- *
- * A removed row's place is taken by the last one: the order of rows means nothing, since hits of
- * equal score are ordered by id.
- */
+/* index.c - the index half of ken.h, over src/index. */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "index/flat.h"
-#include "index/idmap.h"
+#include "index/index.h"
 
-#include <math.h>
 #include <string.h>
-#include <strings.h>
-
-enum { RUN = 1024, MAX_DIM = 1 << 16 };
 
 struct ken_index {
-    size_t dim, len, cap;
-    int unit; /* cosine: rows and queries are normalised */
-    kn_metric metric;
-    uint32_t threads;
-    uint64_t *ids; /* (len) */
-    float *rows;   /* (len, dim) */
-    kn_idmap map;
+    kn_index *ix;
+    kn_build build;
 };
 
-static ken_status check_options(const ken_index_options *o, int *unit, kn_metric *metric)
+static ken_status check_options(const ken_index_options *o, kn_metric *metric)
 {
-    const char *name = o->metric ? o->metric : "cosine";
-    if (!o->dim || o->dim > MAX_DIM)
-        return kn_fail(KEN_E_INVALID, "an index of dimension %u", o->dim);
-    if (o->kind && strcasecmp(o->kind, "Flat"))
-        return kn_fail(KEN_E_UNSUPPORTED, "index \"%s\": this build has Flat", o->kind);
-    *unit = !strcmp(name, "cosine");
-    *metric = !strcmp(name, "l2") ? KN_METRIC_L2 : KN_METRIC_DOT;
-    if (!*unit && *metric == KN_METRIC_DOT && strcmp(name, "ip"))
-        return kn_fail(KEN_E_INVALID, "metric \"%s\": one of cosine, l2, ip", name);
-    return KEN_OK;
+    if (!o || o->size != sizeof *o)
+        return kn_fail(KEN_E_INVALID, "an index needs its options");
+    return kn_metric_parse(metric, o->metric);
 }
 
-ken_status ken_index_new(ken_index **out, const ken_index_options *opts)
+static ken_index *new_handle(const ken_index_options *o)
 {
-    int unit = 0;
-    kn_metric metric = KN_METRIC_DOT;
-    if (!out || !opts || opts->size != sizeof *opts)
-        return kn_fail(KEN_E_INVALID, "ken_index_new: no place, or no options");
-    ken_status st = check_options(opts, &unit, &metric);
-    if (st)
+    ken_index *h = kn_zalloc(1, sizeof *h);
+    if (h) {
+        h->build.threads = 1;
+        if (o)
+            h->build = (kn_build){ o->seed, o->threads ? o->threads : 1, o->ef_construction,
+                                   o->progress, o->cookie };
+    }
+    return h;
+}
+
+/* ix into the handle, which becomes *out; or both are freed. */
+static ken_status hand_out(ken_index **out, ken_index *h, kn_index *ix, ken_status st)
+{
+    if (st) {
+        kn_index_free(ix);
+        kn_free(h);
         return st;
-    ken_index *ix = kn_zalloc(1, sizeof *ix);
-    if (!ix)
-        return KEN_E_NOMEM;
-    ix->dim = opts->dim;
-    ix->unit = unit;
-    ix->metric = metric;
-    ix->threads = opts->threads ? opts->threads : 1;
-    *out = ix;
+    }
+    h->ix = ix;
+    *out = h;
     return KEN_OK;
 }
 
-void ken_index_free(ken_index *ix)
+ken_status ken_index_new(ken_index **out, const ken_index_options *o)
 {
-    if (!ix)
+    kn_metric metric = KN_METRIC_COSINE;
+    kn_index *ix = NULL;
+    ken_status st = out ? check_options(o, &metric) : kn_fail(KEN_E_INVALID, "no place for an index");
+    ken_index *h = st ? NULL : new_handle(o);
+    if (!h)
+        return st ? st : KEN_E_NOMEM;
+    st = kn_index_new(&ix, o->kind ? o->kind : "Flat", o->dim, metric);
+    return hand_out(out, h, ix, st);
+}
+
+ken_status ken_index_build(ken_index **out, const ken_index_options *o, const uint64_t *ids,
+                           const float *rows, size_t n)
+{
+    kn_metric metric = KN_METRIC_COSINE;
+    kn_index *ix = NULL;
+    ken_status st = out && (rows || !n) ? check_options(o, &metric)
+                                        : kn_fail(KEN_E_INVALID, "ken_index_build: no place, or no rows");
+    ken_index *h = st ? NULL : new_handle(o);
+    if (!h)
+        return st ? st : KEN_E_NOMEM;
+    st = kn_index_build(&ix, o->kind ? o->kind : "Flat", metric, ids, rows, n, o->dim, &h->build);
+    return hand_out(out, h, ix, st);
+}
+
+ken_status ken_index_open(ken_index **out, const char *path, int write, const ken_index_options *o)
+{
+    kn_index *ix = NULL;
+    if (!out || !path || (o && o->size != sizeof *o))
+        return kn_fail(KEN_E_INVALID, "ken_index_open: no place, path or options");
+    ken_index *h = new_handle(o);
+    if (!h)
+        return KEN_E_NOMEM;
+    ken_status st = kn_index_open(&ix, path, write);
+    return hand_out(out, h, ix, st);
+}
+
+void ken_index_free(ken_index *h)
+{
+    if (!h)
         return;
-    kn_idmap_release(&ix->map);
-    kn_free(ix->ids);
-    kn_free(ix->rows);
-    kn_free(ix);
+    kn_index_free(h->ix);
+    kn_free(h);
 }
 
-size_t ken_index_len(const ken_index *ix)
+ken_status ken_index_save(ken_index *h, const char *path)
 {
-    return ix->len;
+    return h && path ? kn_index_save(h->ix, path)
+                     : kn_fail(KEN_E_INVALID, "ken_index_save: no index or path");
 }
 
-static ken_status check_finite(const float *rows, size_t n, size_t dim, const char *what)
+ken_status ken_index_compact(ken_index *h)
 {
-    for (size_t i = 0; i < n * dim; i++)
-        if (!isfinite(rows[i]))
-            return kn_fail(KEN_E_INVALID, "%s %zu is not finite", what, i / dim);
-    return KEN_OK;
+    return h ? kn_index_compact(h->ix, &h->build)
+             : kn_fail(KEN_E_INVALID, "ken_index_compact: no index");
 }
 
-/* Room for n more rows and ids. */
-static ken_status reserve(ken_index *ix, size_t n)
+static ken_status put(ken_index *h, const uint64_t *ids, const float *rows, size_t n, int replace)
 {
-    size_t cap = ix->cap ? ix->cap : 64;
-    if (n > SIZE_MAX / 4 - ix->len)
-        return kn_fail(KEN_E_NOMEM, "out of memory (%zu rows)", n);
-    while (cap < ix->len + n)
-        cap *= 2;
-    if (cap > ix->cap) {
-        uint64_t *ids = kn_grow(ix->ids, cap, sizeof *ids);
-        if (!ids)
-            return KEN_E_NOMEM;
-        ix->ids = ids;
-        float *rows = kn_grow(ix->rows, cap, ix->dim * sizeof *rows);
-        if (!rows)
-            return KEN_E_NOMEM;
-        ix->rows = rows;
-        ix->cap = cap;
-    }
-    return kn_idmap_reserve(&ix->map, n);
+    if (!h || (n && (!ids || !rows)))
+        return kn_fail(KEN_E_INVALID, "no index, ids or rows to add");
+    return kn_index_put(h->ix, ids, rows, n, replace);
 }
 
-/* Enter all ids, or none. */
-static ken_status enter_ids(ken_index *ix, const uint64_t *ids, size_t n)
+ken_status ken_index_add(ken_index *h, const uint64_t *ids, const float *rows, size_t n)
 {
-    size_t done = 0, at;
-    while (done < n && !kn_idmap_get(&ix->map, ids[done], &at)) {
-        kn_idmap_put(&ix->map, ids[done], ix->len + done);
-        done++;
-    }
-    if (done == n)
-        return KEN_OK;
-    ken_status st = kn_fail(KEN_E_EXISTS, "id %llu is present", (unsigned long long)ids[done]);
-    while (done)
-        kn_idmap_remove(&ix->map, ids[--done]);
-    return st;
+    return put(h, ids, rows, n, 0);
 }
 
-ken_status ken_index_add(ken_index *ix, const uint64_t *ids, const float *rows, size_t n)
+ken_status ken_index_put(ken_index *h, const uint64_t *ids, const float *rows, size_t n)
 {
-    if (!ix || (n && (!ids || !rows)))
-        return kn_fail(KEN_E_INVALID, "ken_index_add: no index, ids or rows");
-    ken_status st = check_finite(rows, n, ix->dim, "row");
-    if (!st)
-        st = reserve(ix, n);
-    if (!st)
-        st = enter_ids(ix, ids, n);
-    if (st || !n)
-        return st;
-    memcpy(ix->ids + ix->len, ids, n * sizeof *ids);
-    memcpy(ix->rows + ix->len * ix->dim, rows, n * ix->dim * sizeof *rows);
-    for (size_t i = 0; ix->unit && i < n; i++)
-        kn_kernels_get()->l2_normalize(ix->rows + (ix->len + i) * ix->dim, ix->dim);
-    ix->len += n;
-    return KEN_OK;
+    return put(h, ids, rows, n, 1);
 }
 
-ken_status ken_index_remove(ken_index *ix, uint64_t id)
+ken_status ken_index_remove(ken_index *h, uint64_t id)
 {
-    size_t at;
-    if (!ix)
+    int there = 0;
+    if (!h)
         return kn_fail(KEN_E_INVALID, "ken_index_remove: no index");
-    if (!kn_idmap_get(&ix->map, id, &at))
-        return kn_fail(KEN_E_NOTFOUND, "no id %llu", (unsigned long long)id);
-    kn_idmap_remove(&ix->map, id);
-    if (at != --ix->len) {
-        ix->ids[at] = ix->ids[ix->len];
-        memcpy(ix->rows + at * ix->dim, ix->rows + ix->len * ix->dim, ix->dim * sizeof(float));
-        kn_idmap_put(&ix->map, ix->ids[at], at);
-    }
-    return KEN_OK;
+    ken_status st = kn_index_has(h->ix, id, &there);
+    if (!st && !there)
+        st = kn_fail(KEN_E_NOTFOUND, "no id %llu", (unsigned long long)id);
+    return st ? st : kn_index_remove(h->ix, &id, 1, NULL);
 }
 
-static void cut_into_runs(const ken_index *ix, kn_run *runs, size_t n)
+ken_status ken_index_remove_all(ken_index *h, const uint64_t *ids, size_t n, size_t *removed)
 {
-    for (size_t r = 0; r < n; r++) {
-        const size_t first = r * RUN;
-        runs[r] = (kn_run){ .rows = ix->rows + first * ix->dim,
-                            .type = KN_F32,
-                            .n = ix->len - first < RUN ? ix->len - first : RUN,
-                            .ids = (const unsigned char *)(ix->ids + first),
-                            .id_stride = sizeof *ix->ids };
-    }
+    if (!h || (n && !ids))
+        return kn_fail(KEN_E_INVALID, "ken_index_remove_all: no index or ids");
+    return kn_index_remove(h->ix, ids, n, removed);
 }
 
-/* The queries as they are, or normalised copies. */
-static ken_status prepare(const ken_index *ix, const float **queries, float **copy, size_t nq)
+ken_status ken_index_find(const ken_index *h, const float *queries, size_t nq, size_t k,
+                          const ken_find_options *o, ken_hit *hits, size_t *found)
 {
-    ken_status st = check_finite(*queries, nq, ix->dim, "query");
-    if (st || !ix->unit)
-        return st;
-    *copy = kn_alloc_aligned(nq * ix->dim, sizeof **copy);
-    if (!*copy)
+    const ken_find_options none = KEN_FIND_OPTIONS_INIT;
+    if (!o)
+        o = &none;
+    if (!h || !found || (nq && (!queries || (k && !hits))) || o->size != sizeof *o
+        || (o->n_only && !o->only))
+        return kn_fail(KEN_E_INVALID, "no index, queries, options or place for hits");
+    const size_t len = ken_index_len(h), most = k < len ? k : len;
+    const kn_find p = { .k = most, .ef = o->ef, .nprobe = o->nprobe, .rerank = o->rerank };
+    kn_near *near = kn_alloc(nq ? nq : 1, (most ? most : 1) * sizeof *near);
+    if (!near)
         return KEN_E_NOMEM;
-    memcpy(*copy, *queries, nq * ix->dim * sizeof **copy);
-    for (size_t q = 0; q < nq; q++)
-        kn_kernels_get()->l2_normalize(*copy + q * ix->dim, ix->dim);
-    *queries = *copy;
-    return KEN_OK;
-}
-
-ken_status ken_index_search(const ken_index *ix, const float *queries, size_t nq, size_t k,
-                            ken_hit *hits, size_t *found)
-{
-    if (!ix || !found || (nq && (!queries || (k && !hits))))
-        return kn_fail(KEN_E_INVALID, "ken_index_search: no index, queries or place for hits");
-    float *copy = NULL;
-    const size_t n = (ix->len + RUN - 1) / RUN;
-    kn_run *runs = kn_alloc(n, sizeof *runs);
-    kn_near *near = kn_alloc(nq, (k ? k : 1) * sizeof *near);
-    ken_status st = runs && near ? prepare(ix, &queries, &copy, nq) : KEN_E_NOMEM;
-    if (!st) {
-        const kn_flat f = { runs, n, ix->dim, ix->metric, ix->threads };
-        cut_into_runs(ix, runs, n);
-        st = kn_flat_search(&f, queries, nq, k, near, found);
-    }
+    ken_status st = kn_index_search(h->ix, queries, nq, &p, o->only, o->n_only,
+                                    o->threads ? o->threads : h->build.threads, near, found);
     for (size_t q = 0; !st && q < nq; q++)
         for (size_t i = 0; i < found[q]; i++) {
-            const kn_near *e = &near[q * k + i];
+            const kn_near *e = &near[q * most + i];
             hits[q * k + i] = (ken_hit){ e->id, e->raw > 0 ? e->raw : 0, e->raw };
         }
-    kn_free(runs);
     kn_free(near);
-    kn_free(copy);
     return st;
+}
+
+ken_status ken_index_search(const ken_index *h, const float *queries, size_t nq, size_t k,
+                            ken_hit *hits, size_t *found)
+{
+    return ken_index_find(h, queries, nq, k, NULL, hits, found);
+}
+
+size_t ken_index_len(const ken_index *h)
+{
+    kn_index_info i;
+    kn_index_get_info(h->ix, &i);
+    return i.n;
+}
+
+uint64_t ken_index_next_id(const ken_index *h)
+{
+    return kn_index_next_id(h->ix);
+}
+
+void ken_index_get_info(const ken_index *h, ken_index_info *out)
+{
+    kn_index_info i;
+    kn_index_get_info(h->ix, &i);
+    *out = (ken_index_info){ .kind = i.kind,
+                             .metric = kn_metric_name(i.metric),
+                             .dim = i.dim,
+                             .len = i.n,
+                             .base = i.base,
+                             .gone = i.gone,
+                             .pending = i.pending,
+                             .bytes = i.bytes,
+                             .bytes_hot = i.of_kind.bytes_hot,
+                             .unreachable = i.of_kind.unreachable,
+                             .ef = i.of_kind.ef,
+                             .nprobe = i.of_kind.nprobe,
+                             .rerank = i.of_kind.rerank };
+}
+
+ken_status ken_index_check(const ken_index *h, ken_problem_fn fn, void *cookie)
+{
+    return h ? kn_index_check(h->ix, fn, cookie)
+             : kn_fail(KEN_E_INVALID, "ken_index_check: no index");
 }

@@ -81,7 +81,7 @@ typedef struct kn_kind {
     ken_status (*change)(void **next, const void *state, const uint64_t *gone, const kn_rows *rows,
                          const kn_build *b);
     /* nq queries (nq, dim), prepared as rows are: offer the id (rows->ids[slot]) and raw score of each
-     * answer to top[q], which may hold some already: its floor is a bound.  Raw scores are those of
+     * answer to top[q], which is empty and not sorted afterwards.  Raw scores are those of
      * dot_f32 and -l2sq_f32 between query and row wherever rows are there; no id twice.  Called by
      * many threads at once, each with its own scratch; runs on that thread alone. */
     ken_status (*search)(const void *state, const float *queries, size_t nq, const kn_find *p,
@@ -97,23 +97,66 @@ extern const kn_kind kn_kind_flat, kn_kind_hnsw, kn_kind_ivf;
 
 /* ---- the frame ---- */
 
-typedef struct kn_index kn_index;
+typedef struct kn_index kn_index; /* calls with a const one may run at the same time */
 
-/* Empty.  spec as kn_spec_parse takes it; "auto" is decided when it is built. */
+/* Empty, in memory.  spec as kn_spec_parse takes it; "auto" is decided at each build. */
 KEN_CALL ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metric metric);
-/* n rows (n, dim) and ids (NULL: 0 .. n-1), copied.  KEN_E_INVALID for a NaN or Inf, naming the row;
- * KEN_E_EXISTS for an id that comes twice. */
+/* n rows (n, dim) and ids (NULL: 0 .. n-1), copied, and the kind's structure over them.
+ * KEN_E_INVALID for a row that is not finite, naming it; KEN_E_EXISTS for an id that comes twice. */
 KEN_CALL ken_status kn_index_build(kn_index **out, const char *spec, kn_metric metric,
                                    const uint64_t *ids, const float *rows, size_t n, uint32_t dim,
                                    const kn_build *b);
-/* A state that was made elsewhere (an import): takes over `rows` (or NULL), `ids` and `state`. */
+/* A state that was made elsewhere (an import).  Takes over rows (n, dim; prepared, or NULL), ids and
+ * state, all from kn_alloc; on failure they are the caller's still. */
 KEN_CALL ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric,
                                    uint64_t *ids, float *rows, size_t n, uint32_t dim, void *state);
 void kn_index_free(kn_index *ix);
 
-/* What is in the base now, for export; pending rows and gone ones are merged by kn_index_compact. */
+/* Map a file and take in its log (PATH.log).  With `write`, changes go to the log and are durable when
+ * the call returns; the one writer, else KEN_E_BUSY.  Without it, changes stay in memory. */
+KEN_CALL ken_status kn_index_open(kn_index **out, const char *path, int write);
+/* The base of a file, without a log; takes *f over if it succeeds. */
+KEN_CALL ken_status kn_index_from_file(kn_index **out, kn_index_file *f);
+/* Write all to a file, which must have nothing pending (kn_index_compact); replaces in one step. */
+KEN_CALL ken_status kn_index_save(kn_index *ix, const char *path);
+/* Rebuild over what is there now.  Of an opened file: replaces it and its log in one step. */
+KEN_CALL ken_status kn_index_compact(kn_index *ix, const kn_build *b);
+
+/* New rows, or other ones for ids that are there (replace 0: KEN_E_EXISTS then); all or none. */
+KEN_CALL ken_status kn_index_put(kn_index *ix, const uint64_t *ids, const float *rows, size_t n,
+                                 int replace);
+/* *removed: how many of the ids were there. */
+KEN_CALL ken_status kn_index_remove(kn_index *ix, const uint64_t *ids, size_t n, size_t *removed);
+KEN_CALL ken_status kn_index_has(kn_index *ix, uint64_t id, int *there);
+
+/* One more than the greatest id, those that are gone from the base included. */
+uint64_t kn_index_next_id(const kn_index *ix);
+
+/* The k best of each query, best first, into near (nq, k); found (nq).  `only` (n_only): answer none
+ * but these ids; NULL: all.  p->allowed is not read. */
+KEN_CALL ken_status kn_index_search(const kn_index *ix, const float *queries, size_t nq,
+                                    const kn_find *p, const uint64_t *only, size_t n_only,
+                                    uint32_t threads, kn_near *near, size_t *found);
+
+typedef struct kn_index_info {
+    const char *kind; /* canonical */
+    kn_metric metric;
+    uint32_t dim;
+    size_t n, base, gone, pending; /* n = base - gone + pending */
+    uint64_t bytes;                /* of the file; 0 in memory */
+    kn_kind_info of_kind;
+    const char *table;             /* measured recall, JSON, or NULL */
+} kn_index_info;
+void kn_index_get_info(const kn_index *ix, kn_index_info *out);
+/* Everything, slowly; KEN_E_CORRUPT if fn was told of anything. */
+KEN_CALL ken_status kn_index_check(const kn_index *ix, ken_problem_fn fn, void *cookie);
+
+/* What is in the base now, for export. */
 const kn_rows *kn_index_rows(const kn_index *ix);
 const void *kn_index_state(const kn_index *ix);
 const kn_spec *kn_index_spec(const kn_index *ix);
+
+/* A unit vector of x (dim), in double and one order of additions; 0 stays 0. */
+void kn_unit(float *x, size_t dim);
 
 #endif

@@ -17,7 +17,7 @@
 
 static void (*const checks[])(ck *) = {
     check_gemm, check_conv,    check_pack,     check_outer, check_attention, check_norm, check_batch,
-    check_wino, check_pool, check_dist, check_pq, check_convert, check_resample,
+    check_wino, check_pool, check_dist, check_code, check_pq, check_convert, check_resample,
 };
 
 enum { SHOWN = 10, CANARY = 0xA5, TURNS = 40 };

@@ -97,6 +97,7 @@ void check_norm(ck *t);
 void check_pool(ck *t);
 void check_dist(ck *t);
 void check_pq(ck *t);
+void check_code(ck *t);
 void check_convert(ck *t);
 void check_resample(ck *t);
 void check_conv(ck *t);

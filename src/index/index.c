@@ -1,0 +1,865 @@
+/*
+ * index.c - the frame of every index: ids, changes, the file and its log; see index.h.
+ *
+ * A removed row stays in the base, marked gone, until the next compaction; a pending row that is
+ * removed gives its place to the last one.  The map from ids is made when it is first needed, so that
+ * opening a file costs the same for any number of rows.
+ */
+#include "index/index.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "index/idmap.h"
+#include "index/log.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_DIM = 1 << 16, POOL = 64, PIECE = 256 };
+static const float MOST = 1e36f; /* squared length of a row, so that distances stay finite */
+
+struct kn_index {
+    kn_spec spec;
+    char asked[KN_SPEC_TEXT]; /* "auto", or what spec says */
+    kn_metric metric;
+    uint32_t dim;
+    uint64_t seed;
+    const kn_kind *kind;
+
+    kn_rows base;
+    void *state;
+    float *own_rows;    /* what base points to, unless it is mapped */
+    uint64_t *own_ids;
+    kn_index_file file; /* or all zero */
+    uint64_t *live;     /* (base.n bits) or NULL while nothing is gone */
+    size_t gone;
+
+    kn_idmap map; /* id to slot, or to base.n + its place among the pending */
+    int mapped;
+    uint64_t *ids; /* (pending) */
+    float *rows;   /* (pending, dim) */
+    size_t pending, cap;
+
+    int lost; /* a compaction failed: is the file still ours? */
+    char *path; /* of an opened file, or NULL */
+    kn_index_log *log;
+
+    kn_scratch pool[POOL];
+    size_t pooled;
+};
+
+/* Of pools, and of making a map. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const kn_kind *const kinds[KN_KINDS] = {
+    [KN_KIND_FLAT] = &kn_kind_flat,
+    [KN_KIND_HNSW] = &kn_kind_hnsw,
+    [KN_KIND_IVF] = &kn_kind_ivf,
+};
+
+/* ---- vectors at the door ---- */
+
+void kn_unit(float *x, size_t dim)
+{
+    double sum = 0;
+    for (size_t j = 0; j < dim; j++)
+        sum += (double)x[j] * (double)x[j];
+    const double inverse = sum > 0 ? 1 / sqrt(sum) : 0;
+    for (size_t j = 0; j < dim; j++)
+        x[j] = (float)((double)x[j] * inverse);
+}
+
+static ken_status check_vectors(const float *x, size_t n, size_t dim, const char *what)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0;
+        for (size_t j = 0; j < dim; j++)
+            sum += x[i * dim + j] * x[i * dim + j];
+        if (sum < MOST)
+            continue;
+        for (size_t j = 0; j < dim; j++)
+            if (!isfinite(x[i * dim + j]))
+                return kn_fail(KEN_E_INVALID, "%s %zu is not finite, at number %zu", what, i, j);
+        return kn_fail(KEN_E_INVALID, "%s %zu is too long for its square", what, i);
+    }
+    return KEN_OK;
+}
+
+/* ---- making and freeing ---- */
+
+static const kn_kind *kind_of(const kn_spec *s)
+{
+    if (!kinds[s->kind])
+        kn_fail(KEN_E_UNSUPPORTED, "index \"%s\": not in this build", s->text);
+    return kinds[s->kind];
+}
+
+ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metric metric)
+{
+    kn_spec s;
+    if (!dim || dim > MAX_DIM)
+        return kn_fail(KEN_E_INVALID, "an index of dimension %u", dim);
+    ken_status st = kn_spec_parse(&s, spec, 0, dim, metric);
+    if (!st && strlen(spec) >= KN_SPEC_TEXT)
+        st = kn_fail(KEN_E_INVALID, "index \"%s\": too long", spec);
+    if (!st && !kind_of(&s))
+        st = KEN_E_UNSUPPORTED;
+    kn_index *ix = st ? NULL : kn_zalloc(1, sizeof *ix);
+    if (!ix)
+        return st ? st : KEN_E_NOMEM;
+    ix->spec = s;
+    snprintf(ix->asked, sizeof ix->asked, "%s", spec);
+    ix->metric = metric;
+    ix->dim = dim;
+    ix->kind = kinds[s.kind];
+    ix->base = (kn_rows){ .dim = dim, .metric = metric };
+    *out = ix;
+    return KEN_OK;
+}
+
+static void release_base(kn_index *ix)
+{
+    if (ix->state)
+        ix->kind->release(ix->state);
+    ix->state = NULL;
+    kn_free(ix->own_rows);
+    kn_free(ix->own_ids);
+    ix->own_rows = NULL;
+    ix->own_ids = NULL;
+    kn_index_file_close(&ix->file);
+    kn_free(ix->live);
+    ix->live = NULL;
+    ix->gone = 0;
+    ix->base = (kn_rows){ .dim = ix->dim, .metric = ix->metric };
+    kn_idmap_release(&ix->map);
+    ix->mapped = 0;
+}
+
+static void release_pool(kn_index *ix)
+{
+    for (size_t i = 0; i < ix->pooled; i++)
+        kn_free(ix->pool[i].p);
+    ix->pooled = 0;
+}
+
+void kn_index_free(kn_index *ix)
+{
+    if (!ix)
+        return;
+    release_base(ix);
+    release_pool(ix);
+    kn_index_log_close(ix->log);
+    kn_free(ix->ids);
+    kn_free(ix->rows);
+    kn_free(ix->path);
+    kn_free(ix);
+}
+
+/* ---- scratch ---- */
+
+static kn_scratch borrow(kn_index *ix)
+{
+    kn_scratch s = { 0 };
+    pthread_mutex_lock(&lock);
+    if (ix->pooled)
+        s = ix->pool[--ix->pooled];
+    pthread_mutex_unlock(&lock);
+    return s;
+}
+
+static void give_back(kn_index *ix, kn_scratch s)
+{
+    pthread_mutex_lock(&lock);
+    if (ix->pooled < POOL && s.p) {
+        ix->pool[ix->pooled++] = s;
+        s.p = NULL;
+    }
+    pthread_mutex_unlock(&lock);
+    kn_free(s.p);
+}
+
+/* ---- ids ---- */
+
+static int is_live(const kn_index *ix, size_t slot)
+{
+    return !ix->live || (ix->live[slot / 64] >> slot % 64 & 1);
+}
+
+static ken_status map_ids(kn_index *ix)
+{
+    if (ix->mapped)
+        return KEN_OK;
+    ken_status st = kn_idmap_reserve(&ix->map, ix->base.n + ix->pending);
+    if (st)
+        return st;
+    for (size_t i = 0; i < ix->base.n; i++)
+        if (is_live(ix, i))
+            kn_idmap_put(&ix->map, ix->base.ids[i], i);
+    for (size_t i = 0; i < ix->pending; i++)
+        kn_idmap_put(&ix->map, ix->ids[i], ix->base.n + i);
+    ix->mapped = 1;
+    return KEN_OK;
+}
+
+ken_status kn_index_has(kn_index *ix, uint64_t id, int *there)
+{
+    size_t at;
+    ken_status st = map_ids(ix);
+    if (!st)
+        *there = kn_idmap_get(&ix->map, id, &at);
+    return st;
+}
+
+static ken_status need_live(kn_index *ix)
+{
+    const size_t words = (ix->base.n + 63) / 64;
+    if (ix->live || !ix->base.n)
+        return KEN_OK;
+    ix->live = kn_alloc(words, sizeof *ix->live);
+    if (!ix->live)
+        return KEN_E_NOMEM;
+    memset(ix->live, 0xff, words * sizeof *ix->live);
+    if (ix->base.n % 64)
+        ix->live[words - 1] = (1ull << ix->base.n % 64) - 1;
+    return KEN_OK;
+}
+
+/* ---- changes, in memory ---- */
+
+static ken_status room_for(kn_index *ix, size_t n)
+{
+    size_t cap = ix->cap ? ix->cap : 64;
+    if (n > SIZE_MAX / 4 - ix->pending)
+        return kn_fail(KEN_E_NOMEM, "out of memory (%zu rows)", n);
+    while (cap < ix->pending + n)
+        cap *= 2;
+    if (cap > ix->cap) {
+        uint64_t *ids = kn_grow(ix->ids, cap, sizeof *ids);
+        if (!ids)
+            return KEN_E_NOMEM;
+        ix->ids = ids;
+        float *rows = kn_grow(ix->rows, cap, ix->dim * sizeof *rows);
+        if (!rows)
+            return KEN_E_NOMEM;
+        ix->rows = rows;
+        ix->cap = cap;
+    }
+    ken_status st = map_ids(ix);
+    if (!st)
+        st = kn_idmap_reserve(&ix->map, n);
+    return st ? st : need_live(ix);
+}
+
+/* There is room. */
+static void forget(kn_index *ix, uint64_t id, size_t at)
+{
+    kn_idmap_remove(&ix->map, id);
+    if (at < ix->base.n) {
+        ix->live[at / 64] &= ~(1ull << at % 64);
+        ix->gone++;
+        return;
+    }
+    at -= ix->base.n;
+    if (at != --ix->pending) {
+        ix->ids[at] = ix->ids[ix->pending];
+        memcpy(ix->rows + at * ix->dim, ix->rows + ix->pending * ix->dim, ix->dim * sizeof(float));
+        kn_idmap_put(&ix->map, ix->ids[at], ix->base.n + at);
+    }
+}
+
+/* rows are prepared; there is room for all of them. */
+static void enter(kn_index *ix, const uint64_t *ids, const float *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t at;
+        if (kn_idmap_get(&ix->map, ids[i], &at))
+            forget(ix, ids[i], at);
+        ix->ids[ix->pending] = ids[i];
+        memcpy(ix->rows + ix->pending * ix->dim, rows + i * ix->dim, ix->dim * sizeof *rows);
+        kn_idmap_put(&ix->map, ids[i], ix->base.n + ix->pending++);
+    }
+}
+
+static ken_status refuse_present(kn_index *ix, const uint64_t *ids, size_t n)
+{
+    kn_idmap twice = { 0 };
+    ken_status st = kn_idmap_reserve(&twice, n);
+    for (size_t i = 0; !st && i < n; i++) {
+        size_t at;
+        if (kn_idmap_get(&ix->map, ids[i], &at) || kn_idmap_get(&twice, ids[i], &at))
+            st = kn_fail(KEN_E_EXISTS, "id %llu is present", (unsigned long long)ids[i]);
+        else
+            kn_idmap_put(&twice, ids[i], i);
+    }
+    kn_idmap_release(&twice);
+    return st;
+}
+
+/* A copy of the rows as they are kept; NULL: out of memory. */
+static float *prepared(const kn_index *ix, const float *rows, size_t n)
+{
+    float *copy = kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *copy);
+    if (!copy)
+        return NULL;
+    memcpy(copy, rows, n * ix->dim * sizeof *copy);
+    for (size_t i = 0; ix->metric == KN_METRIC_COSINE && i < n; i++)
+        kn_unit(copy + i * ix->dim, ix->dim);
+    return copy;
+}
+
+/* The file may have been replaced since we opened it: changes would go into the log of another. */
+static ken_status still_the_same(const kn_index *ix)
+{
+    kn_index_file f = { 0 };
+    ken_status st = kn_index_file_open(&f, ix->path);
+    if (!st && f.about.log != ix->file.about.log)
+        st = kn_fail(KEN_E_BUSY, "%s: replaced since it was opened; open it again", ix->path);
+    kn_index_file_close(&f);
+    return st;
+}
+
+static ken_status check_lost(const kn_index *ix)
+{
+    return ix->lost ? still_the_same(ix) : KEN_OK;
+}
+
+ken_status kn_index_put(kn_index *ix, const uint64_t *ids, const float *rows, size_t n, int replace)
+{
+    ken_status st = check_vectors(rows, n, ix->dim, "row");
+    if (!st)
+        st = check_lost(ix);
+    if (st || !n)
+        return st;
+    if (n > UINT32_MAX / 2 - ix->base.n - ix->pending)
+        return kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
+    st = room_for(ix, n);
+    if (!st && !replace)
+        st = refuse_present(ix, ids, n);
+    float *copy = st ? NULL : prepared(ix, rows, n);
+    if (!st && !copy)
+        st = KEN_E_NOMEM;
+    if (!st && ix->log)
+        st = kn_index_log_append(ix->log, KN_LOG_PUT, ids, copy, n);
+    if (!st)
+        enter(ix, ids, copy, n);
+    kn_free(copy);
+    return st;
+}
+
+ken_status kn_index_remove(kn_index *ix, const uint64_t *ids, size_t n, size_t *removed)
+{
+    size_t count = 0, at;
+    ken_status st = check_lost(ix);
+    if (!st)
+        st = map_ids(ix);
+    if (!st)
+        st = need_live(ix);
+    if (!st && n && ix->log)
+        st = kn_index_log_append(ix->log, KN_LOG_REMOVE, ids, NULL, n);
+    for (size_t i = 0; !st && i < n; i++)
+        if (kn_idmap_get(&ix->map, ids[i], &at)) {
+            forget(ix, ids[i], at);
+            count++;
+        }
+    if (!st && removed)
+        *removed = count;
+    return st;
+}
+
+uint64_t kn_index_next_id(const kn_index *ix)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < ix->base.n; i++)
+        next = ix->base.ids[i] >= next ? ix->base.ids[i] + 1 : next;
+    for (size_t i = 0; i < ix->pending; i++)
+        next = ix->ids[i] >= next ? ix->ids[i] + 1 : next;
+    return next;
+}
+
+/* ---- searching ---- */
+
+typedef struct job {
+    kn_index *ix;
+    const float *queries;
+    kn_find find;
+    const kn_idmap *only; /* or NULL */
+    kn_near *near;
+    size_t *found;
+    kn_topk *top; /* (nq) */
+} job;
+
+/* Pending rows have no structure: each is compared. */
+static void search_pending(const job *j, const float *query, kn_topk *top)
+{
+    const kn_index *ix = j->ix;
+    const kn_kernels *k = kn_kernels_get();
+    float scores[PIECE];
+    for (size_t i = 0; i < ix->pending; i += PIECE) {
+        const size_t n = ix->pending - i < PIECE ? ix->pending - i : PIECE;
+        const float *rows = ix->rows + i * ix->dim;
+        size_t at;
+        if (ix->metric != KN_METRIC_L2)
+            k->dots_f32(query, rows, n, ix->dim, scores);
+        for (size_t r = 0; ix->metric == KN_METRIC_L2 && r < n; r++)
+            scores[r] = -k->l2sq_f32(query, rows + r * ix->dim, ix->dim);
+        for (size_t r = 0; r < n; r++)
+            if (scores[r] >= kn_topk_floor(top)
+                && (!j->only || kn_idmap_get(j->only, ix->ids[i + r], &at)))
+                kn_topk_offer(top, ix->ids[i + r], scores[r]);
+    }
+}
+
+static ken_status search_some(size_t begin, size_t end, uint32_t worker, void *cookie)
+{
+    const job *j = cookie;
+    const kn_index *ix = j->ix;
+    const size_t k = j->find.k;
+    ken_status st = KEN_OK;
+    (void)worker;
+    for (size_t q = begin; q < end; q++)
+        kn_topk_init(&j->top[q], j->near + q * k, k);
+    if (ix->state && (!j->find.allowed || j->find.n_allowed)) {
+        kn_scratch s = borrow(j->ix);
+        st = ix->kind->search(ix->state, j->queries + begin * ix->dim, end - begin, &j->find, &s,
+                              j->top + begin);
+        give_back(j->ix, s);
+    }
+    for (size_t q = begin; !st && q < end; q++) {
+        search_pending(j, j->queries + q * ix->dim, &j->top[q]);
+        kn_topk_sort(&j->top[q]);
+        j->found[q] = j->top[q].len;
+    }
+    return st;
+}
+
+/* The slots that may be answered, as a bitmap of its own; and all ids as a set. */
+static ken_status allow(kn_index *ix, job *j, const uint64_t *only, size_t n, uint64_t **allowed,
+                        kn_idmap *set)
+{
+    size_t at;
+    pthread_mutex_lock(&lock); /* the map may be made by one search at a time */
+    ken_status st = map_ids(ix);
+    pthread_mutex_unlock(&lock);
+    if (!st)
+        st = kn_idmap_reserve(set, n);
+    *allowed = st ? NULL : kn_zalloc((ix->base.n + 63) / 64 + 1, sizeof **allowed);
+    if (!*allowed)
+        return st ? st : KEN_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        kn_idmap_put(set, only[i], i);
+        if (kn_idmap_get(&ix->map, only[i], &at) && at < ix->base.n
+            && !((*allowed)[at / 64] >> at % 64 & 1)) {
+            (*allowed)[at / 64] |= 1ull << at % 64;
+            j->find.n_allowed++;
+        }
+    }
+    j->find.allowed = *allowed;
+    j->only = set;
+    return KEN_OK;
+}
+
+ken_status kn_index_search(const kn_index *ix, const float *queries, size_t nq, const kn_find *p,
+                           const uint64_t *only, size_t n_only, uint32_t threads, kn_near *near,
+                           size_t *found)
+{
+    job j = { .ix = (kn_index *)(uintptr_t)ix, .find = *p, .near = near, .found = found };
+    uint64_t *allowed = NULL;
+    kn_idmap set = { 0 };
+    float *copy = NULL;
+    ken_status st = check_vectors(queries, nq, ix->dim, "query");
+    if (st || !nq)
+        return st;
+    j.find.allowed = ix->gone ? ix->live : NULL;
+    j.find.n_allowed = ix->gone ? ix->base.n - ix->gone : 0;
+    if (only) {
+        j.find.n_allowed = 0;
+        st = allow(j.ix, &j, only, n_only, &allowed, &set);
+    }
+    j.queries = queries;
+    if (!st && ix->metric == KN_METRIC_COSINE) {
+        j.queries = copy = prepared(ix, queries, nq);
+        st = copy ? KEN_OK : KEN_E_NOMEM;
+    }
+    j.top = st ? NULL : kn_alloc(nq, sizeof *j.top);
+    if (!st && !j.top)
+        st = KEN_E_NOMEM;
+    for (size_t q = 0; !p->k && q < nq; q++)
+        found[q] = 0;
+    if (!st && p->k)
+        st = kn_parallel(nq, 1, threads ? threads : 1, search_some, &j);
+    kn_free(j.top);
+    kn_free(copy);
+    kn_free(allowed);
+    kn_idmap_release(&set);
+    return st;
+}
+
+/* ---- building ---- */
+
+/* The base becomes these rows and ids, taken over, with a structure over them.  On failure the index is
+ * as it was and they are the caller's. */
+static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, const kn_build *b)
+{
+    kn_rows base = { rows, ids, n, ix->dim, ix->metric };
+    const kn_build none = { 0 };
+    kn_spec spec;
+    void *state = NULL;
+    ken_status st = kn_spec_parse(&spec, ix->asked, n, ix->dim, ix->metric);
+    const kn_kind *kind = st ? NULL : kind_of(&spec);
+    if (!kind)
+        return st ? st : KEN_E_UNSUPPORTED;
+    if (n)
+        st = kind->build(&state, &base, &spec, b ? b : &none);
+    if (st)
+        return st;
+    release_base(ix);
+    release_pool(ix); /* what one kind left there is not what another expects */
+    ix->spec = spec;
+    ix->kind = kind;
+    ix->state = state;
+    ix->base = base;
+    ix->own_rows = rows;
+    ix->own_ids = ids;
+    ix->seed = b ? b->seed : 0;
+    ix->pending = 0;
+    return KEN_OK;
+}
+
+ken_status kn_index_build(kn_index **out, const char *spec, kn_metric metric, const uint64_t *ids,
+                          const float *rows, size_t n, uint32_t dim, const kn_build *b)
+{
+    kn_index *ix = NULL;
+    ken_status st = kn_index_new(&ix, spec, dim, metric);
+    if (!st)
+        st = check_vectors(rows, n, dim, "row");
+    if (!st && n > UINT32_MAX / 2)
+        st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
+    float *copy = st ? NULL : prepared(ix, rows, n);
+    uint64_t *own = st ? NULL : kn_alloc(n ? n : 1, sizeof *own);
+    if (!st && (!copy || !own))
+        st = KEN_E_NOMEM;
+    for (size_t i = 0; !st && i < n; i++)
+        own[i] = ids ? ids[i] : i;
+    if (!st && ids)
+        st = refuse_present(ix, own, n);
+    if (!st)
+        st = take_base(ix, copy, own, n, b);
+    if (st) {
+        kn_free(copy);
+        kn_free(own);
+        kn_index_free(ix);
+        return st;
+    }
+    *out = ix;
+    return KEN_OK;
+}
+
+ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric, uint64_t *ids,
+                          float *rows, size_t n, uint32_t dim, void *state)
+{
+    kn_index *ix = NULL;
+    ken_status st = kn_index_new(&ix, spec->text, dim, metric);
+    if (st)
+        return st;
+    ix->base = (kn_rows){ rows, ids, n, dim, metric };
+    ix->own_rows = rows;
+    ix->own_ids = ids;
+    ix->state = state;
+    *out = ix;
+    return KEN_OK;
+}
+
+/* ---- files ---- */
+
+static ken_status write_to(const kn_index *ix, const char *path, uint64_t log)
+{
+    kn_index_writer w;
+    kn_index_about about = { .metric = ix->metric,
+                             .dim = ix->dim,
+                             .n = ix->base.n,
+                             .seed = ix->seed,
+                             .log = log };
+    snprintf(about.spec, sizeof about.spec, "%s", ix->spec.text);
+    ken_status st = kn_index_writer_begin(&w, path);
+    if (st)
+        return st;
+    if (ix->state)
+        st = ix->kind->save(ix->state, &w);
+    if (!st)
+        st = kn_index_writer_put(&w, "asked", ix->asked, strlen(ix->asked));
+    if (!st)
+        st = kn_index_writer_put(&w, "ids", ix->base.ids, ix->base.n * sizeof *ix->base.ids);
+    if (!st && (ix->base.f32 || !ix->base.n))
+        st = kn_index_writer_put(&w, "rows", ix->base.f32,
+                                 ix->base.n * ix->dim * sizeof *ix->base.f32);
+    if (!st)
+        return kn_index_writer_commit(&w, &about);
+    kn_index_writer_abort(&w);
+    return kn_fail_in(st, "%s", path);
+}
+
+ken_status kn_index_save(kn_index *ix, const char *path)
+{
+    if (ix->pending || ix->gone)
+        return kn_fail(KEN_E_INVALID, "an index with changes is compacted before it is saved");
+    return write_to(ix, path, ix->file.about.log + 1);
+}
+
+static ken_status load_base(kn_index *ix, kn_index_file *f)
+{
+    const kn_index_about *a = &f->about;
+    const void *p = NULL;
+    size_t bytes = 0;
+    const char *asked = kn_index_file_find(f, "asked", &bytes);
+    kn_rows base = { .n = (size_t)a->n, .dim = a->dim, .metric = a->metric };
+    if (!asked || bytes >= sizeof ix->asked)
+        return kn_fail(KEN_E_CORRUPT, "section asked is missing or too long");
+    memset(ix->asked, 0, sizeof ix->asked);
+    memcpy(ix->asked, asked, bytes);
+    ken_status st = kn_index_file_get(f, "ids", base.n, sizeof(uint64_t), &p);
+    base.ids = p;
+    if (!st && kn_index_file_find(f, "rows", &bytes)) {
+        st = kn_index_file_get(f, "rows", base.n, base.dim * sizeof(float), &p);
+        base.f32 = p;
+    } else if (!st && !ix->kind->reconstruct)
+        st = kn_fail(KEN_E_CORRUPT, "section rows is missing");
+    ix->base = base;
+    if (!st && base.n)
+        st = ix->kind->open(&ix->state, &ix->base, &ix->spec, f);
+    if (st)
+        return st;
+    ix->file = *f;
+    *f = (kn_index_file){ 0 };
+    ix->seed = ix->file.about.seed;
+    return KEN_OK;
+}
+
+/* Takes the file over if it succeeds. */
+ken_status kn_index_from_file(kn_index **out, kn_index_file *f)
+{
+    kn_index *ix = NULL;
+    ken_status st = kn_index_new(&ix, f->about.spec, f->about.dim, f->about.metric);
+    if (!st)
+        st = load_base(ix, f);
+    if (st == KEN_E_INVALID) /* the header's, not the caller's */
+        st = KEN_E_CORRUPT;
+    if (st)
+        kn_index_free(ix);
+    else
+        *out = ix;
+    return st;
+}
+
+static ken_status take_in(kn_index_log_op op, const uint64_t *ids, const float *rows, size_t n,
+                          void *cookie)
+{
+    kn_index *ix = cookie;
+    if (op == KN_LOG_REMOVE)
+        return kn_index_remove(ix, ids, n, NULL);
+    ken_status st = check_vectors(rows, n, ix->dim, "a row of the log");
+    if (!st && n > UINT32_MAX / 2 - ix->base.n - ix->pending)
+        st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
+    if (!st)
+        st = room_for(ix, n);
+    if (!st)
+        enter(ix, ids, rows, n); /* they were prepared when they were logged */
+    return st;
+}
+
+static char *log_path(const char *path)
+{
+    const size_t n = strlen(path) + 5;
+    char *log = kn_alloc(n, 1);
+    if (log)
+        snprintf(log, n, "%s.log", path);
+    return log;
+}
+
+ken_status kn_index_open(kn_index **out, const char *path, int write)
+{
+    kn_index_file f = { 0 };
+    kn_index *ix = NULL;
+    char *log = log_path(path);
+    ken_status st = log ? kn_index_file_open(&f, path) : KEN_E_NOMEM;
+    if (!st && (st = kn_index_from_file(&ix, &f)) != KEN_OK)
+        kn_fail_in(st, "%s", path);
+    if (!st && !(ix->path = kn_strdup(path)))
+        st = KEN_E_NOMEM;
+    if (!st && write) {
+        kn_index_log *l = NULL;
+        st = kn_index_log_open(&l, log, ix->file.about.log, ix->dim);
+        if (!st && (st = still_the_same(ix)) != KEN_OK)
+            kn_index_log_close(l);
+        else if (!st)
+            ix->log = l;
+    }
+    if (!st) {
+        kn_index_log *l = ix->log; /* what is read from the log is not written to it */
+        ix->log = NULL;
+        st = kn_index_log_replay(log, ix->file.about.log, ix->dim, take_in, ix);
+        ix->log = l;
+    }
+    kn_free(log);
+    kn_index_file_close(&f);
+    if (st)
+        kn_index_free(ix);
+    else
+        *out = ix;
+    return st;
+}
+
+/* ---- compaction ---- */
+
+static ken_status row_of(const kn_index *ix, size_t slot, float *out)
+{
+    if (!ix->base.f32)
+        return ix->kind->reconstruct(ix->state, slot, out);
+    memcpy(out, ix->base.f32 + slot * ix->dim, ix->dim * sizeof *out);
+    return KEN_OK;
+}
+
+/* Base rows that live, in order, then the pending ones. */
+static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
+{
+    size_t n = 0;
+    ken_status st = KEN_OK;
+    for (size_t i = 0; !st && i < ix->base.n; i++)
+        if (is_live(ix, i)) {
+            ids[n] = ix->base.ids[i];
+            st = row_of(ix, i, rows + n++ * ix->dim);
+        }
+    if (!st && ix->pending) {
+        memcpy(ids + n, ix->ids, ix->pending * sizeof *ids);
+        memcpy(rows + n * ix->dim, ix->rows, ix->pending * ix->dim * sizeof *rows);
+    }
+    return st;
+}
+
+/* Write the merged index beside its file and let it take its place; the old log goes with the old
+ * file: its number is another. */
+static ken_status replace_file(kn_index *ix, const kn_index *merged)
+{
+    char *log = log_path(ix->path);
+    ken_status st = log ? write_to(merged, ix->path, ix->file.about.log + 1) : KEN_E_NOMEM;
+    if (!st)
+        st = kn_unlink(log);
+    kn_free(log);
+    return st;
+}
+
+/* The same index over its live rows and the pending ones, in memory. */
+static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged)
+{
+    const size_t n = ix->base.n - ix->gone + ix->pending;
+    kn_build same = { .seed = ix->seed, .threads = 1 };
+    float *rows = kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *rows);
+    uint64_t *ids = kn_alloc(n ? n : 1, sizeof *ids);
+    ken_status st = rows && ids ? gather(ix, rows, ids) : KEN_E_NOMEM;
+    if (b) {
+        same = *b;
+        same.seed = ix->seed;
+    }
+    if (!st)
+        st = kn_index_new(merged, ix->asked, ix->dim, ix->metric);
+    if (!st)
+        st = take_base(*merged, rows, ids, n, &same);
+    if (st) {
+        kn_free(rows);
+        kn_free(ids);
+    }
+    return st;
+}
+
+ken_status kn_index_compact(kn_index *ix, const kn_build *b)
+{
+    kn_index *next = NULL;
+    if (ix->path && !ix->log)
+        return kn_fail(KEN_E_INVALID, "%s: opened for reading", ix->path);
+    ken_status st = merge(ix, b, &next);
+    if (!st && ix->path) {
+        st = replace_file(ix, next);
+        kn_index_free(next);
+        next = NULL;
+        if (!st)
+            st = kn_index_open(&next, ix->path, 1);
+        ix->lost = st != KEN_OK;
+    }
+    if (!st) {
+        const kn_index old = *ix;
+        *ix = *next;
+        *next = old;
+    }
+    kn_index_free(next);
+    return st;
+}
+
+/* ---- telling ---- */
+
+void kn_index_get_info(const kn_index *ix, kn_index_info *out)
+{
+    *out = (kn_index_info){ .kind = ix->spec.text,
+                            .metric = ix->metric,
+                            .dim = ix->dim,
+                            .n = ix->base.n - ix->gone + ix->pending,
+                            .base = ix->base.n,
+                            .gone = ix->gone,
+                            .pending = ix->pending,
+                            .bytes = ix->file.map.len };
+    if (ix->state)
+        ix->kind->info(ix->state, &out->of_kind);
+    if (ix->file.map.data)
+        out->table = kn_index_file_table(&ix->file);
+}
+
+static ken_status complain(ken_problem_fn fn, void *cookie, const char *where, const char *what)
+{
+    if (fn)
+        fn(where, what, cookie);
+    return kn_fail(KEN_E_CORRUPT, "%s: %s", where, what);
+}
+
+static ken_status check_ids(const kn_index *ix, ken_problem_fn fn, void *cookie)
+{
+    kn_idmap seen = { 0 };
+    size_t at;
+    ken_status st = kn_idmap_reserve(&seen, ix->base.n);
+    for (size_t i = 0; !st && i < ix->base.n; i++) {
+        if (kn_idmap_get(&seen, ix->base.ids[i], &at))
+            st = complain(fn, cookie, "ids", "an id comes twice");
+        kn_idmap_put(&seen, ix->base.ids[i], i);
+    }
+    kn_idmap_release(&seen);
+    return st;
+}
+
+ken_status kn_index_check(const kn_index *ix, ken_problem_fn fn, void *cookie)
+{
+    ken_status st = KEN_OK, bad;
+    if (ix->file.map.data)
+        st = kn_index_file_check(&ix->file, fn, cookie);
+    if ((bad = check_ids(ix, fn, cookie)) != KEN_OK)
+        st = bad;
+    if (ix->base.f32 && (bad = check_vectors(ix->base.f32, ix->base.n, ix->dim, "row")) != KEN_OK)
+        st = complain(fn, cookie, "rows", ken_last_error());
+    if (ix->state && (bad = ix->kind->check(ix->state, fn, cookie)) != KEN_OK)
+        st = bad;
+    return st;
+}
+
+const kn_rows *kn_index_rows(const kn_index *ix)
+{
+    return &ix->base;
+}
+
+const void *kn_index_state(const kn_index *ix)
+{
+    return ix->state;
+}
+
+const kn_spec *kn_index_spec(const kn_index *ix)
+{
+    return &ix->spec;
+}
