@@ -305,6 +305,15 @@ KEN_CALL ken_status ken_index_open(ken_index **out, const char *path, int write,
                                    const ken_index_options *opts);
 /* Replaces path in one step; KEN_E_INVALID if there are changes that are not compacted. */
 KEN_CALL ken_status ken_index_save(ken_index *ix, const char *path);
+/* From a file of faiss (Flat, HNSW, IVF over Flat, PQ, fast-scan PQ and SQ; PQ, SQ; refined, rotated, with
+ * ids) or hnswlib (f32).  Ids are kept, codes too; a graph is built anew.  opts: NULL, or metric (NULL:
+ * the file's own, l2 for hnswlib), threads, seed, progress.  KEN_E_FORMAT, KEN_E_CORRUPT and
+ * KEN_E_UNSUPPORTED name the byte and the fault. */
+KEN_CALL ken_status ken_index_import(ken_index **out, const char *path,
+                                     const ken_index_options *opts);
+/* to: "faiss", or "hnswlib" for HNSW.  Cosine becomes the inner product of unit vectors.
+ * KEN_E_INVALID if there are changes that are not compacted. */
+KEN_CALL ken_status ken_index_export(const ken_index *ix, const char *to, const char *path);
 /* What has been added since the build is compared row by row until this builds anew; a file and its
  * log are replaced in one step. */
 KEN_CALL ken_status ken_index_compact(ken_index *ix);

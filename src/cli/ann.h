@@ -13,7 +13,12 @@ ken_index_options cli_ann_options(size_t dim, const char *kind);
 int cli_ann_open(ken_index **out, const char *path, int write);
 int cli_ann_complain(ken_status st, const char *path);
 
+/* What a command made: {"kind","metric","n","dim","seconds","bytes",…}; path: the file it wrote. */
+void cli_ann_say(const ken_index *ix, const char *path, double seconds);
+
 int cli_ann_search(const cli_args *a);
+int cli_ann_import(const cli_args *a);
+int cli_ann_export(const cli_args *a);
 int cli_ann_truth(const cli_args *a);
 
 #endif

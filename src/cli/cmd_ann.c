@@ -54,7 +54,7 @@ static uint64_t bytes_of(const char *path)
     return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
-static void say_index(const ken_index *ix, const char *path, double seconds)
+void cli_ann_say(const ken_index *ix, const char *path, double seconds)
 {
     ken_index_info i;
     ken_index_get_info(ix, &i);
@@ -108,7 +108,7 @@ static int build(const cli_args *a)
         if (st)
             bad = cli_ann_complain(st, a->operands[1].text);
         else
-            say_index(ix, out, cli_now() - start);
+            cli_ann_say(ix, out, cli_now() - start);
     }
     ken_index_free(ix);
     cli_ids_free(&ids);
@@ -213,7 +213,7 @@ static int compact(const cli_args *a)
         if (st)
             bad = cli_ann_complain(st, a->operands[1].text);
         else
-            say_index(ix, a->operands[1].text, cli_now() - start);
+            cli_ann_say(ix, a->operands[1].text, cli_now() - start);
     }
     ken_index_free(ix);
     return bad;
@@ -309,17 +309,19 @@ static int run(const cli_args *a)
         int (*run)(const cli_args *a);
     } verbs[] = { { "build", build },   { "search", cli_ann_search }, { "truth", cli_ann_truth },
                   { "add", add },       { "remove", remove_ids },     { "compact", compact },
-                  { "info", info },     { "check", check } };
+                  { "info", info },     { "check", check },
+                  { "import", cli_ann_import }, { "export", cli_ann_export } };
     for (size_t i = 0; a->n && i < sizeof verbs / sizeof *verbs; i++)
         if (!strcmp(verbs[i].name, a->operands[0].text))
             return verbs[i].run(a);
-    return cli_misuse("ann what?  build, search, truth, add, remove, compact, info or check");
+    return cli_misuse("ann what?  build, search, truth, add, remove, compact, info, check, import or export");
 }
 
 const cli_cmd cli_cmd_ann = {
     .name = "ann",
     .args = "build BASE -o IX | search IX QUERIES | truth BASE QUERIES -o GT | add IX MORE | "
-            "remove IX --ids F | compact IX | info IX | check IX",
+            "remove IX --ids F | compact IX | info IX | check IX | import FOREIGN -o IX | "
+            "export IX --to faiss|hnswlib -o OUT",
     .summary = "an index of your own vectors, in a file",
     .about =
         "Vectors: .npy (f32, f16; C order), .fbin, .fvecs, .bvecs, or a folder of .npy files.\n"
@@ -332,7 +334,9 @@ const cli_cmd cli_cmd_ann = {
         "         command ends, and compared one by one until `compact`\n"
         "remove   the vectors of these ids\n"
         "compact  builds anew with all of that, and replaces the file in one step\n"
-        "check    every checksum and invariant; status 4 if anything is broken",
+        "check    every checksum and invariant; status 4 if anything is broken\n"
+        "import   a file of faiss or hnswlib, told by its content\n"
+        "export   a file for faiss, or of HNSW for hnswlib",
     .examples = "ken ann build base.fbin -o base.ix --kind HNSW16\tan index\n"
                 "ken ann truth base.fbin queries.fbin -k 10 -o gt.ibin\texact neighbours\n"
                 "ken ann search base.ix queries.fbin -k 10 --ef 120 --truth gt.ibin\trecall and speed\n"

@@ -277,6 +277,8 @@ const cli_option cli_options[OPT_COUNT] = {
                         "the true neighbours: tell the recall", 0 },
     [OPT_ANN_REPEAT] = { "repeat", 0, OPT_WHOLE, C(ANN), "R", "1", NULL,
                          "search R times; the fastest counts", 0 },
+    [OPT_ANN_TO] = { "to", 0, OPT_CHOICE, C(ANN), "KIND", NULL, "faiss|hnswlib",
+                     "export: whose file", 0 },
     [OPT_ANN_FILTER] = { "filter", 0, OPT_PATH, C(ANN), "IDS", NULL, NULL,
                          "answer none but these ids", 0 },
 };

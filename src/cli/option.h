@@ -166,6 +166,7 @@ typedef enum cli_opt_id {
     OPT_ANN_TRUTH,
     OPT_ANN_REPEAT,
     OPT_ANN_FILTER,
+    OPT_ANN_TO,
     OPT_COUNT
 } cli_opt_id;
 

@@ -1,6 +1,7 @@
 /* index.c - the index half of ken.h, over src/index. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "index/foreign.h"
 #include "index/index.h"
 
 #include <string.h>
@@ -92,6 +93,29 @@ ken_status ken_index_save(ken_index *h, const char *path)
 {
     return h && path ? kn_index_save(h->ix, path)
                      : kn_fail(KEN_E_INVALID, "ken_index_save: no index or path");
+}
+
+ken_status ken_index_import(ken_index **out, const char *path, const ken_index_options *o)
+{
+    kn_foreign f = { 0 };
+    kn_index *ix = NULL;
+    if (!out || !path || (o && o->size != sizeof *o))
+        return kn_fail(KEN_E_INVALID, "ken_index_import: no place, path or options");
+    ken_index *h = new_handle(o);
+    if (!h)
+        return KEN_E_NOMEM;
+    ken_status st = kn_foreign_read(&f, path, o ? o->metric : NULL);
+    st = st ? st : kn_foreign_index(&ix, &f, &h->build);
+    return hand_out(out, h, ix, st);
+}
+
+ken_status ken_index_export(const ken_index *h, const char *to, const char *path)
+{
+    if (!h || !to || !path)
+        return kn_fail(KEN_E_INVALID, "ken_index_export: no index, kind or path");
+    if (strcmp(to, "faiss") && strcmp(to, "hnswlib"))
+        return kn_fail(KEN_E_INVALID, "export to \"%s\": faiss or hnswlib", to);
+    return kn_foreign_write(h->ix, strcmp(to, "faiss") ? KN_FOREIGN_HNSWLIB : KN_FOREIGN_FAISS, path);
 }
 
 ken_status ken_index_compact(ken_index *h)

@@ -31,9 +31,29 @@ KEN_CALL ken_status kn_foreign_read(kn_foreign *out, const char *path, const cha
 KEN_CALL ken_status kn_foreign_parse(kn_foreign *out, const unsigned char *bytes, size_t len,
                                      const char *name, const char *metric);
 
-/* faiss's file of rows, or with ivf of its lists (whose rows and ids are meant): what kn_foreign_read
- * takes, byte for byte.  Cosine becomes the inner product of unit rows. */
-KEN_CALL ken_status kn_foreign_write_faiss(const kn_rows *rows, const kn_ivf *ivf, const char *path);
+/* An index of it, which takes over what f holds; f is empty afterwards. */
+KEN_CALL ken_status kn_foreign_index(kn_index **out, kn_foreign *f, const kn_build *b);
+
+typedef enum kn_foreign_kind {
+    KN_FOREIGN_FAISS,
+    KN_FOREIGN_HNSWLIB
+} kn_foreign_kind;
+
+/* One file: of any kind for faiss, of HNSW for hnswlib, whose graph is then the base layer of ours.  Cosine
+ * becomes the inner product of unit rows.  KEN_E_INVALID if anything is pending or gone. */
+KEN_CALL ken_status kn_foreign_write(const kn_index *ix, kn_foreign_kind kind, const char *path);
+
+typedef struct kn_foreign_graph {
+    uint32_t degree, entry;
+    uint32_t *links; /* (n, degree) rows; UINT32_MAX behind the last */
+} kn_foreign_graph;
+
+/* faiss's file of rows; with ivf of its lists (whose rows and ids are meant), with graph of HNSW.  What
+ * was read from faiss is the same again, byte for byte. */
+KEN_CALL ken_status kn_foreign_write_faiss(const kn_rows *rows, const kn_ivf *ivf,
+                                           const kn_foreign_graph *graph, const char *path);
+KEN_CALL ken_status kn_foreign_write_hnswlib(const kn_rows *rows, const kn_foreign_graph *graph,
+                                             const char *path);
 
 /* foreign.c's own parts. */
 typedef struct kn_reader {

@@ -1,9 +1,11 @@
-/* foreign_write.c - faiss's files, written: what foreign_faiss.c reads. */
+/* foreign_write.c - files of faiss and hnswlib, written: what foreign_faiss.c and foreign_hnswlib.c
+ * read. */
 #include "index/foreign.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { ROOM = 1 << 16 };
@@ -184,6 +186,65 @@ static void put_rotation(writer *w, const kn_ivf *x)
     put8(w, 1);
 }
 
+/* ---- graphs ------------------------------------------------------------------------- */
+
+/* All nodes are in the base layer alone. */
+static void put_graph(writer *w, const kn_rows *r, const kn_foreign_graph *g)
+{
+    const double all = 1;
+    put_header(w, "IHNf", r);
+    put_vector(w, &all, 1, sizeof all); /* the chance of the base layer */
+    put64(w, 2);                        /* links up to each level: */
+    put32(w, 0);
+    put32(w, g->degree);
+    put64(w, r->n);
+    for (size_t i = 0; i < r->n; i++)
+        put32(w, 1);
+    put64(w, r->n + 1);
+    for (size_t i = 0; i <= r->n; i++)
+        put64(w, i * g->degree);
+    put_vector(w, g->links, r->n * g->degree, 4); /* -1 behind the last, as ours */
+    put32(w, r->n ? g->entry : UINT32_MAX);
+    put32(w, r->n ? 0 : UINT32_MAX); /* the top level */
+    put32(w, 40);                    /* efConstruction, efSearch: faiss's own */
+    put32(w, 16);
+    put32(w, 1);
+}
+
+static void put_hnswlib(writer *w, const kn_rows *r, const kn_foreign_graph *g)
+{
+    const uint64_t m = g->degree / 2, data = 4 * (uint64_t)g->degree + 4;
+    const uint64_t label = data + 4 * (uint64_t)r->dim;
+    const double mult = 1 / log(m > 1 ? (double)m : 2);
+    put64(w, 0);
+    put64(w, r->n);
+    put64(w, r->n);
+    put64(w, label + 8);
+    put64(w, label);
+    put64(w, data);
+    put32(w, r->n ? 0 : UINT32_MAX);
+    put32(w, r->n ? g->entry : UINT32_MAX);
+    put64(w, m);
+    put64(w, g->degree);
+    put64(w, m);
+    put(w, &mult, sizeof mult);
+    put64(w, 200); /* ef_construction: its own */
+    for (size_t i = 0; i < r->n; i++) {
+        const uint32_t *links = g->links + i * g->degree;
+        uint32_t n = 0;
+        while (n < g->degree && links[n] != UINT32_MAX)
+            n++;
+        put32(w, n);
+        put(w, links, n * sizeof *links);
+        for (uint32_t rest = n; rest < g->degree; rest++)
+            put32(w, 0);
+        put(w, r->f32 + i * r->dim, r->dim * sizeof(float));
+        put64(w, r->ids[i]);
+    }
+    for (size_t i = 0; i < r->n; i++)
+        put32(w, 0); /* no upper links */
+}
+
 /* ---- the file ----------------------------------------------------------------------- */
 
 static int plain_ids(const kn_rows *r)
@@ -194,7 +255,8 @@ static int plain_ids(const kn_rows *r)
     return 1;
 }
 
-static ken_status put_all(writer *w, const kn_rows *rows, const kn_ivf *ivf)
+static ken_status put_faiss(writer *w, const kn_rows *rows, const kn_ivf *ivf,
+                            const kn_foreign_graph *graph)
 {
     const int refine = ivf && ivf->refine && rows->f32;
     const int mapped = (!ivf || refine) && !plain_ids(rows);
@@ -208,6 +270,8 @@ static ken_status put_all(writer *w, const kn_rows *rows, const kn_ivf *ivf)
         put_rotation(w, ivf);
     if (ivf)
         st = put_lists(w, ivf, refine);
+    if (graph)
+        put_graph(w, rows, graph);
     if (!ivf || refine)
         put_flat(w, rows, rows->f32, rows->n);
     if (refine)
@@ -217,14 +281,17 @@ static ken_status put_all(writer *w, const kn_rows *rows, const kn_ivf *ivf)
     return st;
 }
 
-ken_status kn_foreign_write_faiss(const kn_rows *rows, const kn_ivf *ivf, const char *path)
+static ken_status begin(writer **w, const char *path)
 {
-    writer *w = kn_alloc(1, sizeof *w);
-    if (!w)
+    *w = kn_alloc(1, sizeof **w);
+    if (!*w)
         return KEN_E_NOMEM;
-    w->n = 0;
-    w->st = kn_replace_begin(&w->file, path);
-    ken_status st = w->st ? w->st : put_all(w, rows, ivf);
+    (*w)->n = 0;
+    return (*w)->st = kn_replace_begin(&(*w)->file, path);
+}
+
+static ken_status end(writer *w, ken_status st)
+{
     flush(w);
     st = st ? st : w->st;
     if (!st)
@@ -233,4 +300,26 @@ ken_status kn_foreign_write_faiss(const kn_rows *rows, const kn_ivf *ivf, const 
         kn_replace_abort(&w->file);
     kn_free(w);
     return st;
+}
+
+ken_status kn_foreign_write_faiss(const kn_rows *rows, const kn_ivf *ivf,
+                                  const kn_foreign_graph *graph, const char *path)
+{
+    writer *w;
+    ken_status st = begin(&w, path);
+    if (!w)
+        return st;
+    return end(w, st ? st : put_faiss(w, rows, ivf, graph));
+}
+
+ken_status kn_foreign_write_hnswlib(const kn_rows *rows, const kn_foreign_graph *graph,
+                                    const char *path)
+{
+    writer *w;
+    ken_status st = begin(&w, path);
+    if (!w)
+        return st;
+    if (!st)
+        put_hnswlib(w, rows, graph);
+    return end(w, st);
 }

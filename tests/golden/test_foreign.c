@@ -122,7 +122,7 @@ START_TEST(written_again)
     const kn_rows rows = { f.rows, f.ids, f.n, f.dim, f.metric };
     if (f.ivf)
         f.ivf->rows = rows;
-    OK(kn_foreign_write_faiss(&rows, f.ivf, path));
+    OK(kn_foreign_write_faiss(&rows, f.ivf, NULL, path));
     unsigned char *a = file(g->name, &a_len), *b = file(path, &b_len);
     ck_assert_msg(a_len == b_len, "%s: %zu bytes, not %zu", g->name, b_len, a_len);
     for (size_t i = 0; i < a_len; i++)
