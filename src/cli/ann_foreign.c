@@ -40,7 +40,9 @@ int cli_ann_export(const cli_args *a)
     int bad = cli_ann_open(&ix, path, 0);
     if (!bad) {
         const ken_status st = ken_index_export(ix, to, out);
-        bad = st ? cli_ann_complain(st, path) : 0;
+        bad = st == KEN_E_UNSUPPORTED ? cli_complain(st, ABOUT_INPUT, path)
+              : st                    ? cli_ann_complain(st, path)
+                                      : 0;
     }
     if (!bad)
         cli_ann_say(ix, out, cli_now() - start);

@@ -501,7 +501,26 @@ ken_status kn_index_search(const kn_index *ix, const float *queries, size_t nq, 
 
 /* The base becomes these rows and ids, taken over, with a structure over them.  On failure the index is
  * as it was and they are the caller's. */
-static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, const kn_build *b)
+/* The kind's structure over base: what `from` has of it goes on, where a kind can do that. */
+static ken_status make_state(void **state, const kn_kind *kind, const kn_spec *spec,
+                             const kn_rows *base, const kn_build *b, const kn_index *from)
+{
+    if (!from || !from->state || !kind->change || strcmp(spec->text, from->spec.text))
+        return kind->build(state, base, spec, b);
+    uint64_t *gone = kn_zalloc(from->base.n / 64 + 1, sizeof *gone);
+    if (!gone)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < from->base.n; i++)
+        if (!is_live(from, i))
+            gone[i / 64] |= 1ull << i % 64;
+    const ken_status st = kind->change(state, from->state, gone, base, b);
+    kn_free(gone);
+    return st;
+}
+
+/* from: the index that these are the merged rows of, or NULL. */
+static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, const kn_build *b,
+                            const kn_index *from)
 {
     kn_rows base = { rows, ids, n, ix->dim, ix->metric };
     const kn_build none = { 0 };
@@ -512,7 +531,7 @@ static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, 
     if (!kind)
         return st ? st : KEN_E_UNSUPPORTED;
     if (n)
-        st = kind->build(&state, &base, &spec, b ? b : &none);
+        st = make_state(&state, kind, &spec, &base, b ? b : &none, from);
     if (st)
         return st;
     release_base(ix);
@@ -546,7 +565,7 @@ ken_status kn_index_build(kn_index **out, const char *spec, kn_metric metric, co
     if (!st && ids)
         st = refuse_present(ix, own, n);
     if (!st)
-        st = take_base(ix, copy, own, n, b);
+        st = take_base(ix, copy, own, n, b, NULL);
     if (st) {
         kn_free(copy);
         kn_free(own);
@@ -721,7 +740,7 @@ static ken_status row_of(const kn_index *ix, size_t slot, float *out)
     return KEN_OK;
 }
 
-/* Base rows that live, in order, then the pending ones. */
+/* Base rows that live, in order, then the pending ones; rows may be NULL where nothing is pending. */
 static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
 {
     size_t n = 0;
@@ -729,7 +748,9 @@ static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
     for (size_t i = 0; !st && i < ix->base.n; i++)
         if (is_live(ix, i)) {
             ids[n] = ix->base.ids[i];
-            st = row_of(ix, i, rows + n++ * ix->dim);
+            if (rows)
+                st = row_of(ix, i, rows + n * ix->dim);
+            n++;
         }
     if (!st && ix->pending) {
         memcpy(ids + n, ix->ids, ix->pending * sizeof *ids);
@@ -755,9 +776,10 @@ static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged
 {
     const size_t n = ix->base.n - ix->gone + ix->pending;
     kn_build same = { .seed = ix->seed, .threads = 1 };
-    float *rows = kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *rows);
+    const int codes_alone = ix->base.n && !ix->base.f32 && !ix->pending && n;
+    float *rows = codes_alone ? NULL : kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *rows);
     uint64_t *ids = kn_alloc(n ? n : 1, sizeof *ids);
-    ken_status st = rows && ids ? gather(ix, rows, ids) : KEN_E_NOMEM;
+    ken_status st = (rows || codes_alone) && ids ? gather(ix, rows, ids) : KEN_E_NOMEM;
     if (b) {
         same = *b;
         same.seed = ix->seed;
@@ -765,7 +787,7 @@ static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged
     if (!st)
         st = kn_index_new(merged, ix->asked, ix->dim, ix->metric);
     if (!st)
-        st = take_base(*merged, rows, ids, n, &same);
+        st = take_base(*merged, rows, ids, n, &same, ix);
     if (st) {
         kn_free(rows);
         kn_free(ids);

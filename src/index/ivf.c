@@ -526,6 +526,20 @@ static ken_status take_codes(kn_ivf *x, const kn_index_file *f)
     return st;
 }
 
+static ken_status find_places(kn_ivf *x)
+{
+    const size_t n = x->rows.n;
+    uint32_t *places = kn_ivf_own(x, n, sizeof *places);
+    if (!places)
+        return KEN_E_NOMEM;
+    memset(places, 255, n * sizeof *places);
+    for (size_t i = 0; i < n; i++)
+        if (x->slots[i] < n)
+            places[x->slots[i]] = (uint32_t)i;
+    x->places = places;
+    return KEN_OK;
+}
+
 static ken_status open_file(void **state, const kn_rows *rows, const kn_spec *spec,
                             const kn_index_file *f)
 {
@@ -543,6 +557,8 @@ static ken_status open_file(void **state, const kn_rows *rows, const kn_spec *sp
     if (!st && !rows->f32 && rows->n && !x->pq.space.m)
         st = kn_fail(KEN_E_CORRUPT, "neither rows nor codes are there");
     x->refine = spec->refine;
+    if (!st && !rows->f32)
+        st = find_places(x);
     if (st)
         kn_ivf_release(x);
     else
@@ -585,12 +601,35 @@ static ken_status check(const void *state, ken_problem_fn fn, void *cookie)
     kn_free(seen);
     char text[96];
     snprintf(text, sizeof text, "%zu of %zu rows are in no list or in two", wrong, n);
-    if (wrong)
+    if (wrong && fn)
         fn("section ivf.slots", text, cookie);
-    if (floats)
+    if (floats && fn)
         fn("section ivf.centres", "some numbers are not finite", cookie);
     return wrong || floats ? kn_fail(KEN_E_CORRUPT, "%s", wrong ? text : "centres are not finite")
                            : KEN_OK;
+}
+
+static size_t place_of(const kn_ivf *x, size_t slot)
+{
+    size_t i = 0;
+    if (x->places)
+        return x->places[slot];
+    while (i < x->rows.n && x->slots[i] != slot)
+        i++;
+    return i;
+}
+
+static size_t list_of(const kn_ivf *x, size_t place)
+{
+    size_t low = 0, high = x->lists;
+    while (high - low > 1) {
+        const size_t mid = low + (high - low) / 2;
+        if (x->first[mid] <= place)
+            low = mid;
+        else
+            high = mid;
+    }
+    return low;
 }
 
 static ken_status reconstruct(const void *state, size_t slot, float *out)
@@ -599,20 +638,20 @@ static ken_status reconstruct(const void *state, size_t slot, float *out)
     const size_t m = x->pq.space.m, dim = x->rows.dim;
     if (!m || slot >= x->rows.n)
         return kn_fail(KEN_E_UNSUPPORTED, "slot %zu has no code", slot);
+    const size_t place = place_of(x, slot);
+    if (place >= x->rows.n)
+        return kn_fail(KEN_E_CORRUPT, "slot %zu is in no list", slot);
     uint8_t *code = kn_alloc(m, 1);
     float *row = kn_alloc(2 * dim, sizeof *row);
-    ken_status st = code && row ? KEN_E_NOTFOUND : KEN_E_NOMEM;
-    for (size_t l = 0; st == KEN_E_NOTFOUND && l < x->lists; l++)
-        for (size_t i = x->first[l]; i < x->first[l + 1]; i++)
-            if (x->slots[i] == slot) {
-                kn_ivf_code(x, l, i, code);
-                kn_ivf_decode(x, l, code, row);
-                memcpy(out, row, dim * sizeof *out);
-                st = KEN_OK;
-            }
+    const ken_status st = code && row ? KEN_OK : KEN_E_NOMEM;
+    if (!st) {
+        kn_ivf_code(x, list_of(x, place), place, code);
+        kn_ivf_decode(x, list_of(x, place), code, row);
+        memcpy(out, row, dim * sizeof *out);
+    }
     kn_free(code);
     kn_free(row);
-    return st == KEN_E_NOTFOUND ? kn_fail(KEN_E_CORRUPT, "slot %zu is in no list", slot) : st;
+    return st;
 }
 
 const kn_kind kn_kind_ivf = { .build = build,

@@ -31,6 +31,7 @@ typedef struct kn_ivf {
     const uint64_t *blocks; /* (lists + 1) first block of each list, 4 bits alone */
     const float *columns;   /* (dim, dim) the transpose of rotation, or NULL */
     const float *halves;    /* (lists) |c|^2 / 2 for l2, else 0 */
+    const uint32_t *places; /* (n) the position of each slot, where codes are all there is; or NULL */
     void *owned[KN_IVF_OWNED]; /* what is not the file's */
     uint32_t n_owned;
 } kn_ivf;

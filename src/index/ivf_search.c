@@ -16,7 +16,8 @@
 enum {
     GROUP = 32,       /* queries whose distances to all centres are computed together */
     SPAN = 64,        /* blocks of 4-bit codes scanned at once … */
-    CODES = SPAN * 32 /* … and codes of 8 bits */
+    CODES = SPAN * 32, /* … and codes of 8 bits */
+    LEAST_PROBES = 8
 };
 
 typedef struct seek {
@@ -336,7 +337,8 @@ static void seek_allowed(seek *s)
 
 uint32_t kn_ivf_nprobe(const kn_ivf *x)
 {
-    const uint32_t some = x->nprobe ? x->nprobe : (x->lists + 15) / 16;
+    const uint32_t part = x->lists / 16 < LEAST_PROBES ? LEAST_PROBES : x->lists / 16;
+    const uint32_t some = x->nprobe ? x->nprobe : part;
     return some < x->lists ? some : x->lists;
 }
 

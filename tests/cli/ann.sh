@@ -118,4 +118,37 @@ head -c 1000 base.npy > short.npy
 run ann build short.npy -o bad.ix
 is 2 "vectors that end too early"
 err "short.npy" "named"
+g=$root/tests/golden/foreign
+for f in flat_ids ivf_flat_l2 ivf_pq_l2 ivf_fs_refine opq_ivf_pq; do
+    run ann import "$g/$f.faiss" -o f.ix --json
+    is 0 "$f of faiss"
+    json 'd["n"] == 400 and d["dim"] == 16 and d["metric"] == "l2"' "its vectors"
+    run ann check f.ix
+    is 0 "$f is sound"
+    run ann export f.ix --to faiss -o again.faiss
+    is 0 "and is written again"
+    that "as it was" cmp again.faiss "$g/$f.faiss"
+done
+run ann import "$g/l2.hnswlib" -o h.ix --json
+is 0 "an index of hnswlib"
+json 'd["kind"] == "HNSW6" and d["n"] == 355' "without those that were deleted"
+run ann export h.ix --to hnswlib -o again.hnswlib
+is 0 "and back"
+run ann import again.hnswlib -o h2.ix --json
+json 'd["kind"] == "HNSW6" and d["n"] == 355' "it is the same"
+run ann export f.ix --to hnswlib -o no.hnswlib
+is 2 "lists are none of hnswlib's"
+head -c 3000 "$g/ivf_pq_l2.faiss" > cut.faiss
+run ann import cut.faiss -o no.ix
+is 2 "a cut file"
+err "cut.faiss: byte 788" "named, with its place"
+that "and no index" test ! -e no.ix
+run ann remove f.ix --ids few.npy
+is 0 "codes alone lose vectors too"
+run ann compact f.ix --json
+json 'd["n"] == 397 and d["kind"] == "OPQ4,IVF10,PQ4"' "for good"
+run ann build base.npy -o v.ix --kind IVF20,PQ10x4fs,RFlat --metric l2
+is 0 "lists"
+run ann search v.ix query.fbin -k 10 --nprobe 20 --rerank 200 --truth l2.npy --json
+json 'd["recall"] > 0.97' "looked through"
 finish

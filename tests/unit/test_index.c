@@ -281,6 +281,13 @@ START_TEST(flat_follows_the_list)
 }
 END_TEST
 
+/* Every list is looked into: exact. */
+START_TEST(ivf_follows_the_list)
+{
+    many_plays("IVF8,Flat", 1);
+}
+END_TEST
+
 START_TEST(hnsw_follows_the_list)
 {
     many_plays("HNSW8", .995);
@@ -524,6 +531,9 @@ static void break_bytes(const char *kind, const char *metric, size_t dim)
 START_TEST(broken_bytes_are_told)
 {
     break_bytes("Flat", "cosine", 20);
+    break_bytes("IVF5,Flat", "l2", 20);
+    break_bytes("OPQ4,IVF5,PQ4", "cosine", 20);
+    break_bytes("IVF5,PQ5x4fs,RFlat", "ip", 20);
     break_bytes("HNSW4", "l2", 130);
     break_bytes("HNSW8", "cosine", 40);
 }
@@ -586,6 +596,7 @@ static void fill(TCase *t)
     tcase_set_timeout(t, 1200);
     tcase_add_checked_fixture(t, enter, leave);
     tcase_add_test(t, flat_follows_the_list);
+    tcase_add_test(t, ivf_follows_the_list);
     tcase_add_test(t, hnsw_follows_the_list);
     tcase_add_test(t, one_long_life);
     tcase_add_test(t, graph_finds_the_nearest);
