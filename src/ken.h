@@ -277,7 +277,7 @@ typedef struct ken_index_options {
     const char *metric; /* "cosine" (default), "l2", "ip" */
     uint32_t threads;   /* of a build or a batch search; default 1 */
     uint64_t seed;      /* the same rows and seed give the same index, bit for bit */
-    uint32_t ef_construction; /* how widely HNSW looks for neighbours; default 128 */
+    uint32_t ef_construction; /* how widely HNSW looks for neighbours; default 96 */
     ken_progress_fn progress; /* of a build */
     void *cookie;
 } ken_index_options;

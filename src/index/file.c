@@ -20,7 +20,7 @@ typedef struct header {
     uint32_t version, bytes; /* bytes: of this struct */
     char spec[KN_SPEC_TEXT];
     uint32_t metric, dim;
-    uint64_t n, seed, log, length; /* length: of the file */
+    uint64_t n, seed, length, zero; /* length: of the file */
     uint32_t sections, reserved;
     kn_section section[KN_SECTIONS];
     uint64_t check; /* of all above */
@@ -109,7 +109,6 @@ ken_status kn_index_writer_commit(kn_index_writer *w, const kn_index_about *abou
                  .dim = about->dim,
                  .n = about->n,
                  .seed = about->seed,
-                 .log = about->log,
                  .length = w->at,
                  .sections = w->n };
     memcpy(h.magic, MAGIC, sizeof h.magic);
@@ -176,7 +175,7 @@ static ken_status open_map(kn_index_file *out, kn_map map, int borrowed)
     out->about.dim = h.dim;
     out->about.n = h.n;
     out->about.seed = h.seed;
-    out->about.log = h.log;
+    out->check = h.check;
     memcpy(out->sections, h.section, sizeof out->sections);
     return KEN_OK;
 }

@@ -27,7 +27,6 @@ typedef struct kn_index_about {
     uint32_t dim;
     uint64_t n;      /* rows */
     uint64_t seed;
-    uint64_t log;    /* the log that goes with this file: its number; one more with each compaction */
 } kn_index_about;
 
 typedef struct kn_section {
@@ -60,6 +59,7 @@ void kn_index_writer_abort(kn_index_writer *w); /* harmless after commit, and on
 
 typedef struct kn_index_file {
     kn_index_about about;
+    uint64_t check; /* of the header, and so of all that its checksums cover: what a log goes with */
     kn_map map;
     int borrowed; /* the bytes are the caller's */
     uint32_t n;

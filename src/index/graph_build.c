@@ -23,9 +23,9 @@
 
 enum {
     BATCH = 2048,
-    EF = 128,    /* of the search for candidates */
-    AMONG = 32,  /* candidates from a node's own batch */
-    CANDS = 192, /* that are pruned at most */
+    EF = 96,     /* of the search for candidates */
+    AMONG = 16,  /* candidates from a node's own batch */
+    CANDS = 96,  /* that are pruned at most */
     TILE = 32, TILE_ROWS = 64
 };
 

@@ -315,7 +315,7 @@ static ken_status still_the_same(const kn_index *ix)
 {
     kn_index_file f = { 0 };
     ken_status st = kn_index_file_open(&f, ix->path);
-    if (!st && f.about.log != ix->file.about.log)
+    if (!st && f.check != ix->file.check)
         st = kn_fail(KEN_E_BUSY, "%s: replaced since it was opened; open it again", ix->path);
     kn_index_file_close(&f);
     return st;
@@ -593,14 +593,13 @@ ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric,
 
 /* ---- files ---- */
 
-static ken_status write_to(const kn_index *ix, const char *path, uint64_t log)
+static ken_status write_to(const kn_index *ix, const char *path)
 {
     kn_index_writer w;
     kn_index_about about = { .metric = ix->metric,
                              .dim = ix->dim,
                              .n = ix->base.n,
-                             .seed = ix->seed,
-                             .log = log };
+                             .seed = ix->seed };
     snprintf(about.spec, sizeof about.spec, "%s", ix->spec.text);
     ken_status st = kn_index_writer_begin(&w, path);
     if (st)
@@ -620,11 +619,33 @@ static ken_status write_to(const kn_index *ix, const char *path, uint64_t log)
     return kn_fail_in(st, "%s", path);
 }
 
+static char *log_path(const char *path)
+{
+    const size_t n = strlen(path) + 5;
+    char *log = kn_alloc(n, 1);
+    if (log)
+        snprintf(log, n, "%s.log", path);
+    return log;
+}
+
+/* The log goes with what the file held before: it is left over from the moment of the replacement. */
+static ken_status write_and_drop_log(const kn_index *ix, const char *path)
+{
+    char *log = log_path(path);
+    ken_status st = log ? write_to(ix, path) : KEN_E_NOMEM;
+    if (!st)
+        st = kn_unlink(log);
+    kn_free(log);
+    return st;
+}
+
 ken_status kn_index_save(kn_index *ix, const char *path)
 {
     if (ix->pending || ix->gone)
         return kn_fail(KEN_E_INVALID, "an index with changes is compacted before it is saved");
-    return write_to(ix, path, ix->file.about.log + 1);
+    if (ix->log && !strcmp(path, ix->path))
+        return kn_fail(KEN_E_INVALID, "%s is open for changes: it is saved as it is", path);
+    return write_and_drop_log(ix, path);
 }
 
 static ken_status load_base(kn_index *ix, kn_index_file *f)
@@ -688,15 +709,6 @@ static ken_status take_in(kn_index_log_op op, const uint64_t *ids, const float *
     return st;
 }
 
-static char *log_path(const char *path)
-{
-    const size_t n = strlen(path) + 5;
-    char *log = kn_alloc(n, 1);
-    if (log)
-        snprintf(log, n, "%s.log", path);
-    return log;
-}
-
 ken_status kn_index_open(kn_index **out, const char *path, int write)
 {
     kn_index_file f = { 0 };
@@ -709,7 +721,7 @@ ken_status kn_index_open(kn_index **out, const char *path, int write)
         st = KEN_E_NOMEM;
     if (!st && write) {
         kn_index_log *l = NULL;
-        st = kn_index_log_open(&l, log, ix->file.about.log, ix->dim);
+        st = kn_index_log_open(&l, log, ix->file.check, ix->dim);
         if (!st && (st = still_the_same(ix)) != KEN_OK)
             kn_index_log_close(l);
         else if (!st)
@@ -718,7 +730,7 @@ ken_status kn_index_open(kn_index **out, const char *path, int write)
     if (!st) {
         kn_index_log *l = ix->log; /* what is read from the log is not written to it */
         ix->log = NULL;
-        st = kn_index_log_replay(log, ix->file.about.log, ix->dim, take_in, ix);
+        st = kn_index_log_replay(log, ix->file.check, ix->dim, take_in, ix);
         ix->log = l;
     }
     kn_free(log);
@@ -759,18 +771,6 @@ static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
     return st;
 }
 
-/* Write the merged index beside its file and let it take its place; the old log goes with the old
- * file: its number is another. */
-static ken_status replace_file(kn_index *ix, const kn_index *merged)
-{
-    char *log = log_path(ix->path);
-    ken_status st = log ? write_to(merged, ix->path, ix->file.about.log + 1) : KEN_E_NOMEM;
-    if (!st)
-        st = kn_unlink(log);
-    kn_free(log);
-    return st;
-}
-
 /* The same index over its live rows and the pending ones, in memory. */
 static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged)
 {
@@ -802,7 +802,7 @@ ken_status kn_index_compact(kn_index *ix, const kn_build *b)
         return kn_fail(KEN_E_INVALID, "%s: opened for reading", ix->path);
     ken_status st = merge(ix, b, &next);
     if (!st && ix->path) {
-        st = replace_file(ix, next);
+        st = write_and_drop_log(next, ix->path);
         kn_index_free(next);
         next = NULL;
         if (!st)

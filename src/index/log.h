@@ -6,8 +6,8 @@
  * A batch is a head (what, how many, the checksum of all of it), then ids, then rows (f32) if rows are
  * added.  It is written behind the last one and synced; then the length is written into the older of
  * the two places and synced: that is the commit.  Whatever lies behind the committed length was never
- * acknowledged and is overwritten.  A log whose number is not the file's is left over from before a
- * compaction and counts as empty.
+ * acknowledged and is overwritten.  A log whose number is not the file's (its header's checksum) is left
+ * over from before a compaction and counts as empty.
  */
 #ifndef INDEX_LOG_H
 #define INDEX_LOG_H

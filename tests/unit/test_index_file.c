@@ -60,7 +60,7 @@ END_TEST
 static void write_file(const char *spec)
 {
     kn_index_writer w;
-    kn_index_about about = { .metric = KN_METRIC_L2, .dim = 3, .n = 5, .seed = 7, .log = 2 };
+    kn_index_about about = { .metric = KN_METRIC_L2, .dim = 3, .n = 5, .seed = 7 };
     unsigned char bytes[5000];
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (unsigned char)(i * 7 + 1);
@@ -83,7 +83,6 @@ START_TEST(what_was_written_is_found)
     OK(kn_index_file_open(&f, path));
     ck_assert_str_eq(f.about.spec, "Flat");
     ck_assert_uint_eq(f.about.n, 5);
-    ck_assert_uint_eq(f.about.log, 2);
     OK(kn_index_file_get(&f, "five", 5, 4, &p));
     ck_assert_uint_eq((uintptr_t)p % 4096, 0);
     ck_assert_uint_eq(((const unsigned char *)p)[19], 19 * 7 + 1);
