@@ -623,6 +623,27 @@ typedef struct ken_eval_report {
     double seconds;
 } ken_eval_report;
 
+/* A query, and the items that answer it. */
+typedef struct ken_search_case {
+    const ken_term *terms;
+    size_t n;
+    const uint64_t *relevant; /* ids, at least one */
+    size_t n_relevant;
+} ken_search_case;
+
+typedef struct ken_eval_search_report {
+    uint64_t queries;
+    double map, mrr;                            /* over the ranks of all items; means of the queries */
+    double precision[3], recall[3], ndcg[3];    /* at 1, 5, 10 */
+    double p50_ms, p95_ms, p99_ms, qps;         /* of searches for ten, encoding included, one by one */
+} ken_eval_search_report;
+
+/* How well a collection answers.  Relevant items that a search does not answer, as when they are
+ * hidden, rank behind all. */
+KEN_CALL ken_status ken_eval_search(ken *k, const ken_search_case *cases, size_t n,
+                                    ken_progress_fn progress, void *cookie,
+                                    ken_eval_search_report *out);
+
 /* Nearest-object recognition, as ken_recognize does it: each query is answered with the label whose
  * best reference is nearest.  Unknown ones belong to no object of the gallery and may be none.  Needs
  * less than 2 GB for a million references of 512 numbers: vectors go to a file in $TMPDIR. */

@@ -20,7 +20,7 @@ void cli_eval_fraction(cJSON *o, const char *name, double v)
         cli_json_real(o, name, v, 6);
 }
 
-static void at_cuts(cJSON *o, const char *name, const double v[3])
+void cli_eval_cuts(cJSON *o, const char *name, const double v[3])
 {
     cJSON *cuts = cJSON_AddObjectToObject(o, name);
     cli_eval_fraction(cuts, "1", v[0]);
@@ -52,8 +52,8 @@ static void say_json(const ken_eval_report *r, cJSON *confusions)
     cli_eval_fraction(o, "map_at_r", r->map_at_r);
     cli_eval_fraction(o, "mrr", r->mrr);
     cli_eval_fraction(o, "ndcg10", r->ndcg10);
-    at_cuts(o, "precision", r->precision);
-    at_cuts(o, "recall", r->recall);
+    cli_eval_cuts(o, "precision", r->precision);
+    cli_eval_cuts(o, "recall", r->recall);
     cli_eval_fraction(o, "auroc", r->auroc);
     cli_eval_fraction(o, "dir_at_fpir", r->dir_at_fpir);
     cli_eval_fraction(o, "ece", r->ece);
@@ -240,23 +240,27 @@ static int run(const cli_args *a)
     const char *what = a->n ? a->operands[0].text : "";
     if (!strcmp(what, "recognize"))
         return recognize(a);
+    if (!strcmp(what, "search"))
+        return cli_eval_search(a);
     if (!strcmp(what, "calibrate"))
         return calibrate(a);
     if (!strcmp(what, "episodes"))
         return cli_eval_episodes(a);
     if (!strcmp(what, "omniglot-runs"))
         return cli_eval_omniglot_runs(a);
-    return cli_misuse("eval what?  recognize, calibrate, episodes or omniglot-runs");
+    return cli_misuse("eval what?  recognize, search, calibrate, episodes or omniglot-runs");
 }
 
 const cli_cmd cli_cmd_eval = {
     .name = "eval",
-    .args = "(recognize | calibrate | episodes DATA... | omniglot-runs DIR)",
-    .summary = "how well a model recognises objects",
+    .args = "(recognize | search | calibrate | episodes DATA... | omniglot-runs DIR)",
+    .summary = "how well a model recognises, and a collection answers",
     .about =
         "recognize answers each query with the label whose best reference is nearest.  A LIST is a\n"
         "CSV file path,label (a first line with these words is a header), a folder with one\n"
         "sub-folder a label, or a zip of such folders.  Every score is a fraction from 0 to 1.\n\n"
+        "search asks a collection (--db) queries whose answers are known: --queries FILE.jsonl, lines\n"
+        "{\"query\": as `ken search` takes it, \"relevant\": [paths]}.\n\n"
         "calibrate fits, on pictures that neither training nor testing sees, what `ken recognize`\n"
         "needs to say how sure it is and what is unknown, and writes it into a copy of the model.\n\n"
         "episodes draws classes, their pictures to be shown and their queries anew each time.\n"
@@ -265,6 +269,7 @@ const cli_cmd cli_cmd_eval = {
     .examples =
         "ken eval recognize -m M --gallery train.csv --queries val.csv\ttop-1, top-5, mAP\n"
         "ken eval recognize -m M --gallery refs/ --queries shots/ --refs 3\tfew-shot\n"
+        "ken eval search --db photos.ken --queries known.jsonl\tprecision, recall, mAP, milliseconds\n"
         "ken eval calibrate -m M --gallery g --queries q --unknown u -o M2\tM2 knows what it knows\n"
         "ken eval episodes small2.zip --exclude small1.zip -m M\t20-way 1-shot\n"
         "ken eval omniglot-runs all_runs/ --baseline mhd\t38.8 % error on Lake's runs\n",
