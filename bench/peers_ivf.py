@@ -16,7 +16,7 @@ import numpy as np
 line, folder = sys.argv[1:3]
 kinds = sys.argv[3:] or ["IVF1024,PQ128x4fs,RFlat"]
 TURNS, K = 5, 10
-SETTINGS = [(n, r) for n in (16, 32, 64, 128) for r in (40, 100, 200, 400)]
+SETTINGS = [(n, r) for n in (16, 32, 64, 128, 192, 256) for r in (40, 100, 200)]
 
 
 def read(path):

@@ -14,7 +14,8 @@
 #include <string.h>
 
 enum {
-    PER_LIST = 40,       /* rows that a centre is trained on, at most … */
+    MANY_LISTS = 256,    /* whose centres are found by their codes */
+    PER_LIST = 56,       /* rows that a centre is trained on, at most … */
     PER_CENTROID = 256,  /* … and those that a code is */
     ITERATIONS = 10,
     CHUNK = 8192,        /* rows that are rotated, assigned and encoded together */
@@ -99,6 +100,21 @@ static float term(const kn_ivf *x, size_t list, const uint8_t *code, float *row)
     return (float)sum;
 }
 
+/* Centres by the rows' own codebooks: near enough to find out which of them are worth a look. */
+static ken_status code_centres(kn_ivf *x)
+{
+    const size_t m = x->pq.space.m;
+    uint8_t *codes = kn_alloc(x->lists, m);
+    uint8_t *blocks = kn_ivf_own(x, kn_pq4_blocks(x->lists), kn_pq4_block_bytes(m));
+    ken_status st = codes && blocks ? kn_pq_encode(&x->pq, x->centres, x->lists, 1, codes)
+                                    : KEN_E_NOMEM;
+    if (!st)
+        kn_pq4_pack(codes, x->lists, m, blocks);
+    x->coarse = st ? NULL : blocks;
+    kn_free(codes);
+    return st;
+}
+
 ken_status kn_ivf_derive(kn_ivf *x)
 {
     const size_t dim = x->rows.dim;
@@ -120,7 +136,7 @@ ken_status kn_ivf_derive(kn_ivf *x)
     }
     x->halves = halves;
     x->blocks = blocks;
-    return KEN_OK;
+    return x->pq.space.k == 16 && !x->residual && x->lists >= MANY_LISTS ? code_centres(x) : KEN_OK;
 }
 
 static ken_status lay_codes(kn_ivf *x, const uint8_t *codes)
@@ -509,18 +525,21 @@ static ken_status take_lists(kn_ivf *x, const kn_index_file *f)
     if (!st && (x->first[0] || x->first[lists] != n))
         st = kn_fail(KEN_E_CORRUPT, "section ivf.first: lists hold %llu rows of %zu",
                      (unsigned long long)x->first[lists], n);
-    return st ? st : kn_ivf_derive(x);
+    return st;
 }
 
 static ken_status take_codes(kn_ivf *x, const kn_index_file *f)
 {
     const size_t m = x->pq.space.m, n = x->rows.n, dim = x->rows.dim;
     const int small = kn_ivf_bits(x) == 4;
-    ken_status st = kn_index_file_get(f, "ivf.centroids", dim * x->pq.space.k, 4,
-                                      (const void **)&x->pq.space.centroids);
-    st = st ? st
-            : kn_index_file_get(f, "ivf.codes", small ? x->blocks[x->lists] : n,
-                                small ? kn_pq4_block_bytes(m) : m, (const void **)&x->codes);
+    ken_status st = m ? kn_index_file_get(f, "ivf.centroids", dim * x->pq.space.k, 4,
+                                          (const void **)&x->pq.space.centroids)
+                      : KEN_OK;
+    st = st ? st : kn_ivf_derive(x);
+    if (st || !m)
+        return st;
+    st = kn_index_file_get(f, "ivf.codes", small ? x->blocks[x->lists] : n,
+                           small ? kn_pq4_block_bytes(m) : m, (const void **)&x->codes);
     if (!st && x->residual && is_l2(x) && !small)
         st = kn_index_file_get(f, "ivf.terms", n, 4, (const void **)&x->terms);
     return st;
@@ -549,8 +568,7 @@ static ken_status open_file(void **state, const kn_rows *rows, const kn_spec *sp
         return st;
     st = take_head(x, f);
     st = st ? st : take_lists(x, f);
-    if (!st && x->pq.space.m)
-        st = take_codes(x, f);
+    st = st ? st : take_codes(x, f);
     if (!st && (x->lists != spec->lists || x->pq.space.m != spec->pq))
         st = kn_fail(KEN_E_CORRUPT, "section ivf: %u lists of %zu pieces are not an %s", x->lists,
                      x->pq.space.m, spec->text);

@@ -120,7 +120,7 @@ static inline void offer(seek *s, float distance, size_t place)
         thin(s);
 }
 
-static int allowed(const seek *s, size_t place)
+static inline int allowed(const seek *s, size_t place)
 {
     const uint32_t slot = s->x->slots[place];
     return slot < s->x->rows.n && kn_find_allows(s->find, slot);
@@ -294,8 +294,31 @@ static int by_key(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Lists by their centres' codes; those that may be among the nearest, how many is returned, come first
+ * and are weighed by the centres themselves. */
+static size_t weigh_by_code(seek *s, float *scores)
+{
+    const kn_ivf *x = s->x;
+    const size_t m2 = (x->pq.space.m + 1) / 2 * 2, blocks = kn_pq4_blocks(x->lists);
+    const size_t wish = s->probes + s->probes / 4 + 8, dim = x->rows.dim;
+    const size_t some = wish < x->lists ? wish : x->lists;
+    for (size_t b = 0; b < blocks; b += SPAN) {
+        const size_t n = blocks - b < SPAN ? blocks - b : SPAN;
+        s->kern->pq4_scan(x->coarse + b * kn_pq4_block_bytes(m2), n, m2, s->lut, 0, s->small, s->hits);
+        for (size_t l = 32 * b; l < 32 * (b + n) && l < x->lists; l++)
+            s->order[l] = (uint64_t)s->small[l - 32 * b] << 32 | l;
+    }
+    select_least(s->order, x->lists, some);
+    for (size_t i = 0; i < some; i++) {
+        const uint32_t l = (uint32_t)s->order[i];
+        scores[l] = s->kern->dot_f32(s->turned, x->centres + l * dim, dim);
+        s->order[i] = key_of(x->halves[l] - scores[l], l);
+    }
+    return some;
+}
+
 /* The nearest lists; and further ones, until k rows were seen that may be answered. */
-static void seek_one(seek *s, const float *scores)
+static void seek_one(seek *s, float *scores)
 {
     const size_t lists = s->x->lists;
     const size_t most = s->find->allowed ? s->find->n_allowed : s->x->rows.n;
@@ -304,12 +327,15 @@ static void seek_one(seek *s, const float *scores)
     s->bound = UINT64_MAX;
     if (s->x->pq.space.m && !own_table(s))
         make_table(s, s->turned);
-    for (size_t l = 0; l < lists; l++)
+    const size_t looked_at = s->x->coarse ? weigh_by_code(s, scores) : lists;
+    for (size_t l = 0; looked_at == lists && l < lists; l++)
         s->order[l] = key_of(s->x->halves[l] - scores[l], l);
-    select_least(s->order, lists, s->probes);
-    qsort(s->order, s->probes, sizeof *s->order, by_key);
+    select_least(s->order, looked_at, s->probes);
+    select_least(s->order, s->probes, s->probes / 4); /* these first: they bound the others */
     for (size_t i = 0; i < lists && (i < s->probes || s->seen < enough); i++) {
         if (i == s->probes)
+            qsort(s->order + i, looked_at - i, sizeof *s->order, by_key);
+        if (i == looked_at)
             qsort(s->order + i, lists - i, sizeof *s->order, by_key);
         scan(s, (uint32_t)s->order[i], scores[(uint32_t)s->order[i]]);
     }
@@ -405,7 +431,7 @@ ken_status kn_ivf_search(const void *state, const float *queries, size_t nq, con
         for (size_t i = 0; x->rotation && i < n; i++)
             s.kern->dots_f32(turned + i * dim, x->columns, dim, dim, s.rotated + i * dim);
         turned = x->rotation ? s.rotated : turned;
-        if (!few_allowed(&s))
+        if (!few_allowed(&s) && !x->coarse)
             s.kern->dots_batch_f32(turned, n, x->centres, x->lists, dim, s.scores, x->lists);
         for (size_t i = 0; i < n; i++) {
             s.query = queries + (q + i) * dim;
