@@ -89,6 +89,7 @@ static double percentile(const searching *s, double share)
 static cJSON *params(const searching *s)
 {
     cJSON *o = cJSON_CreateObject();
+    const double target = s->find.target_recall;
     const uint32_t ef = s->find.ef ? s->find.ef : s->info.ef,
                    nprobe = s->find.nprobe ? s->find.nprobe : s->info.nprobe,
                    rerank = s->find.rerank ? s->find.rerank : s->info.rerank;
@@ -99,6 +100,8 @@ static cJSON *params(const searching *s)
     if (rerank)
         cJSON_AddNumberToObject(o, "rerank", rerank);
     cJSON_AddNumberToObject(o, "threads", s->find.threads);
+    if (target > 0)
+        cli_json_real(o, "target_recall", target, 6);
     return o;
 }
 
@@ -154,6 +157,26 @@ static int read_k(size_t *k)
     return *k ? 0 : cli_misuse("-k 0: at least one neighbour");
 }
 
+/* What the measured table says of --target-recall: set for all, so that it can be told. */
+static int choose(searching *s)
+{
+    ken_index_point points[64];
+    const size_t n = ken_index_points(s->ix, points, 64);
+    size_t i = 0, best = 0;
+    if (!n)
+        return cli_error("nothing is known of this index's recall: `ken ann tune` measures it");
+    for (; i < n && points[i].low < s->find.target_recall; i++)
+        best = points[i].low > points[best].low ? i : best;
+    i = i < n ? i : best;
+    if (points[i].low < s->find.target_recall)
+        cli_note("no setting that was measured is sure to reach a recall of %g; taking the best",
+                 s->find.target_recall);
+    s->find.ef = points[i].ef;
+    s->find.nprobe = points[i].nprobe;
+    s->find.rerank = points[i].rerank;
+    return 0;
+}
+
 static int read_inputs(searching *s, const cli_args *a)
 {
     const char *truth = cli_opt(OPT_ANN_TRUTH), *only = cli_opt(OPT_ANN_FILTER);
@@ -173,6 +196,8 @@ static int read_inputs(searching *s, const cli_args *a)
     if (s->queries.dim != s->info.dim)
         return cli_error("%s: dimension %zu, the index has %u", a->operands[2].text, s->queries.dim,
                          s->info.dim);
+    if (s->find.target_recall > 0 && choose(s))
+        return CLI_EXIT_WRONG;
     s->find.only = only ? (const uint64_t *)s->only.ids : NULL;
     s->find.n_only = s->only.n;
     return 0;
@@ -215,6 +240,9 @@ int cli_ann_search(const cli_args *a)
     s.find.ef = (uint32_t)cli_opt_whole(OPT_ANN_EF);
     s.find.nprobe = (uint32_t)cli_opt_whole(OPT_ANN_NPROBE);
     s.find.rerank = (uint32_t)cli_opt_whole(OPT_ANN_RERANK);
+    s.find.target_recall = cli_opt_real(OPT_ANN_TARGET);
+    if (s.find.target_recall < 0 || s.find.target_recall > 1)
+        return cli_misuse("--target-recall %s: a share, 0..1", cli_opt(OPT_ANN_TARGET));
     s.find.threads = cli_opt_whole(OPT_THREADS) > 0 ? (uint32_t)cli_opt_whole(OPT_THREADS) : 1;
     s.all_at_once = cli_opt_on(OPT_ANN_BATCH);
     bad = read_inputs(&s, a);

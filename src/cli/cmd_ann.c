@@ -219,6 +219,37 @@ static int compact(const cli_args *a)
     return bad;
 }
 
+static cJSON *points_of(const ken_index *ix)
+{
+    ken_index_point p[64];
+    const size_t n = ken_index_points(ix, p, 64);
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < n; i++) {
+        cJSON *o = cJSON_CreateObject();
+        const struct {
+            const char *name;
+            uint32_t value;
+        } all[] = { { "ef", p[i].ef }, { "nprobe", p[i].nprobe }, { "rerank", p[i].rerank } };
+        for (size_t k = 0; k < 3; k++)
+            if (all[k].value)
+                cJSON_AddNumberToObject(o, all[k].name, all[k].value);
+        cli_json_real(o, "recall", p[i].recall, 6);
+        cli_json_real(o, "low", p[i].low, 6);
+        cli_json_real(o, "us", p[i].us, 6);
+        cJSON_AddItemToArray(list, o);
+    }
+    return list;
+}
+
+static void print_points(const ken_index *ix)
+{
+    ken_index_point p[64];
+    const size_t n = ken_index_points(ix, p, 64);
+    for (size_t i = 0; i < n; i++)
+        printf("ef %u nprobe %u rerank %u\trecall %.4f (%.4f sure)\t%.0f us\n", p[i].ef, p[i].nprobe,
+               p[i].rerank, p[i].recall, p[i].low, p[i].us);
+}
+
 static int info(const cli_args *a)
 {
     ken_index *ix = NULL;
@@ -247,10 +278,46 @@ static int info(const cli_args *a)
             cJSON_AddNumberToObject(o, all[k].name, (double)all[k].value);
         else
             printf("%s\t%llu\n", all[k].name, (unsigned long long)all[k].value);
-    if (o)
+    if (o) {
+        cJSON_AddItemToObject(o, "recall", points_of(ix));
         cli_json_say(o);
+    } else
+        print_points(ix);
     ken_index_free(ix);
     return 0;
+}
+
+static int tune(const cli_args *a)
+{
+    const char *queries = cli_opt(OPT_ANN_QUERIES);
+    cli_vectors v = { 0 };
+    ken_index *ix = NULL;
+    ken_index_info i;
+    if (a->n != 2)
+        return cli_misuse("ann tune takes an index");
+    int bad = queries ? cli_vectors_read(&v, queries) : 0;
+    if (!bad)
+        bad = cli_ann_open(&ix, a->operands[1].text, 0);
+    if (!bad) {
+        ken_index_get_info(ix, &i);
+        if (queries && v.dim != i.dim)
+            bad = cli_error("%s: dimension %zu, the index has %u", queries, v.dim, i.dim);
+    }
+    const double start = cli_now();
+    ken_status st = bad ? KEN_OK : ken_index_tune(ix, v.rows, v.n);
+    if (st)
+        bad = cli_ann_complain(st, a->operands[1].text);
+    if (!bad && cli_ann_json()) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddNumberToObject(o, "queries", (double)v.n);
+        cJSON_AddItemToObject(o, "recall", points_of(ix));
+        cli_json_real(o, "seconds", cli_now() - start, 6);
+        cli_json_say(o);
+    } else if (!bad)
+        print_points(ix);
+    ken_index_free(ix);
+    cli_vectors_free(&v);
+    return bad;
 }
 
 typedef struct problems {
@@ -309,18 +376,19 @@ static int run(const cli_args *a)
         int (*run)(const cli_args *a);
     } verbs[] = { { "build", build },   { "search", cli_ann_search }, { "truth", cli_ann_truth },
                   { "add", add },       { "remove", remove_ids },     { "compact", compact },
-                  { "info", info },     { "check", check },
+                  { "info", info },     { "check", check },           { "tune", tune },
                   { "import", cli_ann_import }, { "export", cli_ann_export } };
     for (size_t i = 0; a->n && i < sizeof verbs / sizeof *verbs; i++)
         if (!strcmp(verbs[i].name, a->operands[0].text))
             return verbs[i].run(a);
-    return cli_misuse("ann what?  build, search, truth, add, remove, compact, info, check, import or export");
+    return cli_misuse("ann what?  build, search, truth, add, remove, compact, tune, info, check, import "
+                      "or export");
 }
 
 const cli_cmd cli_cmd_ann = {
     .name = "ann",
     .args = "build BASE -o IX | search IX QUERIES | truth BASE QUERIES -o GT | add IX MORE | "
-            "remove IX --ids F | compact IX | info IX | check IX | import FOREIGN -o IX | "
+            "remove IX --ids F | compact IX | tune IX | info IX | check IX | import FOREIGN -o IX | "
             "export IX --to faiss|hnswlib -o OUT",
     .summary = "an index of your own vectors, in a file",
     .about =
@@ -334,6 +402,7 @@ const cli_cmd cli_cmd_ann = {
         "         command ends, and compared one by one until `compact`\n"
         "remove   the vectors of these ids\n"
         "compact  builds anew with all of that, and replaces the file in one step\n"
+        "tune     measures recall and time of each setting, for --target-recall\n"
         "check    every checksum and invariant; status 4 if anything is broken\n"
         "import   a file of faiss or hnswlib, told by its content\n"
         "export   a file for faiss, or of HNSW for hnswlib",

@@ -105,6 +105,8 @@ const cli_option cli_options[OPT_COUNT] = {
                       "the known pictures: a CSV file path,label or a folder of folders", 0 },
     [OPT_QUERIES] = { "queries", 0, OPT_PATH, C(EVAL), "LIST", NULL, NULL,
                       "the pictures to recognise, likewise; episodes: how many a class (1)", 0 },
+    [OPT_ANN_QUERIES] = { "queries", 0, OPT_PATH, C(ANN), "F", NULL, NULL,
+                          "tune: queries of your own, beside the stored vectors", 0 },
     [OPT_UNKNOWN] = { "unknown", 0, OPT_PATH, C(EVAL), "LIST", NULL, NULL,
                       "pictures of objects that the gallery lacks", 0 },
     [OPT_REFS] = { "refs", 0, OPT_WHOLE, C(EVAL), "N", "0", NULL,
@@ -281,6 +283,8 @@ const cli_option cli_options[OPT_COUNT] = {
                      "export: whose file", 0 },
     [OPT_ANN_FILTER] = { "filter", 0, OPT_PATH, C(ANN), "IDS", NULL, NULL,
                          "answer none but these ids", 0 },
+    [OPT_ANN_TARGET] = { "target-recall", 0, OPT_REAL, C(ANN), "R", NULL, NULL,
+                         "search with what `tune` found to find this share, 0..1", 0 },
 };
 
 typedef struct setting {

@@ -95,6 +95,7 @@ typedef enum cli_opt_id {
     OPT_MODELS_CHECK,
     OPT_GALLERY,
     OPT_QUERIES,
+    OPT_ANN_QUERIES,
     OPT_UNKNOWN,
     OPT_REFS,
     OPT_ROOT,
@@ -166,6 +167,7 @@ typedef enum cli_opt_id {
     OPT_ANN_TRUTH,
     OPT_ANN_REPEAT,
     OPT_ANN_FILTER,
+    OPT_ANN_TARGET,
     OPT_ANN_TO,
     OPT_COUNT
 } cli_opt_id;

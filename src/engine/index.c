@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "index/foreign.h"
 #include "index/index.h"
+#include "index/tune.h"
 
 #include <string.h>
 
@@ -159,6 +160,35 @@ ken_status ken_index_remove_all(ken_index *h, const uint64_t *ids, size_t n, siz
     return kn_index_remove(h->ix, ids, n, removed);
 }
 
+static ken_status pick(const ken_index *h, double recall, kn_find *p)
+{
+    kn_point point;
+    ken_status st = kn_index_pick(h->ix, recall, &point);
+    if (!st) {
+        p->ef = point.ef;
+        p->nprobe = point.nprobe;
+        p->rerank = point.rerank;
+    }
+    return st;
+}
+
+ken_status ken_index_tune(ken_index *h, const float *queries, size_t nq)
+{
+    if (!h || (nq && !queries))
+        return kn_fail(KEN_E_INVALID, "ken_index_tune: no index or queries");
+    return kn_index_tune(h->ix, queries, nq, h->build.threads);
+}
+
+size_t ken_index_points(const ken_index *h, ken_index_point *points, size_t cap)
+{
+    kn_point all[KN_POINTS];
+    const size_t n = kn_index_points(h->ix, all);
+    for (size_t i = 0; i < n && i < cap; i++)
+        points[i] = (ken_index_point){ all[i].ef,     all[i].nprobe, all[i].rerank,
+                                       all[i].recall, all[i].low,    all[i].us };
+    return n;
+}
+
 ken_status ken_index_find(const ken_index *h, const float *queries, size_t nq, size_t k,
                           const ken_find_options *o, ken_hit *hits, size_t *found)
 {
@@ -169,12 +199,14 @@ ken_status ken_index_find(const ken_index *h, const float *queries, size_t nq, s
         || (o->n_only && !o->only))
         return kn_fail(KEN_E_INVALID, "no index, queries, options or place for hits");
     const size_t len = ken_index_len(h), most = k < len ? k : len;
-    const kn_find p = { .k = most, .ef = o->ef, .nprobe = o->nprobe, .rerank = o->rerank };
-    kn_near *near = kn_alloc(nq ? nq : 1, (most ? most : 1) * sizeof *near);
+    const uint32_t threads = o->threads ? o->threads : h->build.threads;
+    kn_find p = { .k = most, .ef = o->ef, .nprobe = o->nprobe, .rerank = o->rerank };
+    ken_status st = o->target_recall > 0 ? pick(h, o->target_recall, &p) : KEN_OK;
+    kn_near *near = st ? NULL : kn_alloc(nq ? nq : 1, (most ? most : 1) * sizeof *near);
     if (!near)
-        return KEN_E_NOMEM;
-    ken_status st = kn_index_search(h->ix, queries, nq, &p, o->only, o->n_only,
-                                    o->threads ? o->threads : h->build.threads, near, found);
+        return st ? st : KEN_E_NOMEM;
+    st = o->exact ? kn_index_exact(h->ix, queries, nq, most, threads, near, found)
+                  : kn_index_search(h->ix, queries, nq, &p, o->only, o->n_only, threads, near, found);
     for (size_t q = 0; !st && q < nq; q++)
         for (size_t i = 0; i < found[q]; i++) {
             const kn_near *e = &near[q * most + i];

@@ -81,7 +81,7 @@ KEN_CALL ken_status kn_index_file_get(const kn_index_file *f, const char *name, 
 /* Every byte against its checksum.  fn gets each section that fails; KEN_E_CORRUPT if any. */
 KEN_CALL ken_status kn_index_file_check(const kn_index_file *f, ken_problem_fn fn, void *cookie);
 
-/* The table page's text (JSON, at most KN_INDEX_TABLE_BYTES - 16), or NULL if there is none or it is
+/* The table page's text (at most KN_INDEX_TABLE_BYTES - 16), or NULL if there is none or it is
  * damaged; and its replacement, in place. */
 const char *kn_index_file_table(const kn_index_file *f);
 KEN_CALL ken_status kn_index_file_set_table(const char *path, const char *text);

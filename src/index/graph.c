@@ -169,6 +169,8 @@ size_t kn_walk_layer(const kn_graph *g, const kn_layer *l, const kn_seeker *s, u
     beam b = { .keys = w->beam, .ef = ef, .worst = __builtin_inff() };
     memset(w->visited, 0, (l->n + 63) / 64 * sizeof *w->visited);
     w->visited[start / 64] |= 1ull << start % 64;
+    if (w->hidden && !l->nodes)
+        w->visited[(w->hidden - 1) / 64] |= 1ull << (w->hidden - 1) % 64;
     insert(&b, distance_to(g, s, kn_node_at(l, start)), start);
     while (b.next < b.n) {
         const uint32_t from = kn_beam_at(b.keys[b.next]);

@@ -63,6 +63,7 @@ void kn_seeker_set(const kn_graph *g, kn_seeker *s, const float *v, float *scrat
 /* What a walk needs beside the graph: one part of a scratch memory. */
 typedef struct kn_walk_space {
     uint64_t *visited; /* (n + 63) / 64 */
+    uint32_t hidden;   /* a node of layer 0 that is not met, + 1; 0: none */
     uint64_t *beam;    /* (ef + 1) keys, best first: an ordered float, then the position */
 } kn_walk_space;
 /* Best first from `start`: the at most ef nearest of what was met, by estimate, in w->beam.  Returns

@@ -123,12 +123,31 @@ static void by_rows(const kn_graph *g, const finding *f, size_t n, const float *
     }
 }
 
+/* The node of a slot, unless there are copies of it. */
+static void hide(const kn_graph *g, finding *f, size_t slot)
+{
+    uint32_t low = 0, high = g->n;
+    f->w.hidden = 0;
+    while (slot && low < high) { /* slots ascend */
+        const uint32_t mid = low + (high - low) / 2;
+        if (g->slots[mid] == slot - 1 && g->twins[slot - 1] == KN_NO_ROW)
+            f->w.hidden = mid + 1;
+        if (g->slots[mid] < slot - 1)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+}
+
 static void search_one(const kn_graph *g, finding *f, const float *query, const kn_find *p,
                        size_t ef, size_t rerank, kn_topk *top)
 {
     size_t m = 0;
     prepare(g, f, query);
-    const uint32_t start = kn_descend(g, 0, &f->s, &f->w);
+    hide(g, f, p->hide);
+    uint32_t start = kn_descend(g, 0, &f->s, &f->w);
+    if (start + 1 == f->w.hidden) /* it stands in an upper layer, too */
+        start = kn_node_at(&g->layer[g->layers - 1], 0);
     const size_t n = kn_walk_layer(g, &g->layer[0], &f->s, start, ef, &f->w);
     for (size_t i = 0; i < n; i++) {
         const uint32_t node = kn_beam_at(f->w.beam[i]);
@@ -167,7 +186,7 @@ static ken_status search(const void *state, const float *queries, size_t nq, con
                          kn_scratch *scratch, kn_topk *top)
 {
     const kn_graph *g = state;
-    finding f;
+    finding f = { .w = { 0 } };
     size_t ef = p->ef ? p->ef : EF, rerank = p->rerank ? p->rerank : p->k + p->k * 3 / 5 + 8;
     ef = widen(g, p, ef < p->k ? p->k : ef);
     rerank = rerank < p->k ? p->k : rerank;

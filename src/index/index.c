@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DIM = 1 << 16, POOL = 64, PIECE = 256 };
+enum { MAX_DIM = 1 << 16, POOL = 64, PIECE = 256, RUN = 1024 };
 static const float MOST = 1e36f; /* squared length of a row, so that distances stay finite */
 
 struct kn_index {
@@ -497,6 +497,60 @@ ken_status kn_index_search(const kn_index *ix, const float *queries, size_t nq, 
     return st;
 }
 
+int kn_index_lives(const kn_index *ix, size_t slot)
+{
+    return is_live(ix, slot);
+}
+
+/* Rows in runs, for flat.c; those of the base that are gone are skipped. */
+static size_t cut_into_runs(const kn_index *ix, const uint64_t *skip, kn_run *runs)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ix->base.n; i += RUN)
+        runs[n++] = (kn_run){ .rows = ix->base.f32 + i * ix->dim,
+                              .type = KN_F32,
+                              .n = ix->base.n - i < RUN ? ix->base.n - i : RUN,
+                              .ids = (const unsigned char *)(ix->base.ids + i),
+                              .id_stride = sizeof *ix->ids,
+                              .skip = skip,
+                              .skip_first = i };
+    for (size_t i = 0; i < ix->pending; i += RUN)
+        runs[n++] = (kn_run){ .rows = ix->rows + i * ix->dim,
+                              .type = KN_F32,
+                              .n = ix->pending - i < RUN ? ix->pending - i : RUN,
+                              .ids = (const unsigned char *)(ix->ids + i),
+                              .id_stride = sizeof *ix->ids };
+    return n;
+}
+
+ken_status kn_index_exact(const kn_index *ix, const float *queries, size_t nq, size_t k,
+                          uint32_t threads, kn_near *near, size_t *found)
+{
+    const size_t words = (ix->base.n + 63) / 64;
+    float *copy = NULL;
+    uint64_t *skip = NULL;
+    ken_status st = check_vectors(queries, nq, ix->dim, "query");
+    if (!st && ix->base.n && !ix->base.f32)
+        st = kn_fail(KEN_E_UNSUPPORTED, "an index without its rows cannot answer exactly");
+    kn_run *runs = kn_alloc(ix->base.n / RUN + ix->pending / RUN + 2, sizeof *runs);
+    if (!st && !runs)
+        st = KEN_E_NOMEM;
+    if (!st && ix->metric == KN_METRIC_COSINE && !(copy = prepared(ix, queries, nq)))
+        st = KEN_E_NOMEM;
+    if (!st && ix->gone && !(skip = kn_alloc(words, sizeof *skip)))
+        st = KEN_E_NOMEM;
+    for (size_t i = 0; !st && ix->gone && i < words; i++)
+        skip[i] = ~ix->live[i];
+    if (!st) {
+        const kn_flat f = { runs, cut_into_runs(ix, skip, runs), ix->dim, ix->metric, threads };
+        st = kn_flat_search(&f, copy ? copy : queries, nq, k, near, found);
+    }
+    kn_free(runs);
+    kn_free(copy);
+    kn_free(skip);
+    return st;
+}
+
 /* ---- building ---- */
 
 /* The base becomes these rows and ids, taken over, with a structure over them.  On failure the index is
@@ -823,6 +877,7 @@ ken_status kn_index_compact(kn_index *ix, const kn_build *b)
 void kn_index_get_info(const kn_index *ix, kn_index_info *out)
 {
     *out = (kn_index_info){ .kind = ix->spec.text,
+                            .path = ix->path,
                             .metric = ix->metric,
                             .dim = ix->dim,
                             .n = ix->base.n - ix->gone + ix->pending,

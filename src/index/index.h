@@ -41,6 +41,8 @@ typedef struct kn_find {
     uint32_t ef, nprobe, rerank; /* 0: the kind's choice, fit for k */
     const uint64_t *allowed;     /* a bitmap: slots that may be answered; NULL: all */
     size_t n_allowed;            /* bits set in it */
+    size_t hide; /* a slot + 1 that a walk must not step on: a row asked for its neighbours as if it were
+                    not there; 0: none */
 } kn_find;
 
 static inline int kn_find_allows(const kn_find *p, size_t slot)
@@ -138,14 +140,20 @@ KEN_CALL ken_status kn_index_search(const kn_index *ix, const float *queries, si
                                     const kn_find *p, const uint64_t *only, size_t n_only,
                                     uint32_t threads, kn_near *near, size_t *found);
 
+/* The same by comparing every row, whatever the kind; KEN_E_UNSUPPORTED without rows. */
+KEN_CALL ken_status kn_index_exact(const kn_index *ix, const float *queries, size_t nq, size_t k,
+                                   uint32_t threads, kn_near *near, size_t *found);
+int kn_index_lives(const kn_index *ix, size_t slot); /* of the base */
+
 typedef struct kn_index_info {
     const char *kind; /* canonical */
+    const char *path; /* of the file it was opened from, or NULL */
     kn_metric metric;
     uint32_t dim;
     size_t n, base, gone, pending; /* n = base - gone + pending */
     uint64_t bytes;                /* of the file; 0 in memory */
     kn_kind_info of_kind;
-    const char *table;             /* measured recall, JSON, or NULL */
+    const char *table;             /* measured recall (tune.h), or NULL */
 } kn_index_info;
 void kn_index_get_info(const kn_index *ix, kn_index_info *out);
 /* Everything, slowly; KEN_E_CORRUPT if fn was told of anything. */

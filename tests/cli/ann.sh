@@ -47,9 +47,21 @@ for m in l2 cosine ip; do
     run ann check $m.ix --json
     json 'd["ok"] and d["problems"] == []' "check, $m"
 done
+run ann search l2.ix query.fbin --target-recall .9
+is 2 "no recall is known before it is measured"
+run ann tune l2.ix --queries query.fbin --json
+is 0 "tune"
+json 'len(d["recall"]) > 5 and all(0 <= p["low"] <= p["recall"] <= 1 for p in d["recall"])' "points"
+run ann info l2.ix --json
+json 'len(d["recall"]) > 5' "are in the file"
+run ann search l2.ix query.fvecs --target-recall .95 --truth l2.npy --json
+json 'd["recall"] >= .95 and d["params"]["ef"] > 0' "and the target is reached"
+run ann check l2.ix
+is 0 "the file is still whole"
 run ann build half.npy -o half.ix --kind Flat --metric l2
 is 0 "f16 vectors"
 run ann build base.npy -o again.ix --kind HNSW16 --metric l2 --threads 1
+run ann build base.npy -o l2.ix --kind HNSW16 --metric l2 --threads 2
 that "the same file with one thread" cmp -s again.ix l2.ix
 
 run ann build base.npy -o ix --kind Flat --metric l2 --ids ids.npy --json

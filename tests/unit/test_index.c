@@ -222,9 +222,12 @@ static void do_search(play *p)
         for (size_t i = 0; i < o.n_only; i++)
             only[i] = kn_rand_below(&p->r, IDS) * 0x100000001u;
     }
+    o.nprobe = IDS; /* of IVF: all lists */
+    o.exact = !o.only && kn_rand_below(&p->r, 8) == 0;
     OK(ken_index_find(p->ix, q, 1, k, &o, hits, &found));
     p->good += judge(&p->l, q, k, o.only, o.n_only, hits, found, &want);
     p->want += want;
+    ck_assert(!o.exact || found == want);
     free(q);
 }
 
@@ -436,6 +439,42 @@ START_TEST(copies_hide_nobody)
 }
 END_TEST
 
+/* What tune has measured holds for queries that it has not seen. */
+START_TEST(target_recall_holds)
+{
+    const size_t n = quick() ? 2000 : 8000, dim = 160, nq = 300;
+    float *rows = make_rows(n + nq, dim, 11);
+    ken_index *ix = make_index("HNSW8", "cosine", rows, n, dim, 2);
+    OK(ken_index_save(ix, path));
+    ck_assert_int_eq(ken_index_tune(ix, NULL, 0), KEN_E_INVALID); /* it lies in no file */
+    ken_index_free(ix);
+    OK(ken_index_open(&ix, path, 0, NULL));
+    ken_find_options o = KEN_FIND_OPTIONS_INIT, exact = KEN_FIND_OPTIONS_INIT;
+    ken_hit a[10], b[10];
+    size_t found;
+    exact.exact = 1;
+    o.target_recall = .9;
+    ck_assert_int_eq(ken_index_find(ix, rows, 1, 10, &o, a, &found), KEN_E_INVALID);
+    OK(ken_index_tune(ix, NULL, 0));
+    ck_assert_uint_ge(ken_index_points(ix, NULL, 0), 5);
+    for (double target = .9; target < .985; target += .03) {
+        size_t hit = 0;
+        o.target_recall = target;
+        for (size_t q = 0; q < nq; q++) {
+            OK(ken_index_find(ix, rows + (n + q) * dim, 1, 10, &exact, b, &found));
+            OK(ken_index_find(ix, rows + (n + q) * dim, 1, 10, &o, a, &found));
+            for (size_t i = 0; i < found; i++)
+                hit += a[i].raw >= b[9].raw;
+        }
+        ck_assert_msg((double)hit >= target * 10 * (double)nq, "%.2f: %zu of %zu", target, hit,
+                      10 * nq);
+    }
+    OK(ken_index_check(ix, NULL, NULL));
+    ken_index_free(ix);
+    free(rows);
+}
+END_TEST
+
 /* ---- at the door ---- */
 
 START_TEST(bad_vectors_are_refused)
@@ -596,12 +635,13 @@ static void fill(TCase *t)
     tcase_set_timeout(t, 1200);
     tcase_add_checked_fixture(t, enter, leave);
     tcase_add_test(t, flat_follows_the_list);
-    tcase_add_test(t, ivf_follows_the_list);
     tcase_add_test(t, hnsw_follows_the_list);
+    tcase_add_test(t, ivf_follows_the_list);
     tcase_add_test(t, one_long_life);
     tcase_add_test(t, graph_finds_the_nearest);
     tcase_add_test(t, threads_change_nothing);
     tcase_add_test(t, copies_hide_nobody);
+    tcase_add_test(t, target_recall_holds);
     tcase_add_test(t, bad_vectors_are_refused);
     tcase_add_test(t, broken_bytes_are_told);
     tcase_add_test(t, a_broken_log_is_told);
