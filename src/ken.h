@@ -265,6 +265,26 @@ KEN_CALL ken_status ken_mesh_view(ken_image **out, const ken_mesh *m, uint32_t v
 /* The views' unit vectors, (ken_mesh_views(), dim) row-major; the same bits for any threads. */
 KEN_CALL ken_status ken_model_embed_mesh(const ken_model *m, const ken_mesh *mesh, float *vectors);
 
+/* A picture held against a model: where it may have been taken from, and how much of it the model, seen
+ * from there, explains. */
+typedef struct ken_alignment {
+    uint32_t size;
+    float agreement; /* 0..1: 1 less the share of the picture's variance that is neither explained nor
+                        noise */
+    float outline;   /* 0..1: what both outlines cover over what either does */
+    float eye[3], up[3], perspective; /* towards the camera; what is up; the model's radius over its
+                                         distance */
+} ken_alignment;
+#define KEN_ALIGNMENT_INIT \
+    { sizeof(ken_alignment), 0, 0, { 0, 0, 0 }, { 0, 0, 0 }, 0 }
+
+/* Of one thing of one dull colour before a plain background; nothing learnt is asked.  Takes some thousand
+ * small pictures of the model: seconds.  KEN_E_FORMAT if nothing stands out from the background. */
+KEN_CALL ken_status ken_mesh_align(const ken_mesh *m, const ken_image *img, ken_alignment *out);
+/* The model as seen from there, as ken_mesh_view draws it. */
+KEN_CALL ken_status ken_mesh_view_aligned(ken_image **out, const ken_mesh *m, const ken_alignment *a,
+                                          uint32_t side);
+
 /* ---- indexes ---------------------------------------------------------------- */
 
 typedef struct ken_index ken_index;

@@ -6,6 +6,7 @@
 #include "cli/open.h"
 #include "cli/out.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ enum { VIEW_SIDE = 512 };
 typedef struct side {
     const char *text; /* of words, else NULL */
     ken_mesh *mesh;   /* of a model, else NULL */
+    ken_image *image; /* of a picture, else NULL */
     float *vectors;   /* (n, dim) */
     size_t n;
 } side;
@@ -22,6 +24,8 @@ typedef struct side {
 typedef struct likeness {
     float score, raw;
     size_t view[2]; /* which vectors agree best */
+    int aligned;    /* --align: score is the agreement */
+    ken_alignment alignment;
 } likeness;
 
 /* The file of an operand that is a 3-D model, by its name. */
@@ -49,7 +53,6 @@ static int embed_mesh(const cli_model *m, const char *path, side *s)
 
 static int embed(const cli_model *m, const char *operand, const ken_decode_options *d, side *s)
 {
-    ken_image *img = NULL;
     ken_status st;
     s->vectors = cli_mem_new(ken_mesh_views() * ken_model_get_info(m->model)->dim,
                              sizeof *s->vectors);
@@ -61,11 +64,10 @@ static int embed(const cli_model *m, const char *operand, const ken_decode_optio
     }
     if (mesh_of(operand))
         return embed_mesh(m, mesh_of(operand), s);
-    st = cli_image_read(&img, operand, d);
+    st = cli_image_read(&s->image, operand, d);
     if (st)
         return cli_complain(st, ABOUT_INPUT, operand);
-    st = ken_model_embed(m->model, (const ken_image *const *)&img, 1, s->vectors);
-    ken_image_free(img);
+    st = ken_model_embed(m->model, (const ken_image *const *)&s->image, 1, s->vectors);
     return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
@@ -94,6 +96,16 @@ static const char *view_name(const side *s, const likeness *l, int i)
     return s[i].mesh ? ken_mesh_view_name((uint32_t)l->view[i]) : NULL;
 }
 
+static void alignment_json(cJSON *o, const ken_alignment *a)
+{
+    cJSON *eye = cJSON_AddArrayToObject(o, "eye"), *up = cJSON_AddArrayToObject(o, "up");
+    for (int i = 0; i < 3; i++) {
+        cJSON_AddItemToArray(eye, cJSON_CreateNumber(round((double)a->eye[i] * 1e4) / 1e4));
+        cJSON_AddItemToArray(up, cJSON_CreateNumber(round((double)a->up[i] * 1e4) / 1e4));
+    }
+    cli_json_real(o, "outline", (double)a->outline, 6);
+}
+
 static void say(const cli_model *m, const side *s, const likeness *l)
 {
     const char *name = ken_model_get_info(m->model)->name;
@@ -111,36 +123,55 @@ static void say(const cli_model *m, const side *s, const likeness *l)
                                      view[i] ? cJSON_CreateString(view[i]) : cJSON_CreateNull());
             cJSON_AddItemToObject(o, "views", views);
         }
+        if (l->aligned)
+            alignment_json(o, &l->alignment);
         cli_json_say(o);
     } else if (mode == OUT_CSV) {
         printf("score,raw,model\n%.6g,%.6g,", (double)l->score, (double)l->raw);
         cli_csv_field(name, '\n');
     } else {
         printf("%.4f", (double)l->score);
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < 2 && !l->aligned; i++)
             if (view[i])
                 printf("\t%s", view[i]);
         putchar('\n');
     }
 }
 
-/* The best view of the second that is a model, else of the first. */
+/* Of the second that is a model, else of the first. */
 static int write_view(const side *s, const likeness *l, const char *path)
 {
     const int i = s[1].mesh ? 1 : 0;
     ken_image *img = NULL;
-    ken_status st = ken_mesh_view(&img, s[i].mesh, (uint32_t)l->view[i], VIEW_SIDE);
+    ken_status st = l->aligned
+                        ? ken_mesh_view_aligned(&img, s[i].mesh, &l->alignment, VIEW_SIDE)
+                        : ken_mesh_view(&img, s[i].mesh, (uint32_t)l->view[i], VIEW_SIDE);
     if (!st)
         st = ken_image_save(img, path, 0);
     ken_image_free(img);
     return st ? cli_complain(st, ABOUT_INPUT, path) : 0;
 }
 
+/* One is a picture, the other a model. */
+static int align(const side *s, likeness *l)
+{
+    const int i = s[1].mesh ? 1 : 0;
+    l->alignment = (ken_alignment)KEN_ALIGNMENT_INIT;
+    ken_status st = ken_mesh_align(s[i].mesh, s[1 - i].image, &l->alignment);
+    if (st)
+        return cli_complain(st, ABOUT_INPUT, NULL);
+    l->aligned = 1;
+    l->score = l->alignment.agreement;
+    return 0;
+}
+
 static int answer(const cli_model *m, const side *s)
 {
-    const likeness l = compare(m, s);
+    likeness l = compare(m, s);
     const char *path = cli_opt(OPT_VIEW);
-    const int code = path ? write_view(s, &l, path) : 0;
+    int code = cli_opt_on(OPT_ALIGN) ? align(s, &l) : 0;
+    if (!code && path)
+        code = write_view(s, &l, path);
     if (code)
         return code;
     say(m, s, &l);
@@ -160,6 +191,8 @@ static int run(const cli_args *a)
     const char *x = a->operands[0].text, *y = a->operands[1].text;
     if (cli_opt(OPT_VIEW) && !mesh_of(x) && !mesh_of(y))
         return cli_misuse("--view needs a 3-D model to look at");
+    if (cli_opt_on(OPT_ALIGN) && (!mesh_of(x) == !mesh_of(y) || text_of(x) || text_of(y)))
+        return cli_misuse("--align takes a picture and a 3-D model");
     int code = cli_decode_options(&d);
     if (!code)
         code = text_of(x) || text_of(y) ? cli_open_text_model(&m) : cli_open_model(&m);
@@ -170,6 +203,7 @@ static int run(const cli_args *a)
     code = code ? code : answer(&m, s);
     for (int i = 0; i < 2; i++) {
         ken_mesh_free(s[i].mesh);
+        ken_image_free(s[i].image);
         cli_mem_free(s[i].vectors);
     }
     cli_close_model(&m);
@@ -181,10 +215,15 @@ const cli_cmd cli_cmd_compare = {
     .args = "A B",
     .summary = "how alike two pictures, words or 3-D models are",
     .about = "Prints a score from 0 to 1.  With --min the status is 1 below it.  A 3-D model (.stl, .obj,\n"
-             ".ply) is looked at from twelve sides; the one that agrees best counts, and is named.",
+             ".ply) is looked at from twelve sides; the one that agrees best counts, and is named.\n\n"
+             "--align asks more of a picture and a model: it finds out from where the picture was taken,\n"
+             "and the score is how much of it the model explains from there, in the light that suits it\n"
+             "best: 1 less what is missing, added or bent.  It needs one thing of one colour before a plain\n"
+             "background, and some seconds.",
     .examples = "ken compare a.jpg b.jpg\t0.8731\n"
                 "ken compare a.jpg \"text:a red apple\"\ta picture and words\n"
                 "ken compare made.jpg design.stl --min 0.9\ta check in a script\n"
-                "ken compare made.jpg design.stl --view seen.png\tthe side that agrees best\n",
+                "ken compare made.jpg design.stl --view seen.png\tthe side that agrees best\n"
+                "ken compare made.jpg design.stl --align --min .985\tis it made as designed?\n",
     .run = run,
 };

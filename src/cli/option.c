@@ -93,6 +93,8 @@ const cli_option cli_options[OPT_COUNT] = {
                       "write one .npy a picture, in the same tree of folders", 0 },
     [OPT_VIEW] = { "view", 0, OPT_PATH, C(COMPARE), "OUT.png", NULL, NULL,
                    "write the view of a 3-D model that agrees best, as PNG or JPEG", 0 },
+    [OPT_ALIGN] = { "align", 0, OPT_BOOL, C(COMPARE), NULL, "false", NULL,
+                    "the score is how much of a picture a 3-D model explains from its best side", 0 },
     [OPT_TEXT_OPERAND] = { "text", 0, OPT_OPERAND, C(EMBED), "STR", NULL, NULL,
                            "encode these words", 1 },
     [OPT_LABELS] = { "labels", 0, OPT_TEXT, C(CLASSIFY), "A,B,...", NULL, NULL,

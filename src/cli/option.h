@@ -89,6 +89,7 @@ typedef enum cli_opt_id {
     OPT_NAMES,
     OPT_OUT_DIR,
     OPT_VIEW,
+    OPT_ALIGN,
     OPT_TEXT_OPERAND,
     OPT_LABELS,
     OPT_LABELS_FROM,

@@ -40,9 +40,9 @@ static void free_view(kn_view *v)
 
 /* ---- making ---- */
 
-static int is_parts(const kn_segment *s)
+static int is_parts(const kn_view *v, size_t i)
 {
-    return s->info.element == KN_ELEMENT_I8;
+    return v->segments[i].info.element == KN_ELEMENT_I8 || v->of_models[i];
 }
 
 static int map_segment(const kn_segment_record *row, void *cookie)
@@ -68,7 +68,7 @@ static int map_segment(const kn_segment_record *row, void *cookie)
     if (m->st)
         return 1;
     v->n++;
-    if (is_parts(&list[v->n - 1]))
+    if (is_parts(v, v->n - 1))
         v->part_rows += row->rows;
     else
         v->rows += row->rows;
@@ -160,7 +160,7 @@ static void add_runs(kn_run *runs, const kn_segment *s, const uint64_t *skip)
 static ken_status make_runs(kn_view *v)
 {
     for (size_t i = 0; i < v->n; i++) {
-        *(is_parts(&v->segments[i]) ? &v->parts_n : &v->runs_n) += blocks_of(&v->segments[i]);
+        *(is_parts(v, i) ? &v->parts_n : &v->runs_n) += blocks_of(&v->segments[i]);
         v->views_n += v->of_models[i] ? blocks_of(&v->segments[i]) : 0;
         v->view_rows += v->of_models[i] ? v->segments[i].rows : 0;
     }
@@ -178,7 +178,7 @@ static ken_status make_runs(kn_view *v)
             add_runs(v->all_views + view, s, v->dead[i]);
             view += blocks_of(s);
         }
-        if (is_parts(s)) {
+        if (is_parts(v, i)) {
             add_runs(v->parts + part, s, v->dead[i]);
             part += blocks_of(s);
             continue;

@@ -66,7 +66,7 @@ static ken_status make_named(ken *k, kn_view *v)
     }
     memcpy(runs, v->all, v->runs_n * sizeof *runs);
     for (size_t i = 0, at = 0; i < v->n; i++) {
-        if (v->segments[i].info.element == KN_ELEMENT_I8)
+        if (v->segments[i].info.element == KN_ELEMENT_I8 || v->of_models[i])
             continue;
         for (uint32_t b = 0; (size_t)b * KN_BLOCK < v->segments[i].rows; b++)
             runs[at++].skip = maps[i];

@@ -6,26 +6,33 @@
 #include "base/parallel.h"
 #include "engine/model.h"
 #include "kernels/kernels.h"
+#include "mesh/align.h"
 
 #include <string.h>
 
 /* ---- drawing ---- */
 
-static ken_status draw(ken_image **out, const kn_shape *s, uint32_t view, uint32_t side)
+static ken_status draw_shot(ken_image **out, const kn_shape *s, const kn_shot *shot)
 {
+    const uint32_t side = shot->size;
     ken_image *img = NULL;
-    kn_shot shot;
-    kn_shot_init(&shot);
-    kn_shot_view(&shot, view);
-    shot.size = side;
     uint8_t *rgb = kn_alloc((size_t)side * side, 3);
-    ken_status st = rgb ? kn_shape_render(s, &shot, rgb, NULL) : KEN_E_NOMEM;
+    ken_status st = rgb ? kn_shape_render(s, shot, rgb, NULL) : KEN_E_NOMEM;
     if (!st)
         st = ken_image_from_rgb(&img, rgb, side, side, (size_t)side * 3);
     kn_free(rgb);
     if (!st)
         *out = img;
     return st;
+}
+
+static ken_status draw(ken_image **out, const kn_shape *s, uint32_t view, uint32_t side)
+{
+    kn_shot shot;
+    kn_shot_init(&shot);
+    kn_shot_view(&shot, view);
+    shot.size = side;
+    return draw_shot(out, s, &shot);
 }
 
 uint32_t kn_views_side(const kn_prep *p)
@@ -123,9 +130,63 @@ const char *ken_mesh_view_name(uint32_t view)
 
 ken_status ken_mesh_view(ken_image **out, const ken_mesh *m, uint32_t view, uint32_t side)
 {
-    if (!out || !m || view >= KN_VIEWS)
-        return kn_fail(KEN_E_INVALID, "ken_mesh_view: no model, or no view %u", view);
+    if (!out || !m || view >= KN_VIEWS || side > 2048)
+        return kn_fail(KEN_E_INVALID, "ken_mesh_view: no model, no view %u, or %u pixels a side", view,
+                       side);
     return draw(out, &m->shape, view, side ? side : 224);
+}
+
+/* The mean colour of a picture's border. */
+static void find_border(const ken_image *img, uint8_t rgb[3])
+{
+    uint64_t sum[3] = { 0 }, n = 0;
+    for (uint32_t y = 0; y < img->height; y++) {
+        const int whole = y == 0 || y == img->height - 1;
+        for (uint32_t x = 0; x < img->width; x += whole || img->width < 2 ? 1 : img->width - 1, n++)
+            for (uint32_t c = 0; c < 3; c++)
+                sum[c] += img->pixels[y * img->stride + 3 * (size_t)x + c];
+    }
+    for (int c = 0; c < 3; c++)
+        rgb[c] = (uint8_t)(sum[c] / n);
+}
+
+ken_status ken_mesh_align(const ken_mesh *m, const ken_image *img, ken_alignment *out)
+{
+    enum { SIDE = 112 };
+    if (!m || !img || !out || out->size != sizeof *out)
+        return kn_fail(KEN_E_INVALID, "ken_mesh_align: a NULL argument, or size is not set");
+    kn_prep p = { .fit = KN_FIT_LONGEST, .resize = { SIDE, SIDE }, .crop = { SIDE, SIDE },
+                  .filter = KN_BOX };
+    kn_alignment a;
+    uint8_t *rgb = kn_alloc((size_t)SIDE * SIDE, 3);
+    find_border(img, p.fill);
+    ken_status st = rgb ? kn_image_fit(img, &p, rgb) : KEN_E_NOMEM;
+    if (!st)
+        st = kn_align(&m->shape, rgb, SIDE, &a);
+    kn_free(rgb);
+    if (st)
+        return st;
+    *out = (ken_alignment){ .size = sizeof *out, .agreement = a.agreement, .outline = a.outline,
+                            .perspective = a.shot.perspective };
+    memcpy(out->eye, a.shot.eye, sizeof out->eye);
+    memcpy(out->up, a.shot.up, sizeof out->up);
+    return KEN_OK;
+}
+
+ken_status ken_mesh_view_aligned(ken_image **out, const ken_mesh *m, const ken_alignment *a,
+                                 uint32_t side)
+{
+    kn_shot shot;
+    if (!out || !m || !a || a->size != sizeof *a)
+        return kn_fail(KEN_E_INVALID, "ken_mesh_view_aligned: a NULL argument, or size is not set");
+    kn_shot_init(&shot);
+    memcpy(shot.eye, a->eye, sizeof shot.eye);
+    memcpy(shot.up, a->up, sizeof shot.up);
+    shot.perspective = a->perspective;
+    shot.size = side ? side : 224;
+    if (shot.size > 2048)
+        return kn_fail(KEN_E_INVALID, "ken_mesh_view_aligned: %u pixels a side", side);
+    return draw_shot(out, &m->shape, &shot);
 }
 
 ken_status ken_model_embed_mesh(const ken_model *m, const ken_mesh *mesh, float *vectors)

@@ -115,7 +115,7 @@ static unsigned state_of(const kn_edit *w, const kn_tail *t)
 
 static kn_element element_of(const kn_edit *w, const kn_tail *t)
 {
-    return t == &w->whole ? w->k->element : KN_ELEMENT_I8;
+    return t == &w->parts ? KN_ELEMENT_I8 : w->k->element;
 }
 
 static int fits(const kn_edit *w, const kn_tail *t, const ken_model_info *info)
@@ -169,60 +169,66 @@ static ken_status need_segment(kn_edit *w, kn_tail *t, size_t n)
     return st || t->seg ? st : new_segment(w, t, info);
 }
 
-ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
-                           kn_place *places)
+/* Rows of the collection's own element; *first is where they begin. */
+static ken_status append_floats(const kn_edit *w, kn_tail *t, const uint64_t *ids,
+                                const float *vectors, size_t n, kn_place *first)
 {
     uint16_t *halves = NULL;
     const void *rows = vectors;
-    ken_status st = n ? need_segment(w, &w->whole, 1) : KEN_OK;
-    if (st || !n)
-        return st;
-    const kn_segment_info *seg = kn_segment_writer_info(w->whole.seg);
-    const uint32_t first = kn_segment_writer_rows(w->whole.seg);
-    if (seg->element == KN_ELEMENT_F16) {
+    const kn_segment_info *seg = kn_segment_writer_info(t->seg);
+    const kn_place place = { seg->number, kn_segment_writer_rows(t->seg) };
+    if (element_of(w, t) == KN_ELEMENT_F16) {
         if (!(halves = kn_alloc(n * seg->dim, sizeof *halves)))
             return KEN_E_NOMEM;
         kn_kernels_get()->f32_to_f16(vectors, halves, n * seg->dim);
         rows = halves;
     }
-    st = kn_segment_append(w->whole.seg, ids, rows, n);
-    for (size_t i = 0; !st && i < n; i++)
-        places[i] = (kn_place){ seg->number, first + (uint32_t)i };
+    ken_status st = kn_segment_append(t->seg, ids, rows, n);
     kn_free(halves);
+    if (!st)
+        *first = place;
     return st;
 }
 
-static ken_status append_bytes(kn_edit *w, kn_tail *t, const uint64_t *ids, const float *vectors,
-                               size_t n, kn_place *first)
+ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
+                           kn_place *places)
 {
-    ken_status st = n ? need_segment(w, t, n) : KEN_OK;
+    kn_place first;
+    ken_status st = n ? need_segment(w, &w->whole, 1) : KEN_OK;
     if (st || !n)
         return st;
-    const kn_segment_info *seg = kn_segment_writer_info(t->seg);
-    const kn_place place = { seg->number, kn_segment_writer_rows(t->seg) };
+    st = append_floats(w, &w->whole, ids, vectors, n, &first);
+    for (size_t i = 0; !st && i < n; i++)
+        places[i] = (kn_place){ first.segment, first.slot + (uint32_t)i };
+    return st;
+}
+
+ken_status kn_edit_views(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
+                         kn_place *first)
+{
+    ken_status st = n ? need_segment(w, &w->views, n) : KEN_OK;
+    return st || !n ? st : append_floats(w, &w->views, ids, vectors, n, first);
+}
+
+ken_status kn_edit_parts(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
+                         kn_place *first)
+{
+    ken_status st = n ? need_segment(w, &w->parts, n) : KEN_OK;
+    if (st || !n)
+        return st;
+    const kn_segment_info *seg = kn_segment_writer_info(w->parts.seg);
+    const kn_place place = { seg->number, kn_segment_writer_rows(w->parts.seg) };
     const size_t bytes = kn_row_bytes(KN_ELEMENT_I8, seg->dim);
     unsigned char *rows = kn_alloc(n, bytes);
     if (!rows)
         return KEN_E_NOMEM;
     for (size_t i = 0; i < n; i++)
         kn_row_pack_i8(vectors + i * seg->dim, seg->dim, rows + i * bytes);
-    st = kn_segment_append(t->seg, ids, rows, n);
+    st = kn_segment_append(w->parts.seg, ids, rows, n);
     kn_free(rows);
     if (!st)
         *first = place;
     return st;
-}
-
-ken_status kn_edit_parts(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
-                         kn_place *first)
-{
-    return append_bytes(w, &w->parts, ids, vectors, n, first);
-}
-
-ken_status kn_edit_views(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
-                         kn_place *first)
-{
-    return append_bytes(w, &w->views, ids, vectors, n, first);
 }
 
 void kn_edit_forget(kn_edit *w)

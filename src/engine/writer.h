@@ -47,7 +47,8 @@ KEN_CALL ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float
  * two commits. */
 KEN_CALL ken_status kn_edit_parts(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
                                   kn_place *first);
-/* The same for views of 3-D models. */
+/* The same for views of 3-D models, which keep the numbers that pictures' vectors do: models are nearer to
+ * each other than bytes can tell. */
 KEN_CALL ken_status kn_edit_views(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
                                   kn_place *first);
 /* Let go of vectors that are not committed. */

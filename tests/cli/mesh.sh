@@ -80,6 +80,25 @@ is 2 "--view without a model"
 run compare shop/tall.stl shop/tall.stl -m "$model" --min .999
 is 0 "a model is like itself"
 
+
+# --align: the picture of a part against its design and against another
+run compare seen.png shop/flat.STL -m "$model" --align --min .95 --view aligned.png --json
+is 0 "a picture agrees with its design"
+json 'd["score"] > .95 and 0 < d["outline"] <= 1 and len(d["eye"]) == 3 and abs(sum(x * x for x in d["eye"]) - 1) < .01' "and says from where"
+own=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["score"])' "$tmp/out")
+run compare shop/wide.stl seen.png -m "$model" --align --min "$own"
+is 1 "another design explains less"
+run compare shop/red.ppm shop/wide.stl -m "$model" --align
+is 0 "or nearly nothing"
+run compare shop/flat.STL shop/wide.stl -m "$model" --align
+is 2 "--align of two models"
+run compare shop/flat.STL "text:a block" -m "$model" --align
+is 2 "--align of words"
+python3 -c 'open("plain.ppm", "wb").write(b"P6 64 64 255\n" + b"\x80" * 64 * 64 * 3)'
+run compare plain.ppm shop/flat.STL -m "$model" --align
+is 2 "a picture of nothing"
+err "nothing stands out" "it says so"
+
 run classify shop/tall.stl shop/red.ppm --labels "a block,a plate,red" -m "$model" --json
 is 0 "classify a model"
 json '[len(r["labels"]) for r in d] == [3, 3] and abs(sum(l["score"] for l in d[0]["labels"]) - 1) < 1e-4' "chances of a model sum to 1"

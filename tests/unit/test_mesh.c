@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/parallel.h"
 #include "base/rand.h"
+#include "mesh/align.h"
 #include "mesh/parse.h"
 #include "mesh/shape.h"
 
@@ -677,6 +678,77 @@ START_TEST(refuses_shots)
 }
 END_TEST
 
+/* A block with a smaller one on it off the middle, and a bar across: no two sides look alike. */
+static kn_mesh odd_solid(double boss)
+{
+    static const double blocks[3][6] = { { -3, -2, 0, 3, 2, 1 }, { .5, -1.5, 1, 2.5, 1, 3 },
+                                         { -3, 1, 1, -2, 2, 2 } };
+    static const int faces[6][4] = { { 0, 2, 3, 1 }, { 4, 5, 7, 6 }, { 0, 1, 5, 4 },
+                                     { 2, 6, 7, 3 }, { 0, 4, 6, 2 }, { 1, 3, 7, 5 } };
+    kn_mesh m = { 0 };
+    for (int b = 0; b < 3; b++)
+        for (int f = 0; f < 6; f++) {
+            float p[4][3];
+            for (int k = 0; k < 4; k++)
+                for (int d = 0; d < 3; d++)
+                    p[k][d] = (float)(blocks[b][d + 3 * (faces[f][k] >> d & 1)]
+                                      - (b == 1 && d == 2 && faces[f][k] >> 2 ? 2 - boss : 0));
+            add_quad(&m, p[0], p[1], p[2], p[3]);
+        }
+    return m;
+}
+
+enum { SEEN = 112 };
+
+static void take_noisy(const kn_shape *s, float x, float y, float z, uint8_t *rgb)
+{
+    kn_rand r = kn_rand_at(8, 1);
+    kn_shot shot;
+    kn_shot_init(&shot);
+    const float eye[3] = { x, y, z }, up[3] = { .2f, .3f, 1 }, key[3] = { .6f, .2f, .7f };
+    memcpy(shot.eye, eye, sizeof eye);
+    memcpy(shot.up, up, sizeof up);
+    memcpy(shot.key, key, sizeof key);
+    shot.perspective = .3f;
+    shot.fill = .8f;
+    shot.size = SEEN;
+    take(s, &shot, rgb, NULL);
+    for (size_t i = 0; i < SEEN * SEEN * 3; i++)
+        rgb[i] = (uint8_t)fminf(fmaxf((float)rgb[i] + 2 * kn_rand_normal(&r), 0), 255);
+}
+
+START_TEST(aligns_pictures)
+{
+    static const float eyes[3][3] = { { .5f, -.8f, .7f }, { -.9f, .2f, .5f }, { .3f, .6f, .9f } };
+    static uint8_t rgb[SEEN * SEEN * 3];
+    kn_shape design = shape_of(odd_solid(2)), less = shape_of(odd_solid(.8));
+    for (int i = 0; i < 3; i++) {
+        kn_alignment a, again, b;
+        double dot = 0, len = 0;
+        take_noisy(&design, eyes[i][0], eyes[i][1], eyes[i][2], rgb);
+        ck_assert_msg(kn_align(&design, rgb, SEEN, &a) == KEN_OK, "%s", ken_last_error());
+        for (int d = 0; d < 3; d++) {
+            dot += (double)a.shot.eye[d] * (double)eyes[i][d];
+            len += (double)eyes[i][d] * (double)eyes[i][d];
+        }
+        ck_assert_double_gt(dot / sqrt(len), cos(8 * M_PI / 180)); /* where it was taken from */
+        ck_assert_float_gt(a.agreement, .975f);
+        ck_assert_float_gt(a.outline, .8f);
+        ck_assert_int_eq(kn_align(&design, rgb, SEEN, &again), KEN_OK);
+        ck_assert_mem_eq(&a.agreement, &again.agreement, sizeof a.agreement);
+        take_noisy(&less, eyes[i][0], eyes[i][1], eyes[i][2], rgb); /* its boss is too low */
+        ck_assert_int_eq(kn_align(&design, rgb, SEEN, &b), KEN_OK);
+        ck_assert_float_lt(b.agreement, a.agreement - .01f);
+    }
+    memset(rgb, 200, sizeof rgb);
+    kn_alignment a;
+    ck_assert_int_eq(kn_align(&design, rgb, SEEN, &a), KEN_E_FORMAT);
+    ck_assert_int_eq(kn_align(&design, rgb, 31, &a), KEN_E_INVALID);
+    kn_shape_release(&design);
+    kn_shape_release(&less);
+}
+END_TEST
+
 /* Every allocation fails in turn: an error, nothing lost. */
 START_TEST(survives_without_memory)
 {
@@ -764,6 +836,7 @@ static void fill(TCase *t)
     tcase_add_test(t, same_bits_for_any_threads);
     tcase_add_test(t, names_views);
     tcase_add_test(t, refuses_shots);
+    tcase_add_test(t, aligns_pictures);
     tcase_add_test(t, survives_without_memory);
     tcase_add_test(t, reads_real_parts);
 }

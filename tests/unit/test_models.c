@@ -118,9 +118,6 @@ static double dot(const float *a, const float *b)
     return sum;
 }
 
-/* Views are stored as bytes. */
-static const double BYTES = .02;
-
 static const char *const names[PARTS] = { "p/plate.obj", "p/tower.obj", "p/wedge.obj" };
 
 /* What a search for `queries` vectors should say of each part: the best of its views and their mean. */
@@ -145,7 +142,7 @@ static void expect_hits(ken *k, const ken_term *terms, size_t n, const float *qu
         while (at < found && hits[at].id != id_of(k, names[p]))
             at++;
         ck_assert_uint_lt(at, found);
-        ck_assert_double_eq_tol((double)hits[at].raw, best, BYTES);
+        ck_assert_double_eq_tol((double)hits[at].raw, best, 1e-5);
     }
     for (size_t i = 1; i < found; i++) {
         ck_assert(hits[i].raw <= hits[i - 1].raw);
