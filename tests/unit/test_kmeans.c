@@ -199,6 +199,10 @@ END_TEST
 
 static void fill(TCase *tc)
 {
+    if (getenv("KEN_BITS")) { /* test_index_levels.sh */
+        tcase_add_test(tc, same_bits_everywhere);
+        return;
+    }
     tcase_add_loop_test(tc, assigns_the_nearest, 0, 30);
     tcase_add_test(tc, finds_the_classes);
     tcase_add_test(tc, is_a_fixed_point);

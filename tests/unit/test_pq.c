@@ -183,6 +183,10 @@ END_TEST
 
 static void fill(TCase *tc)
 {
+    if (getenv("KEN_BITS")) { /* test_index_levels.sh */
+        tcase_add_test(tc, same_bits_everywhere);
+        return;
+    }
     tcase_add_test(tc, learns_all_words);
     tcase_add_loop_test(tc, encodes_the_nearest, 0, 4);
     tcase_add_test(tc, packs_blocks);
