@@ -305,6 +305,51 @@ START_TEST(one_long_life)
 }
 END_TEST
 
+/* ---- Flat over codes ---- */
+
+static float *make_rows(size_t n, size_t dim, uint64_t seed);
+static ken_index *make_index(const char *kind, const char *metric, const float *rows, size_t n,
+                             size_t dim, uint32_t threads);
+
+/* One by one, through the codes, the answers are those of comparing every row: ids, scores, order. */
+START_TEST(flat_over_codes_is_exact)
+{
+    enum { K = 15, NQ = 60 };
+    const size_t n = 5000, dim = _i % 2 ? 300 : 512;
+    float *rows = make_rows(n + NQ, dim, 12 + (uint64_t)_i);
+    for (size_t i = 0; i < n; i += 9) /* copies, zeros, and rows of other lengths */
+        for (size_t j = 0; j < dim; j++)
+            rows[i * dim + j] = i % 27 ? rows[(i / 2) * dim + j] : i % 54 ? 0 : 3 * rows[i * dim + j];
+    ken_index *ix = make_index("Flat", metrics[_i / 2], rows, n, dim, 2);
+    ken_find_options all = KEN_FIND_OPTIONS_INIT;
+    ken_hit a[K], b[K];
+    size_t na, nb;
+    all.exact = 1;
+    if (_i % 2 == 0) { /* mapped */
+        OK(ken_index_save(ix, path));
+        ken_index_free(ix);
+        OK(ken_index_open(&ix, path, 0, NULL));
+    }
+    for (size_t q = 0; q < NQ; q++) {
+        const float *query = rows + (q % 3 ? n + q : q) * dim;
+        const uint64_t gone = q;
+        if (q % 5 == 4)
+            OK(ken_index_remove_all(ix, &gone, 1, NULL));
+        OK(ken_index_search(ix, query, 1, K, a, &na));
+        OK(ken_index_find(ix, query, 1, K, &all, b, &nb));
+        ck_assert_uint_eq(na, nb);
+        for (size_t i = 0; i < na; i++) {
+            ck_assert_msg(a[i].id == b[i].id && a[i].raw == b[i].raw,
+                          "query %zu, hit %zu: %llu %.9g, truly %llu %.9g", q, i,
+                          (unsigned long long)a[i].id, (double)a[i].raw,
+                          (unsigned long long)b[i].id, (double)b[i].raw);
+        }
+    }
+    ken_index_free(ix);
+    free(rows);
+}
+END_TEST
+
 /* ---- the graph ---- */
 
 /* Classes of two in a space of few dimensions, as pictures of objects are. */
@@ -637,6 +682,7 @@ static void fill(TCase *t)
     tcase_add_test(t, flat_follows_the_list);
     tcase_add_test(t, hnsw_follows_the_list);
     tcase_add_test(t, ivf_follows_the_list);
+    tcase_add_loop_test(t, flat_over_codes_is_exact, 0, 6);
     tcase_add_test(t, one_long_life);
     tcase_add_test(t, graph_finds_the_nearest);
     tcase_add_test(t, threads_change_nothing);
