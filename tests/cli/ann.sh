@@ -1,6 +1,8 @@
 # ann.sh - ken ann: every verb against numpy, on vectors of NumPy's making.
 . tests/cli/lib.sh
 
+# Debian's Python has Debian's numpy, whatever other Python comes first
+python3 -c 'import numpy' 2> /dev/null || python3() { /usr/bin/python3 "$@"; }
 python3 -c 'import numpy' 2> /dev/null || { skip cli/ann "no numpy"; finish; }
 python3 - << 'PY'
 import numpy as np
@@ -46,6 +48,14 @@ for m in l2 cosine ip; do
     json 'd["recall"] >= .95 and d["queries"] == 50 and d["qps"] > 0 and d["p50_us"] <= d["p99_us"]' "recall, $m"
     run ann check $m.ix --json
     json 'd["ok"] and d["problems"] == []' "check, $m"
+done
+python3 -c 'import numpy as np; np.save("wide.npy", np.random.RandomState(2).randn(1500, 150).astype("f4") + 1)'
+for m in cosine l2 ip; do
+    for kind in HNSW8 Flat; do
+        run ann build wide.npy -o one.ix --kind $kind --metric $m
+        KEN_CPU=c run ann build wide.npy -o two.ix --kind $kind --metric $m
+        that "the same file at level c, $kind, $m" cmp -s one.ix two.ix
+    done
 done
 run ann search l2.ix query.fbin --target-recall .9
 is 2 "no recall is known before it is measured"
