@@ -224,6 +224,6 @@ const cli_cmd cli_cmd_compare = {
                 "ken compare a.jpg \"text:a red apple\"\ta picture and words\n"
                 "ken compare made.jpg design.stl --min 0.9\ta check in a script\n"
                 "ken compare made.jpg design.stl --view seen.png\tthe side that agrees best\n"
-                "ken compare made.jpg design.stl --align --min .985\tis it made as designed?\n",
+                "ken compare made.jpg design.stl --align --min .98\tis it made as designed?\n",
     .run = run,
 };

@@ -14,7 +14,7 @@ enum {
     TURNS = 24,            /* of the picture, in the first search */
     REACH = 3,             /* directions are whole numbers up to it */
     COARSE = 64, FINE = 96, /* pixels a side of what is drawn */
-    KEPT = 6, FINALISTS = 2,
+    KEPT = 48, OUTLINED = 4, LIT = 8, LAST = 3,
     LIGHTS = 5, TERMS = LIGHTS + 2
 };
 static const double SPAN = 2.3; /* of a frame's half side, in root mean square radii of the outline */
@@ -472,10 +472,7 @@ static ken_status run(aligner *a, const uint8_t *rgb, float *scratch)
     frame(a->picture.cover, a->picture.side, &a->at, 0, 1, 0, a->cover);
     frame(a->picture.grey, a->picture.side, &a->at, 0, 1, paper, a->grey);
     find_noise(a);
-    st = search(a);
-    for (size_t i = 0; !st && i < a->n; i++)
-        st = refine(a, &a->best[i], by_outline, .1f, .025f);
-    return st;
+    return search(a);
 }
 
 static int best_first(const void *x, const void *y)
@@ -484,17 +481,36 @@ static int best_first(const void *x, const void *y)
     return (a < b) - (a > b);
 }
 
+/* The best by outline are brought closer by it; and of all that are kept those that light explains best
+ * go on as they are: the outline of something thin says little. */
 static ken_status finish(aligner *a, kn_alignment *out)
 {
+    guess list[OUTLINED + LIT], *lit = list + OUTLINED;
+    const size_t outlined = a->n < OUTLINED ? a->n : OUTLINED, more = a->n < LIT ? a->n : LIT;
     ken_status st = KEN_OK;
-    const size_t n = a->n < FINALISTS ? a->n : FINALISTS;
-    qsort(a->best, a->n, sizeof *a->best, best_first);
-    for (size_t i = 0; !st && i < n; i++)
-        st = refine(a, &a->best[i], by_light, .03f, .00375f);
+    for (size_t i = 0; !st && i < outlined; i++) {
+        list[i] = a->best[i];
+        st = refine(a, &list[i], by_outline, .1f, .025f);
+        if (!st)
+            st = by_light(a, &list[i]);
+    }
+    for (size_t i = 0; !st && i < a->n; i++)
+        st = by_light(a, &a->best[i]);
     if (st)
         return st;
-    qsort(a->best, n, sizeof *a->best, best_first);
-    guess g = a->best[0];
+    qsort(a->best, a->n, sizeof *a->best, best_first);
+    for (size_t i = 0; !st && i < more; i++) {
+        lit[i] = a->best[i];
+        st = refine(a, &lit[i], by_light, .12f, .06f);
+    }
+    memmove(list + outlined, lit, more * sizeof *lit);
+    qsort(list, outlined + more, sizeof *list, best_first);
+    for (size_t i = 0; !st && i < LAST && i < outlined + more; i++)
+        st = refine(a, &list[i], by_light, .03f, .00375f);
+    if (st)
+        return st;
+    qsort(list, outlined + more, sizeof *list, best_first);
+    guess g = list[0];
     out->agreement = g.score;
     st = by_outline(a, &g);
     out->outline = g.score;

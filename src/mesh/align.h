@@ -3,8 +3,8 @@
  * the shape, seen from there, explains.
  *
  * The thing in the picture is what differs from the colour of the picture's border.  Many directions are
- * tried by outline, the best are refined, and what is left between the picture and the best sum of the
- * shape's pictures under lights from five sides is the measure.  Nothing is learnt: it works for any shape
+ * tried by outline, the best by outline and by light are refined, and what is left between the picture and
+ * the best sum of the shape's pictures under lights from five sides is the measure.  Nothing is learnt: it works for any shape
  * of one dull colour before a plain background, and for little else.
  */
 #ifndef MESH_ALIGN_H
