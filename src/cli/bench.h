@@ -37,6 +37,7 @@ int cli_bench_text(const cli_args *a);
 int cli_bench_preprocess(const cli_args *a);
 int cli_bench_pipeline(const cli_args *a);
 int cli_bench_cold(const cli_args *a);
+int cli_bench_search(const cli_args *a);
 int cli_bench_train(const cli_args *a);
 
 #endif

@@ -123,6 +123,11 @@ run ann build base.npy -o bad.ix --kind HNSW16,x
 is 2 "an unknown kind"
 run ann search l2.ix more.npy -k 0
 is 2 "no neighbours"
+run bench search --seconds .01 --batch 2,1 --json
+is 0 "bench search"
+jsonl '[x["arch"] for x in d] == ["exact", "Flat"] * 2 + ["HNSW16"] * 2 and all(x["per_second"] > 0 for x in d)' "a line a case"
+run bench search --batch 0
+is 2 "no queries"
 run ann frobnicate
 is 2 "an unknown verb"
 python3 - << 'PY'
