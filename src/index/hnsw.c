@@ -179,7 +179,10 @@ static size_t widen(const kn_graph *g, const kn_find *p, size_t ef)
     if (!p->allowed || !p->n_allowed)
         return p->allowed ? 0 : ef;
     const double factor = (double)g->rows.n / (double)p->n_allowed;
-    return p->n_allowed < 2000 || factor > 32 ? 0 : (size_t)((double)ef * factor);
+    /* five rows are compared in the time that one more in sight takes */
+    return (double)p->n_allowed < 5 * factor * (double)ef || factor > 32
+               ? 0
+               : (size_t)((double)ef * factor);
 }
 
 static ken_status search(const void *state, const float *queries, size_t nq, const kn_find *p,
