@@ -250,10 +250,11 @@ tsan:                               ## tests under TSan
 # TESTS: layers, or single programs of them
 check-these: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(filter $(foreach t,$(TESTS),$(B)/tests/$(t) $(B)/tests/$(t)/%),$(TEST_BINS)) ## of TESTS='unit cli/text golden/test_text …'
 	$(Q)QUICK=1 $(RUN) $(TESTS)
-# What uses threads, small.  Left out: test_net, test_models, test_loss and cli/train, whose wide products take
-# minutes under TSan (test_graph runs and trains the same code), and tests/crash, whose children are killed anyway.
+# What uses threads, small.  Left out: test_net, test_models, test_loss, cli/train and cli/interrupt, whose wide
+# products take minutes under TSan (test_graph runs and trains the same code), and tests/crash, whose children
+# are killed anyway.
 THREADED := unit/test_base unit/test_graph unit/test_optim unit/test_flat unit/test_store unit/test_segment \
-            unit/test_collection unit/test_objects cli/interrupt
+            unit/test_collection unit/test_objects
 asan-short:                         ## of asan, what CI runs
 	$(Q)$(MAKE) --no-print-directory check-these $(ASAN) TESTS='unit golden cli fuzz'
 tsan-short:                         ## of tsan, what CI runs
