@@ -6,4 +6,4 @@ dir=${1:?usage: peers-setup.sh DIR}
 [ -x "$dir/bin/python" ] || python3 -m venv "$dir"
 "$dir/bin/pip" install -q -U pip
 "$dir/bin/pip" install -q numpy pillow torch torchvision openvino onnxruntime onnx onnxscript \
-    open_clip_torch transformers ftfy regex
+    open_clip_torch transformers ftfy regex hnswlib faiss-cpu

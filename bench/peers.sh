@@ -1,6 +1,6 @@
 #!/bin/sh
-# peers.sh [train] - ken and its peers side by side, in turns, in one run; `make bench-peers` runs it
-# (WHAT=train: steps of training instead of encoding).
+# peers.sh [train|ann] - ken and its peers side by side, in turns, in one run; `make bench-peers` runs it
+# (WHAT=train: steps of training instead of encoding; WHAT=ann: vector indexes).
 #
 # Prints a table and writes it to bench/results/.  Environment: KEN (the program), KEN_PYTHON (a
 # Python with the peers, default build/peers/bin/python: `make peers` makes it), PEERS (engines,

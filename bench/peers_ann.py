@@ -1,7 +1,8 @@
-"""Graph indexes of ken and of its peers, in turns: peers_ann.py LIBKEN.so DIR [PEER…]
+"""Graph indexes of ken and of its peers, in turns: peers_ann.py [LIBKEN.so [DIR [PEER…]]]
 
-DIR holds base.fbin and query.fbin (bench/ann_data writes them); exact answers are computed once, into
-gt.npy.  Building uses two threads, searching one; cosine, k = 10, a query a call from Python for all of
+DIR (default build/ann-data) holds base.fbin and query.fbin; if they are missing, bench/ann_data is made
+and writes 100,000 x 512 there (ANN_ROWS: another number).  LIBKEN.so is ./libken.so by default.
+Exact answers are computed once, into gt.npy.  Building uses two threads, searching one; cosine, k = 10, a query a call from Python for all of
 them, best of five turns in which each index is asked in its turn.  Peers: hnswlib, faiss (HNSW32).
 Lines of JSON: {"index","build_s","build_cpu_s"}, {"index","ef","recall","qps"}, and at the end for each
 peer {"recall","ken_qps","peer","peer_qps","ratio"}, at the recalls .95 and .99, between the measured
@@ -11,13 +12,15 @@ import ctypes
 import json
 import math
 import os
+import subprocess
 import sys
 import time
 
 import numpy as np
 
-lib_path, folder = sys.argv[1:3]
-peers = sys.argv[3:] or ["hnswlib"]
+args = sys.argv[1:]
+lib_path, folder = (args + ["./libken.so", "build/ann-data"][len(args):])[:2]
+peers = args[2:] or ["hnswlib"]
 TURNS, K, EFS = 5, 10, (20, 40, 60, 80, 120, 160, 240, 320, 480)
 
 
@@ -26,6 +29,16 @@ def read(path):
     return np.fromfile(path, np.float32, offset=8).reshape(n, d)
 
 
+def make_data():
+    build = subprocess.run(["make", "-s", "print-B"], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run(["make", "-s", f"{build}/bench/ann_data"], check=True)
+    os.makedirs(folder, exist_ok=True)
+    subprocess.run([f"{build}/bench/ann_data", "512", os.environ.get("ANN_ROWS", "100000"), "2", "0.5", "64",
+                    folder], check=True)
+
+
+if not os.path.exists(f"{folder}/query.fbin"):
+    make_data()
 X, Q = read(f"{folder}/base.fbin"), read(f"{folder}/query.fbin")
 D = X.shape[1]
 
@@ -43,7 +56,7 @@ class Options(ctypes.Structure):  # ken_index_options
 class Find(ctypes.Structure):  # ken_find_options
     _fields_ = [("size", ctypes.c_uint32), ("ef", ctypes.c_uint32), ("nprobe", ctypes.c_uint32),
                 ("rerank", ctypes.c_uint32), ("only", ctypes.c_void_p), ("n_only", ctypes.c_size_t),
-                ("threads", ctypes.c_uint32)]
+                ("threads", ctypes.c_uint32), ("target_recall", ctypes.c_double), ("exact", ctypes.c_int)]
 
 
 HIT = np.dtype([("id", np.uint64), ("score", np.float32), ("raw", np.float32)])
@@ -72,9 +85,11 @@ class Ken:
 
     def search(self, queries):
         to, at, step, size = self.hits.ctypes.data, queries.ctypes.data, 4 * D, K * HIT.itemsize
+        bad = 0
         for i in range(len(queries)):
-            self.lib.ken_index_find(self.h, at + i * step, 1, K, ctypes.byref(self.find), to + i * size,
-                                    ctypes.byref(self.n))
+            bad |= self.lib.ken_index_find(self.h, at + i * step, 1, K, ctypes.byref(self.find), to + i * size,
+                                           ctypes.byref(self.n))
+        self.done(bad)
         return self.hits["id"][:len(queries) * K].reshape(-1, K)
 
 
