@@ -238,14 +238,14 @@ static void run_play(play *p, const char *kind, size_t ops)
     o.metric = p->l.metric;
     OK(ken_index_new(&p->ix, &o));
     for (size_t i = 0; i < ops; i++) {
-        const uint32_t what = kn_rand_below(&p->r, 100);
-        if (what < 25)
+        const uint32_t what = kn_rand_below(&p->r, 1000), rare = ops > 1000 ? 10 : 1;
+        if (what < 250)
             do_put(p);
-        else if (what < 35)
+        else if (what < 350)
             do_remove(p);
-        else if (what < 38)
+        else if (what < 350 + 30 / rare)
             OK(ken_index_compact(p->ix));
-        else if (what < 42)
+        else if (what < 380 + 40 / rare && what >= 380)
             do_reopen(p);
         else
             do_search(p);
