@@ -1,6 +1,6 @@
 #!/bin/sh
-# test-arm64.sh - the kernels' checks, and the unit tests that need no library but Check, on a 64-bit Arm
-# that qemu plays.  Without compiler or player it says so and passes.
+# test-arm64.sh - the checks of the kernels on a 64-bit Arm that qemu plays; minutes of work.  Without
+# compiler or player it says so and passes.
 set -eu
 cc=aarch64-linux-gnu-gcc
 for need in $cc qemu-aarch64; do
