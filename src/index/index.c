@@ -304,7 +304,8 @@ static float *prepared(const kn_index *ix, const float *rows, size_t n)
     float *copy = kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *copy);
     if (!copy)
         return NULL;
-    memcpy(copy, rows, n * ix->dim * sizeof *copy);
+    if (n)
+        memcpy(copy, rows, n * ix->dim * sizeof *copy);
     for (size_t i = 0; ix->metric == KN_METRIC_COSINE && i < n; i++)
         kn_unit(copy + i * ix->dim, ix->dim);
     return copy;
