@@ -66,6 +66,13 @@ static inline const kn_byte_tail *kn_byte_tail_of(const int8_t *row, size_t dim)
     return (const void *)(row + kn_byte_padded(dim));
 }
 
+/* dots_u7i8 without the 64 that was added to every byte of the query.  Unsigned in between: the sum of
+ * a damaged file may be anything. */
+static inline float kn_byte_dot(int32_t dot, const kn_byte_tail *t)
+{
+    return (float)(int32_t)((uint32_t)dot - 64u * (uint32_t)t->sum);
+}
+
 /* v as the other factor of dots_u7i8: (kn_byte_padded) numbers 0..127, 64 being zero.  Returns the
  * step: <y, v> is about scale step (dot - 64 sum). */
 float kn_code_seven(const float *v, size_t dim, uint8_t *out);

@@ -113,7 +113,7 @@ static void estimate(const kn_graph *g, const kn_seeker *s, hop *h)
     k->dots_u7i8(s->seven, g->bytes, g->stride, h->node, h->n, kn_byte_padded(g->coder.dim), dots);
     for (uint32_t i = 0; i < h->n; i++) {
         const kn_byte_tail *t = kn_byte_tail_of(g->bytes + h->node[i] * g->stride, g->coder.dim);
-        const float e = t->scale * s->seven_step * (float)(dots[i] - 64 * t->sum);
+        const float e = t->scale * s->seven_step * kn_byte_dot(dots[i], t);
         h->distance[i] = l2 ? t->norm2 - 2 * e : -e;
     }
 }
@@ -158,7 +158,7 @@ static float distance_to(const kn_graph *g, const kn_seeker *s, uint32_t node)
     int32_t dot;
     kn_kernels_get()->dots_u7i8(s->seven, row, g->stride, NULL, 1, kn_byte_padded(g->coder.dim),
                                 &dot);
-    const float e = t->scale * s->seven_step * (float)(dot - 64 * t->sum);
+    const float e = t->scale * s->seven_step * kn_byte_dot(dot, t);
     return g->rows.metric == KN_METRIC_L2 ? t->norm2 - 2 * e : -e;
 }
 

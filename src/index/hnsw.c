@@ -95,9 +95,7 @@ static size_t by_bytes(const kn_graph *g, finding *f, size_t n, size_t rerank)
         for (size_t j = 0; j < m; j++) {
             const kn_byte_tail *t =
                 kn_byte_tail_of(g->bytes + f->node[i + j] * g->stride, dim);
-            /* unsigned: a damaged file's sum may be anything */
-            const int32_t dot = (int32_t)((uint32_t)f->dots[j] - 64u * (uint32_t)t->sum);
-            const float e = t->scale * f->s.seven_step * (float)dot;
+            const float e = t->scale * f->s.seven_step * kn_byte_dot(f->dots[j], t);
             kn_topk_offer(&best, f->node[i + j],
                           g->rows.metric == KN_METRIC_L2 ? 2 * e - t->norm2 : e);
         }
