@@ -360,7 +360,7 @@ typedef struct ken_find_options {
     size_t n_only;
     uint32_t threads;    /* default: the index's */
     double target_recall; /* > 0: ef, nprobe and rerank as ken_index_tune() found them to reach it */
-    int exact;           /* 1: compare every row; `only` is not obeyed */
+    int exact;           /* 1: compare every row; not together with `only` */
 } ken_find_options;
 #define KEN_FIND_OPTIONS_INIT \
     { sizeof(ken_find_options), 0, 0, 0, NULL, 0, 0, 0, 0 }
@@ -390,6 +390,9 @@ typedef struct ken_index_point {
  * with stored vectors, each left out of its own answer, and with nq queries, or none; of the two the
  * worse counts, for words asked of pictures fare worse than pictures do. */
 KEN_CALL ken_status ken_index_tune(ken_index *ix, const float *queries, size_t nq);
+/* The fastest setting whose `low` reaches the recall; if none does, the one that comes nearest to it.
+ * KEN_E_INVALID if nothing was measured. */
+KEN_CALL ken_status ken_index_pick(const ken_index *ix, double recall, ken_index_point *out);
 /* What was measured, by rising time: at most cap points; how many there are. */
 KEN_API size_t ken_index_points(const ken_index *ix, ken_index_point *points, size_t cap);
 /* Every checksum and invariant, slowly; fn (or NULL) gets each broken one.  KEN_E_CORRUPT if any. */

@@ -5,6 +5,7 @@
 #include "cli/progress.h"
 #include "cli/vectors.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,11 +80,12 @@ static int less(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The least time that a share of all queries does not exceed. */
 static double percentile(const searching *s, double share)
 {
     const size_t n = s->queries.n;
-    const size_t at = (size_t)(share * (double)n);
-    return n ? s->took[at < n ? at : n - 1] : 0;
+    const double at = ceil(share * (double)n);
+    return n ? s->took[at < 1 ? 0 : (size_t)at - 1] : 0;
 }
 
 static cJSON *params(const searching *s)
@@ -160,20 +162,15 @@ static int read_k(size_t *k)
 /* What the measured table says of --target-recall: set for all, so that it can be told. */
 static int choose(searching *s)
 {
-    ken_index_point points[64];
-    const size_t n = ken_index_points(s->ix, points, 64);
-    size_t i = 0, best = 0;
-    if (!n)
-        return cli_error("nothing is known of this index's recall: `ken ann tune` measures it");
-    for (; i < n && points[i].low < s->find.target_recall; i++)
-        best = points[i].low > points[best].low ? i : best;
-    i = i < n ? i : best;
-    if (points[i].low < s->find.target_recall)
+    ken_index_point p;
+    if (ken_index_pick(s->ix, s->find.target_recall, &p))
+        return cli_error("%s", ken_last_error());
+    if (p.low < s->find.target_recall)
         cli_note("no setting that was measured is sure to reach a recall of %g; taking the best",
                  s->find.target_recall);
-    s->find.ef = points[i].ef;
-    s->find.nprobe = points[i].nprobe;
-    s->find.rerank = points[i].rerank;
+    s->find.ef = p.ef;
+    s->find.nprobe = p.nprobe;
+    s->find.rerank = p.rerank;
     return 0;
 }
 
@@ -256,7 +253,6 @@ int cli_ann_truth(const cli_args *a)
 {
     searching s = { .find = KEN_FIND_OPTIONS_INIT, .all_at_once = 1 };
     cli_vectors base = { 0 };
-    cli_ids ids = { 0 };
     if (a->n != 3 || !cli_opt(OPT_ANN_OUTPUT))
         return cli_misuse("ann truth takes two files of vectors and -o GT");
     int bad = read_k(&s.k);
@@ -276,7 +272,6 @@ int cli_ann_truth(const cli_args *a)
                  : search_and_say(&s, a->operands[2].text, cli_opt(OPT_ANN_OUTPUT));
     }
     cli_vectors_free(&base);
-    cli_ids_free(&ids);
     release(&s);
     return bad;
 }

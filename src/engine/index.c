@@ -160,10 +160,26 @@ ken_status ken_index_remove_all(ken_index *h, const uint64_t *ids, size_t n, siz
     return kn_index_remove(h->ix, ids, n, removed);
 }
 
+static ken_index_point point_of(const kn_point *p)
+{
+    return (ken_index_point){ p->ef, p->nprobe, p->rerank, p->recall, p->low, p->us };
+}
+
+ken_status ken_index_pick(const ken_index *h, double recall, ken_index_point *out)
+{
+    kn_point p;
+    if (!h || !out)
+        return kn_fail(KEN_E_INVALID, "ken_index_pick: no index or place");
+    const ken_status st = kn_index_pick(h->ix, recall, &p);
+    if (!st)
+        *out = point_of(&p);
+    return st;
+}
+
 static ken_status pick(const ken_index *h, double recall, kn_find *p)
 {
-    kn_point point;
-    ken_status st = kn_index_pick(h->ix, recall, &point);
+    ken_index_point point;
+    const ken_status st = ken_index_pick(h, recall, &point);
     if (!st) {
         p->ef = point.ef;
         p->nprobe = point.nprobe;
@@ -184,8 +200,7 @@ size_t ken_index_points(const ken_index *h, ken_index_point *points, size_t cap)
     kn_point all[KN_POINTS];
     const size_t n = kn_index_points(h->ix, all);
     for (size_t i = 0; i < n && i < cap; i++)
-        points[i] = (ken_index_point){ all[i].ef,     all[i].nprobe, all[i].rerank,
-                                       all[i].recall, all[i].low,    all[i].us };
+        points[i] = point_of(&all[i]);
     return n;
 }
 
@@ -198,6 +213,8 @@ ken_status ken_index_find(const ken_index *h, const float *queries, size_t nq, s
     if (!h || !found || (nq && (!queries || (k && !hits))) || o->size != sizeof *o
         || (o->n_only && !o->only))
         return kn_fail(KEN_E_INVALID, "no index, queries, options or place for hits");
+    if (o->exact && o->only)
+        return kn_fail(KEN_E_INVALID, "ken_index_find: exact answers among some ids are not there");
     const size_t len = ken_index_len(h), most = k < len ? k : len;
     const uint32_t threads = o->threads ? o->threads : h->build.threads;
     kn_find p = { .k = most, .ef = o->ef, .nprobe = o->nprobe, .rerank = o->rerank };
