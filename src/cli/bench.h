@@ -29,6 +29,11 @@ void cli_bench_say(const cli_case *c);
 
 uint32_t cli_bench_threads(void);
 
+/* fn for each batch size of a list "1,32", until one fails; each is 1 .. most.  *st is fn's status; 0, or
+ * the exit status, the reason printed, of a list that is none: then fn was not called. */
+typedef ken_status (*cli_batch_fn)(size_t batch, void *cookie);
+int cli_bench_batches(ken_status *st, const char *list, long most, cli_batch_fn fn, void *cookie);
+
 /* --model, or a random --arch.  0 or the exit status. */
 int cli_bench_model(ken_model **out);
 

@@ -91,8 +91,16 @@ static double bytes_of(const char *precision)
     return !strcmp(precision, "int8") ? 1 : !strcmp(precision, "bf16") ? 2 : 4;
 }
 
-static ken_status one(const ken_model *m, int texts, size_t batch)
+typedef struct job {
+    ken_model *m;
+    int texts;
+} job;
+
+static ken_status one(size_t batch, void *cookie)
 {
+    const job *j = cookie;
+    const ken_model *m = j->m;
+    const int texts = j->texts;
     const ken_model_info *info = ken_model_get_info(m);
     load l = { .m = m, .batch = batch };
     cli_case c = CLI_CASE;
@@ -119,21 +127,12 @@ static ken_status one(const ken_model *m, int texts, size_t batch)
 
 static int each_batch(int texts)
 {
-    ken_model *m = NULL;
-    const char *list = cli_opt(OPT_BATCH);
-    int code = cli_bench_model(&m);
+    job j = { .texts = texts };
     ken_status st = KEN_OK;
-    while (!code && !st && *list) {
-        char *end;
-        long n = strtol(list, &end, 10);
-        if (end == list || n < 1 || n > MAX_BATCH || (*end && *end != ','))
-            code = cli_misuse("--batch %s: expects numbers from 1 to %d", cli_opt(OPT_BATCH),
-                              MAX_BATCH);
-        else
-            st = one(m, texts, (size_t)n);
-        list = *end ? end + 1 : end;
-    }
-    ken_model_close(m);
+    int code = cli_bench_model(&j.m);
+    if (!code)
+        code = cli_bench_batches(&st, cli_opt(OPT_BATCH), MAX_BATCH, one, &j);
+    ken_model_close(j.m);
     return st ? cli_complain(st, ABOUT_MODEL, NULL) : code;
 }
 

@@ -9,6 +9,7 @@ enum { ROWS = 10000, DIM = 512, LATENT = 48, K = 10, MAX_BATCH = 4096 };
 
 typedef struct load {
     ken_index *ix;
+    const char *kind;
     ken_find_options find;
     const float *queries;
     size_t batch;
@@ -53,7 +54,7 @@ static float *make_rows(size_t n, uint32_t seed)
     return rows;
 }
 
-static ken_status one_case(load *l, const char *kind, size_t batch, int exact)
+static ken_status one_case(load *l, size_t batch, int exact)
 {
     cli_case c = CLI_CASE;
     double best = 0, peak = 0;
@@ -61,7 +62,7 @@ static ken_status one_case(load *l, const char *kind, size_t batch, int exact)
     l->find.exact = exact;
     ken_status st = cli_bench_best(search, l, "f32", &best, exact ? &peak : NULL);
     c.bench = "search";
-    c.arch = exact ? "exact" : kind;
+    c.arch = exact ? "exact" : l->kind;
     c.precision = "f32";
     c.batch = batch;
     c.ms = 1e3 * best;
@@ -73,37 +74,26 @@ static ken_status one_case(load *l, const char *kind, size_t batch, int exact)
     return st;
 }
 
-static ken_status one_kind(load *l, const char *kind, const float *rows)
+/* Exact answers are measured beside Flat. */
+static ken_status one_batch(size_t batch, void *cookie)
+{
+    load *l = cookie;
+    const ken_status st = l->kind[0] == 'F' ? one_case(l, batch, 1) : KEN_OK;
+    return st ? st : one_case(l, batch, 0);
+}
+
+static int one_kind(ken_status *st, load *l, const char *kind, const float *rows)
 {
     ken_index_options o = KEN_INDEX_OPTIONS_INIT(DIM);
     o.kind = kind;
     o.threads = cli_bench_threads();
     l->find.threads = o.threads;
-    ken_status st = ken_index_build(&l->ix, &o, NULL, rows, ROWS);
-    const char *p = cli_opt(OPT_BATCH);
-    for (char *end; !st && *p; p = *end ? end + 1 : end) {
-        const unsigned long batch = strtoul(p, &end, 10);
-        if (kind[0] == 'F')
-            st = one_case(l, kind, batch, 1);
-        if (!st)
-            st = one_case(l, kind, batch, 0);
-    }
+    *st = ken_index_build(&l->ix, &o, NULL, rows, ROWS);
+    l->kind = kind;
+    const int bad = *st ? 0 : cli_bench_batches(st, cli_opt(OPT_BATCH), MAX_BATCH, one_batch, l);
     ken_index_free(l->ix);
     l->ix = NULL;
-    return st;
-}
-
-static int check_batches(const char *list)
-{
-    for (const char *p = list;; p++) {
-        char *end;
-        const unsigned long n = strtoul(p, &end, 10);
-        if (end == p || *p == '-' || n < 1 || n > MAX_BATCH || (*end && *end != ','))
-            return cli_misuse("--batch %s: numbers from 1 to %d, with commas between", list, MAX_BATCH);
-        if (!*end)
-            return 0;
-        p = end;
-    }
+    return bad;
 }
 
 int cli_bench_search(const cli_args *a)
@@ -111,18 +101,16 @@ int cli_bench_search(const cli_args *a)
     load l = { .find = KEN_FIND_OPTIONS_INIT };
     if (a->n != 1)
         return cli_misuse("bench search takes no argument %s", a->operands[1].text);
-    const int bad = check_batches(cli_opt(OPT_BATCH));
-    if (bad)
-        return bad;
     float *rows = make_rows(ROWS + MAX_BATCH, (uint32_t)cli_opt_whole(OPT_SEED) + 1);
     l.queries = rows + (size_t)ROWS * DIM;
     l.hits = cli_mem_new(MAX_BATCH * K, sizeof *l.hits);
     l.found = cli_mem_new(MAX_BATCH, sizeof *l.found);
-    ken_status st = one_kind(&l, "Flat", rows);
-    if (!st)
-        st = one_kind(&l, "HNSW16", rows);
+    ken_status st;
+    int bad = one_kind(&st, &l, "Flat", rows);
+    if (!st && !bad)
+        bad = one_kind(&st, &l, "HNSW16", rows);
     cli_mem_free(rows);
     cli_mem_free(l.hits);
     cli_mem_free(l.found);
-    return st ? cli_complain(st, ABOUT_INPUT, NULL) : 0;
+    return st ? cli_complain(st, ABOUT_INPUT, NULL) : bad;
 }

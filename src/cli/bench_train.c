@@ -1,8 +1,9 @@
 /* bench_train.c - `ken bench train`: whole training steps, on random pictures. */
 #include "cli/bench.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+enum { MOST_BATCH = 4096 };
 
 /* The arithmetic that training picks by itself: bf16 where a level multiplies it faster than f32. */
 static const char *precision(void)
@@ -18,12 +19,14 @@ static ken_status work(void *cookie)
     return ken_bench_step_run(cookie);
 }
 
-static ken_status one(const char *arch, uint32_t batch)
+static ken_status one(size_t batch, void *cookie)
 {
+    const char *arch = cookie;
     ken_bench_step *b = NULL;
     cli_case c = CLI_CASE;
     double best;
-    ken_status st = ken_bench_train(&b, arch, (uint32_t)cli_opt_whole(OPT_SIZE), batch, precision(),
+    ken_status st = ken_bench_train(&b, arch, (uint32_t)cli_opt_whole(OPT_SIZE), (uint32_t)batch,
+                                    precision(),
                                     cli_bench_threads());
     if (!st)
         st = cli_bench_best(work, b, precision(), &best, &c.peak);
@@ -45,15 +48,8 @@ int cli_bench_train(const cli_args *a)
 {
     const char *arch = cli_opt_layer(OPT_ARCH) ? cli_opt(OPT_ARCH) : "resnet18";
     const char *list = cli_opt_layer(OPT_BATCH) ? cli_opt(OPT_BATCH) : "32";
-    ken_status st = KEN_OK;
+    ken_status st;
     (void)a;
-    while (!st && *list) {
-        char *end;
-        const long n = strtol(list, &end, 10);
-        if (end == list || n < 1 || n > INT32_MAX || (*end && *end != ','))
-            return cli_misuse("--batch %s: expects numbers from 1 on", cli_opt(OPT_BATCH));
-        st = one(arch, (uint32_t)n);
-        list = *end ? end + 1 : end;
-    }
-    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
+    const int bad = cli_bench_batches(&st, list, MOST_BATCH, one, (void *)(uintptr_t)arch);
+    return st ? cli_complain(st, ABOUT_MODEL, NULL) : bad;
 }

@@ -4,6 +4,7 @@
 #include "cli/json.h"
 #include "cli/mem.h"
 #include "cli/out.h"
+#include "cli/problems.h"
 #include "cli/progress.h"
 #include "cli/vectors.h"
 
@@ -320,30 +321,11 @@ static int tune(const cli_args *a)
     return bad;
 }
 
-typedef struct problems {
-    cJSON *list; /* or NULL: print */
-    size_t n;
-} problems;
-
-static void on_problem(const char *where, const char *what, void *cookie)
-{
-    problems *p = cookie;
-    p->n++;
-    if (!p->list) {
-        printf("%s: %s\n", where, what);
-        return;
-    }
-    cJSON *o = cJSON_CreateObject();
-    cli_json_text(o, "where", where);
-    cli_json_text(o, "what", what);
-    cJSON_AddItemToArray(p->list, o);
-}
-
 /* A file that cannot even be opened as an index is a problem like any other. */
 static int check(const cli_args *a)
 {
     const ken_index_options opts = KEN_INDEX_OPTIONS_INIT(0);
-    problems p = { 0 };
+    cli_problems p;
     ken_index *ix = NULL;
     if (a->n != 2)
         return cli_misuse("ann check takes an index");
@@ -351,22 +333,17 @@ static int check(const cli_args *a)
     ken_status st = ken_index_open(&ix, path, 0, &opts);
     if (st && st != KEN_E_CORRUPT && st != KEN_E_FORMAT)
         return cli_ann_complain(st, path);
-    p.list = cli_ann_json() ? cJSON_CreateArray() : NULL;
+    cli_problems_begin(&p);
     if (st)
-        on_problem(path, ken_last_error(), &p);
+        cli_problem(path, ken_last_error(), &p);
     else
-        st = ken_index_check(ix, on_problem, &p);
+        st = ken_index_check(ix, cli_problem, &p);
     ken_index_free(ix);
-    if (p.list) {
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddBoolToObject(o, "ok", !st && !p.n);
-        cJSON_AddItemToObject(o, "problems", p.list);
-        cli_json_say(o);
-    } else if (!st && !p.n)
-        puts("ok");
-    if (st && st != KEN_E_CORRUPT && st != KEN_E_FORMAT)
+    if (st && st != KEN_E_CORRUPT && st != KEN_E_FORMAT) {
+        cJSON_Delete(p.list);
         return cli_ann_complain(st, path);
-    return st || p.n ? CLI_EXIT_COLLECTION : 0;
+    }
+    return cli_problems_say(&p, st);
 }
 
 static int run(const cli_args *a)

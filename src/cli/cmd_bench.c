@@ -17,6 +17,22 @@ uint32_t cli_bench_threads(void)
     return (uint32_t)(n > 0 ? n : sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+int cli_bench_batches(ken_status *st, const char *list, long most, cli_batch_fn fn, void *cookie)
+{
+    *st = KEN_OK;
+    for (int run = 0; run < 2; run++)
+        for (const char *at = list; !*st && (at == list || *at);) {
+            char *end;
+            const long n = strtol(at, &end, 10);
+            if (end == at || n < 1 || n > most || (*end && *end != ',') || (*end && !end[1]))
+                return cli_misuse("--batch %s: expects numbers from 1 to %ld, commas between", list, most);
+            if (run)
+                *st = fn((size_t)n, cookie);
+            at = *end ? end + 1 : end;
+        }
+    return 0;
+}
+
 ken_status cli_bench_best(cli_work work, void *cookie, const char *precision, double *best,
                           double *peak)
 {
