@@ -225,7 +225,7 @@ ken_status kn_index_file_get(const kn_index_file *f, const char *name, size_t n,
     return KEN_OK;
 }
 
-static ken_status tell(ken_problem_fn fn, void *cookie, const char *where, const char *what)
+ken_status kn_index_complain(ken_problem_fn fn, void *cookie, const char *where, const char *what)
 {
     if (fn)
         fn(where, what, cookie);
@@ -251,16 +251,16 @@ ken_status kn_index_file_check(const kn_index_file *f, ken_problem_fn fn, void *
     ken_status st = KEN_OK;
     const table *t = (const void *)(f->map.data + HEADER);
     if (!all_zero((const unsigned char *)t, sizeof *t) && !kn_index_file_table(f))
-        st = tell(fn, cookie, "table", "the checksum does not hold");
+        st = kn_index_complain(fn, cookie, "table", "the checksum does not hold");
     if (!all_zero(f->map.data + sizeof(header), HEADER - sizeof(header)))
-        st = tell(fn, cookie, "header", "what follows it is not zero");
+        st = kn_index_complain(fn, cookie, "header", "what follows it is not zero");
     for (uint32_t i = 0; i < f->n; i++) {
         const kn_section *s = &f->sections[i];
         const size_t end = (size_t)(s->offset + s->bytes), next = next_offset(f, i);
         if (kn_hash64(f->map.data + s->offset, (size_t)s->bytes) != s->check)
-            st = tell(fn, cookie, s->name, "the checksum does not hold");
+            st = kn_index_complain(fn, cookie, s->name, "the checksum does not hold");
         else if (next < end || !all_zero(f->map.data + end, next - end))
-            st = tell(fn, cookie, s->name, "what follows it is not zero");
+            st = kn_index_complain(fn, cookie, s->name, "what follows it is not zero");
     }
     return st;
 }

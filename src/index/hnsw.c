@@ -393,13 +393,6 @@ static void info(const void *state, kn_kind_info *out)
     out->bytes_hot += g->n * (g->bits ? (size_t)g->coder.padded / 8 : g->stride);
 }
 
-static ken_status complain(ken_problem_fn fn, void *cookie, const char *where, const char *what)
-{
-    if (fn)
-        fn(where, what, cookie);
-    return kn_fail(KEN_E_CORRUPT, "%s: %s", where, what);
-}
-
 /* Each row is in one chain, once. */
 static ken_status check_chains(const kn_graph *g, uint8_t *seen, ken_problem_fn fn, void *cookie)
 {
@@ -408,11 +401,11 @@ static ken_status check_chains(const kn_graph *g, uint8_t *seen, ken_problem_fn 
     for (uint32_t i = 0; i < g->n; i++)
         for (uint32_t s = g->slots[i]; s != KN_NO_ROW; s = g->twins[s]) {
             if (s >= g->rows.n || seen[s])
-                return complain(fn, cookie, "twins", "a row is out of range or in two chains");
+                return kn_index_complain(fn, cookie, "twins", "a row is out of range or in two chains");
             seen[s] = 1;
             n++;
         }
-    return n == g->rows.n ? KEN_OK : complain(fn, cookie, "twins", "a row is in no chain");
+    return n == g->rows.n ? KEN_OK : kn_index_complain(fn, cookie, "twins", "a row is in no chain");
 }
 
 /* From the entry's place in a layer to all of it. */
@@ -429,14 +422,14 @@ static ken_status check_layer(const kn_graph *g, uint32_t i, uint32_t from, uint
         for (uint32_t k = 0; k < l->degree; k++) {
             const uint32_t to = kn_links(l, queue[next])[k];
             if (to >= l->n)
-                return complain(fn, cookie, name_of(name, "links", i), "a link leads nowhere");
+                return kn_index_complain(fn, cookie, name_of(name, "links", i), "a link leads nowhere");
             if (!seen[to]) {
                 seen[to] = 1;
                 queue[len++] = to;
             }
         }
     return len == l->n ? KEN_OK
-                       : complain(fn, cookie, name_of(name, "links", i),
+                       : kn_index_complain(fn, cookie, name_of(name, "links", i),
                                   "not every node is within reach");
 }
 

@@ -5,54 +5,17 @@
  * removed gives its place to the last one.  The map from ids is made when it is first needed, so that
  * opening a file costs the same for any number of rows.
  */
-#include "index/index.h"
+#include "index/index_state.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
-#include "index/idmap.h"
-#include "index/log.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DIM = 1 << 16, POOL = 64, PIECE = 256, RUN = 1024 };
+enum { MAX_DIM = 1 << 16 };
 static const float MOST = 1e36f; /* squared length of a row, so that distances stay finite */
-
-struct kn_index {
-    kn_spec spec;
-    char asked[KN_SPEC_TEXT]; /* "auto", or what spec says */
-    kn_metric metric;
-    uint32_t dim;
-    uint64_t seed;
-    const kn_kind *kind;
-
-    kn_rows base;
-    void *state;
-    float *own_rows;    /* what base points to, unless it is mapped */
-    uint64_t *own_ids;
-    kn_index_file file; /* or all zero */
-    uint64_t *live;     /* (base.n bits) or NULL while nothing is gone */
-    size_t gone;
-
-    kn_idmap map; /* id to slot, or to base.n + its place among the pending */
-    int mapped;
-    uint64_t *ids; /* (pending) */
-    float *rows;   /* (pending, dim) */
-    size_t pending, cap;
-
-    int lost; /* a compaction failed: is the file still ours? */
-    char *path; /* of an opened file, or NULL */
-    kn_index_log *log;
-
-    kn_scratch pool[POOL];
-    size_t pooled;
-};
-
-/* Of pools, and of making a map. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const kn_kind *const kinds[KN_KINDS] = {
     [KN_KIND_FLAT] = &kn_kind_flat,
@@ -72,7 +35,7 @@ void kn_unit(float *x, size_t dim)
         x[j] = (float)((double)x[j] * inverse);
 }
 
-static ken_status check_vectors(const float *x, size_t n, size_t dim, const char *what)
+ken_status kn_index_check_vectors(const float *x, size_t n, size_t dim, const char *what)
 {
     for (size_t i = 0; i < n; i++) {
         float sum = 0;
@@ -158,37 +121,14 @@ void kn_index_free(kn_index *ix)
     kn_free(ix);
 }
 
-/* ---- scratch ---- */
-
-static kn_scratch borrow(kn_index *ix)
-{
-    kn_scratch s = { 0 };
-    pthread_mutex_lock(&lock);
-    if (ix->pooled)
-        s = ix->pool[--ix->pooled];
-    pthread_mutex_unlock(&lock);
-    return s;
-}
-
-static void give_back(kn_index *ix, kn_scratch s)
-{
-    pthread_mutex_lock(&lock);
-    if (ix->pooled < POOL && s.p) {
-        ix->pool[ix->pooled++] = s;
-        s.p = NULL;
-    }
-    pthread_mutex_unlock(&lock);
-    kn_free(s.p);
-}
-
 /* ---- ids ---- */
 
-static int is_live(const kn_index *ix, size_t slot)
+int kn_index_lives(const kn_index *ix, size_t slot)
 {
     return !ix->live || (ix->live[slot / 64] >> slot % 64 & 1);
 }
 
-static ken_status map_ids(kn_index *ix)
+ken_status kn_index_map_ids(kn_index *ix)
 {
     if (ix->mapped)
         return KEN_OK;
@@ -196,7 +136,7 @@ static ken_status map_ids(kn_index *ix)
     if (st)
         return st;
     for (size_t i = 0; i < ix->base.n; i++)
-        if (is_live(ix, i))
+        if (kn_index_lives(ix, i))
             kn_idmap_put(&ix->map, ix->base.ids[i], i);
     for (size_t i = 0; i < ix->pending; i++)
         kn_idmap_put(&ix->map, ix->ids[i], ix->base.n + i);
@@ -207,7 +147,7 @@ static ken_status map_ids(kn_index *ix)
 ken_status kn_index_has(kn_index *ix, uint64_t id, int *there)
 {
     size_t at;
-    ken_status st = map_ids(ix);
+    ken_status st = kn_index_map_ids(ix);
     if (!st)
         *there = kn_idmap_get(&ix->map, id, &at);
     return st;
@@ -247,7 +187,7 @@ static ken_status room_for(kn_index *ix, size_t n)
         ix->rows = rows;
         ix->cap = cap;
     }
-    ken_status st = map_ids(ix);
+    ken_status st = kn_index_map_ids(ix);
     if (!st)
         st = kn_idmap_reserve(&ix->map, n);
     return st ? st : need_live(ix);
@@ -298,8 +238,7 @@ static ken_status refuse_present(kn_index *ix, const uint64_t *ids, size_t n)
     return st;
 }
 
-/* A copy of the rows as they are kept; NULL: out of memory. */
-static float *prepared(const kn_index *ix, const float *rows, size_t n)
+float *kn_index_prepared(const kn_index *ix, const float *rows, size_t n)
 {
     float *copy = kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *copy);
     if (!copy)
@@ -329,7 +268,7 @@ static ken_status check_lost(const kn_index *ix)
 
 ken_status kn_index_put(kn_index *ix, const uint64_t *ids, const float *rows, size_t n, int replace)
 {
-    ken_status st = check_vectors(rows, n, ix->dim, "row");
+    ken_status st = kn_index_check_vectors(rows, n, ix->dim, "row");
     if (!st)
         st = check_lost(ix);
     if (st || !n)
@@ -339,7 +278,7 @@ ken_status kn_index_put(kn_index *ix, const uint64_t *ids, const float *rows, si
     st = room_for(ix, n);
     if (!st && !replace)
         st = refuse_present(ix, ids, n);
-    float *copy = st ? NULL : prepared(ix, rows, n);
+    float *copy = st ? NULL : kn_index_prepared(ix, rows, n);
     if (!st && !copy)
         st = KEN_E_NOMEM;
     if (!st && ix->log)
@@ -355,7 +294,7 @@ ken_status kn_index_remove(kn_index *ix, const uint64_t *ids, size_t n, size_t *
     size_t count = 0, at;
     ken_status st = check_lost(ix);
     if (!st)
-        st = map_ids(ix);
+        st = kn_index_map_ids(ix);
     if (!st)
         st = need_live(ix);
     if (!st && n && ix->log)
@@ -380,182 +319,8 @@ uint64_t kn_index_next_id(const kn_index *ix)
     return next;
 }
 
-/* ---- searching ---- */
-
-typedef struct job {
-    kn_index *ix;
-    const float *queries;
-    kn_find find;
-    const kn_idmap *only; /* or NULL */
-    kn_near *near;
-    size_t *found;
-    kn_topk *top; /* (nq) */
-} job;
-
-/* Pending rows have no structure: each is compared. */
-static void search_pending(const job *j, const float *query, kn_topk *top)
-{
-    const kn_index *ix = j->ix;
-    const kn_kernels *k = kn_kernels_get();
-    float scores[PIECE];
-    for (size_t i = 0; i < ix->pending; i += PIECE) {
-        const size_t n = ix->pending - i < PIECE ? ix->pending - i : PIECE;
-        const float *rows = ix->rows + i * ix->dim;
-        size_t at;
-        if (ix->metric != KN_METRIC_L2)
-            k->dots_f32(query, rows, n, ix->dim, scores);
-        for (size_t r = 0; ix->metric == KN_METRIC_L2 && r < n; r++)
-            scores[r] = -k->l2sq_f32(query, rows + r * ix->dim, ix->dim);
-        for (size_t r = 0; r < n; r++)
-            if (scores[r] >= kn_topk_floor(top)
-                && (!j->only || kn_idmap_get(j->only, ix->ids[i + r], &at)))
-                kn_topk_offer(top, ix->ids[i + r], scores[r]);
-    }
-}
-
-static ken_status search_some(size_t begin, size_t end, uint32_t worker, void *cookie)
-{
-    const job *j = cookie;
-    const kn_index *ix = j->ix;
-    const size_t k = j->find.k;
-    ken_status st = KEN_OK;
-    (void)worker;
-    for (size_t q = begin; q < end; q++)
-        kn_topk_init(&j->top[q], j->near + q * k, k);
-    if (ix->state && (!j->find.allowed || j->find.n_allowed)) {
-        kn_scratch s = borrow(j->ix);
-        st = ix->kind->search(ix->state, j->queries + begin * ix->dim, end - begin, &j->find, &s,
-                              j->top + begin);
-        give_back(j->ix, s);
-    }
-    for (size_t q = begin; !st && q < end; q++) {
-        search_pending(j, j->queries + q * ix->dim, &j->top[q]);
-        kn_topk_sort(&j->top[q]);
-        j->found[q] = j->top[q].len;
-    }
-    return st;
-}
-
-/* The slots that may be answered, as a bitmap of its own; and all ids as a set. */
-static ken_status allow(kn_index *ix, job *j, const uint64_t *only, size_t n, uint64_t **allowed,
-                        kn_idmap *set)
-{
-    size_t at;
-    pthread_mutex_lock(&lock); /* the map may be made by one search at a time */
-    ken_status st = map_ids(ix);
-    pthread_mutex_unlock(&lock);
-    if (!st)
-        st = kn_idmap_reserve(set, n);
-    *allowed = st ? NULL : kn_zalloc((ix->base.n + 63) / 64 + 1, sizeof **allowed);
-    if (!*allowed)
-        return st ? st : KEN_E_NOMEM;
-    for (size_t i = 0; i < n; i++) {
-        kn_idmap_put(set, only[i], i);
-        if (kn_idmap_get(&ix->map, only[i], &at) && at < ix->base.n
-            && !((*allowed)[at / 64] >> at % 64 & 1)) {
-            (*allowed)[at / 64] |= 1ull << at % 64;
-            j->find.n_allowed++;
-        }
-    }
-    j->find.allowed = *allowed;
-    j->only = set;
-    return KEN_OK;
-}
-
-ken_status kn_index_search(const kn_index *ix, const float *queries, size_t nq, const kn_find *p,
-                           const uint64_t *only, size_t n_only, uint32_t threads, kn_near *near,
-                           size_t *found)
-{
-    job j = { .ix = (kn_index *)(uintptr_t)ix, .find = *p, .near = near, .found = found };
-    uint64_t *allowed = NULL;
-    kn_idmap set = { 0 };
-    float *copy = NULL;
-    ken_status st = check_vectors(queries, nq, ix->dim, "query");
-    if (st || !nq)
-        return st;
-    j.find.allowed = ix->gone ? ix->live : NULL;
-    j.find.n_allowed = ix->gone ? ix->base.n - ix->gone : 0;
-    if (only) {
-        j.find.n_allowed = 0;
-        st = allow(j.ix, &j, only, n_only, &allowed, &set);
-    }
-    j.queries = queries;
-    if (!st && ix->metric == KN_METRIC_COSINE) {
-        j.queries = copy = prepared(ix, queries, nq);
-        st = copy ? KEN_OK : KEN_E_NOMEM;
-    }
-    j.top = st ? NULL : kn_alloc(nq, sizeof *j.top);
-    if (!st && !j.top)
-        st = KEN_E_NOMEM;
-    for (size_t q = 0; !p->k && q < nq; q++)
-        found[q] = 0;
-    if (!st && p->k)
-        st = kn_parallel(nq, 1, threads ? threads : 1, search_some, &j);
-    kn_free(j.top);
-    kn_free(copy);
-    kn_free(allowed);
-    kn_idmap_release(&set);
-    return st;
-}
-
-int kn_index_lives(const kn_index *ix, size_t slot)
-{
-    return is_live(ix, slot);
-}
-
-/* Rows in runs, for flat.c; those of the base that are gone are skipped. */
-static size_t cut_into_runs(const kn_index *ix, const uint64_t *skip, kn_run *runs)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < ix->base.n; i += RUN)
-        runs[n++] = (kn_run){ .rows = ix->base.f32 + i * ix->dim,
-                              .type = KN_F32,
-                              .n = ix->base.n - i < RUN ? ix->base.n - i : RUN,
-                              .ids = (const unsigned char *)(ix->base.ids + i),
-                              .id_stride = sizeof *ix->ids,
-                              .skip = skip,
-                              .skip_first = i };
-    for (size_t i = 0; i < ix->pending; i += RUN)
-        runs[n++] = (kn_run){ .rows = ix->rows + i * ix->dim,
-                              .type = KN_F32,
-                              .n = ix->pending - i < RUN ? ix->pending - i : RUN,
-                              .ids = (const unsigned char *)(ix->ids + i),
-                              .id_stride = sizeof *ix->ids };
-    return n;
-}
-
-ken_status kn_index_exact(const kn_index *ix, const float *queries, size_t nq, size_t k,
-                          uint32_t threads, kn_near *near, size_t *found)
-{
-    const size_t words = (ix->base.n + 63) / 64;
-    float *copy = NULL;
-    uint64_t *skip = NULL;
-    ken_status st = check_vectors(queries, nq, ix->dim, "query");
-    if (!st && ix->base.n && !ix->base.f32)
-        st = kn_fail(KEN_E_UNSUPPORTED, "an index without its rows cannot answer exactly");
-    kn_run *runs = kn_alloc(ix->base.n / RUN + ix->pending / RUN + 2, sizeof *runs);
-    if (!st && !runs)
-        st = KEN_E_NOMEM;
-    if (!st && ix->metric == KN_METRIC_COSINE && !(copy = prepared(ix, queries, nq)))
-        st = KEN_E_NOMEM;
-    if (!st && ix->gone && !(skip = kn_alloc(words, sizeof *skip)))
-        st = KEN_E_NOMEM;
-    for (size_t i = 0; !st && ix->gone && i < words; i++)
-        skip[i] = ~ix->live[i];
-    if (!st) {
-        const kn_flat f = { runs, cut_into_runs(ix, skip, runs), ix->dim, ix->metric, threads };
-        st = kn_flat_search(&f, copy ? copy : queries, nq, k, near, found);
-    }
-    kn_free(runs);
-    kn_free(copy);
-    kn_free(skip);
-    return st;
-}
-
 /* ---- building ---- */
 
-/* The base becomes these rows and ids, taken over, with a structure over them.  On failure the index is
- * as it was and they are the caller's. */
 /* The kind's structure over base: what `from` has of it goes on, where a kind can do that. */
 static ken_status make_state(void **state, const kn_kind *kind, const kn_spec *spec,
                              const kn_rows *base, const kn_build *b, const kn_index *from)
@@ -566,14 +331,15 @@ static ken_status make_state(void **state, const kn_kind *kind, const kn_spec *s
     if (!gone)
         return KEN_E_NOMEM;
     for (size_t i = 0; i < from->base.n; i++)
-        if (!is_live(from, i))
+        if (!kn_index_lives(from, i))
             gone[i / 64] |= 1ull << i % 64;
     const ken_status st = kind->change(state, from->state, gone, base, b);
     kn_free(gone);
     return st;
 }
 
-/* from: the index that these are the merged rows of, or NULL. */
+/* The base becomes these rows and ids, taken over, with a structure over them.  On failure the index is
+ * as it was and they are the caller's.  from: the index that these are the merged rows of, or NULL. */
 static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, const kn_build *b,
                             const kn_index *from)
 {
@@ -608,10 +374,10 @@ ken_status kn_index_build(kn_index **out, const char *spec, kn_metric metric, co
     kn_index *ix = NULL;
     ken_status st = kn_index_new(&ix, spec, dim, metric);
     if (!st)
-        st = check_vectors(rows, n, dim, "row");
+        st = kn_index_check_vectors(rows, n, dim, "row");
     if (!st && n > UINT32_MAX / 2)
         st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
-    float *copy = st ? NULL : prepared(ix, rows, n);
+    float *copy = st ? NULL : kn_index_prepared(ix, rows, n);
     uint64_t *own = st ? NULL : kn_alloc(n ? n : 1, sizeof *own);
     if (!st && (!copy || !own))
         st = KEN_E_NOMEM;
@@ -754,7 +520,7 @@ static ken_status take_in(kn_index_log_op op, const uint64_t *ids, const float *
     kn_index *ix = cookie;
     if (op == KN_LOG_REMOVE)
         return kn_index_remove(ix, ids, n, NULL);
-    ken_status st = check_vectors(rows, n, ix->dim, "a row of the log");
+    ken_status st = kn_index_check_vectors(rows, n, ix->dim, "a row of the log");
     if (!st && n > UINT32_MAX / 2 - ix->base.n - ix->pending)
         st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
     if (!st)
@@ -813,7 +579,7 @@ static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
     size_t n = 0;
     ken_status st = KEN_OK;
     for (size_t i = 0; !st && i < ix->base.n; i++)
-        if (is_live(ix, i)) {
+        if (kn_index_lives(ix, i)) {
             ids[n] = ix->base.ids[i];
             if (rows)
                 st = row_of(ix, i, rows + n * ix->dim);
@@ -892,13 +658,6 @@ void kn_index_get_info(const kn_index *ix, kn_index_info *out)
         out->table = kn_index_file_table(&ix->file);
 }
 
-static ken_status complain(ken_problem_fn fn, void *cookie, const char *where, const char *what)
-{
-    if (fn)
-        fn(where, what, cookie);
-    return kn_fail(KEN_E_CORRUPT, "%s: %s", where, what);
-}
-
 static ken_status check_ids(const kn_index *ix, ken_problem_fn fn, void *cookie)
 {
     kn_idmap seen = { 0 };
@@ -906,7 +665,7 @@ static ken_status check_ids(const kn_index *ix, ken_problem_fn fn, void *cookie)
     ken_status st = kn_idmap_reserve(&seen, ix->base.n);
     for (size_t i = 0; !st && i < ix->base.n; i++) {
         if (kn_idmap_get(&seen, ix->base.ids[i], &at))
-            st = complain(fn, cookie, "ids", "an id comes twice");
+            st = kn_index_complain(fn, cookie, "ids", "an id comes twice");
         kn_idmap_put(&seen, ix->base.ids[i], i);
     }
     kn_idmap_release(&seen);
@@ -920,8 +679,8 @@ ken_status kn_index_check(const kn_index *ix, ken_problem_fn fn, void *cookie)
         st = kn_index_file_check(&ix->file, fn, cookie);
     if ((bad = check_ids(ix, fn, cookie)) != KEN_OK)
         st = bad;
-    if (ix->base.f32 && (bad = check_vectors(ix->base.f32, ix->base.n, ix->dim, "row")) != KEN_OK)
-        st = complain(fn, cookie, "rows", ken_last_error());
+    if (ix->base.f32 && (bad = kn_index_check_vectors(ix->base.f32, ix->base.n, ix->dim, "row")) != KEN_OK)
+        st = kn_index_complain(fn, cookie, "rows", ken_last_error());
     if (ix->state && (bad = ix->kind->check(ix->state, fn, cookie)) != KEN_OK)
         st = bad;
     return st;
