@@ -130,7 +130,7 @@ const cli_option cli_options[OPT_COUNT] = {
         "pictures to be judged by, never trained on; ':' between several, toys last", 0 },
     [OPT_TRAIN_INIT] = { "init", 0, OPT_TEXT, C(TRAIN), "MODEL", NULL,
         NULL,
-        "go on from this model, converted with --trainable", 0 },
+        "go on from this model of ken's, packed or not", 0 },
     [OPT_TRAIN_ARCH] = { "arch", 0, OPT_TEXT, C(TRAIN), "NAME", NULL,
         NULL,
         "a new network", 0 },

@@ -203,6 +203,11 @@ ken_status kn_plan_make(kn_plan *out, const ken_train_options *o)
         st = losses(&p, o, s);
     if (!st) {
         sampling(&p, o, s);
+        if (p.sampler.repeat > 1 && p.sampler.kind != KN_SAMPLER_PK)
+            st = kn_fail(KEN_E_INVALID, "--repeat is for losses whose batches are some pictures of some "
+                                        "classes; --loss %s takes others", kn_loss_name(p.loss.kind));
+    }
+    if (!st) {
         add_text(&p, o);
         st = learning(&p, o, s);
     }

@@ -81,6 +81,9 @@ is 0 "a damaged checkpoint is passed over"
 err "damaged" "and said"
 same whole hurt "from the checkpoint before"
 
+run train $toys --arch conv4 --size 28 --batch 8 --loss softmax --repeat 3 --steps 1 -o odd
+is 2 "--repeat where no classes are drawn"; err "softmax" "is refused, and why"
+
 # models out, models in
 picture red.ppm 200 30 30
 run embed red.ppm -m whole/best.safetensors --jsonl

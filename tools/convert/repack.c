@@ -5,13 +5,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "kernels/kernels.h"
-#include "nn/mat.h"
+#include "nn/load.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static const float BN_EPS = 1e-5F;
 
 typedef struct repack {
     const kn_kernels *k;
@@ -172,7 +170,7 @@ static ken_status fold(const repack *r, const kn_tensor *t, float *w)
     }
     float *bias = kn_writer_data(r->w, beside(name, t, 'b'), &bytes);
     for (size_t i = 0; i < n; i++) {
-        const float factor = p[0][i] / sqrtf(p[3][i] + BN_EPS);
+        const float factor = p[0][i] / sqrtf(p[3][i] + KN_BN_EPS);
         bias[i] = p[1][i] - p[2][i] * factor;
         for (size_t j = 0; j < k; j++)
             w[i * k + j] *= factor;
