@@ -504,6 +504,49 @@ KEN_CALL ken_status ken_search(ken *k, const ken_term *terms, size_t n,
                                const ken_search_options *opts, ken_hit *hits, size_t *found,
                                ken_search_times *times);
 
+/* ---- explanations ------------------------------------------------------------ */
+
+typedef struct ken_explain_options {
+    uint32_t size;
+    const char *method; /* "auto" (default) is the best that the network allows:
+                           "parts": what each place adds to the cosine, exactly; residual networks
+                           "gradcam": Grad-CAM at the last map; residual networks */
+    uint32_t grid;      /* cells a side of a map, at most 256; default: 16 or more, as suits the network */
+    uint32_t regions;   /* at most, up to 16; default 3 */
+} ken_explain_options;
+#define KEN_EXPLAIN_OPTIONS_INIT \
+    { sizeof(ken_explain_options), NULL, 0, 0 }
+
+/* Pixels of the whole picture: x, y, width, height; all 0 of a side that is no picture. */
+typedef struct ken_region {
+    uint32_t a[4], b[4];
+    float share; /* 0..1 of all that speaks for the match: what the two boxes have between them */
+} ken_region;
+
+typedef struct ken_explanation {
+    const char *method;    /* that was used */
+    const float *a, *b;    /* (grid[0], grid[1]) row-major over the whole picture, also where a crop leaves
+                              some of it out (0); NULL of a side that is no picture.  "parts": they sum to
+                              `raw`, and what speaks against the match is negative; others: >= 0, sum 1 */
+    uint32_t grid[2];      /* rows, columns */
+    float score, raw;      /* as ken_hit has them */
+    const ken_region *regions; /* best first */
+    size_t n_regions;
+    const char *text;      /* a sentence that says so, in English */
+} ken_explanation;
+
+/* Where two agree: each a picture, a text or a vector (ken_term's weight is not looked at), at least one a
+ * picture.  *out is freed with ken_explanation_free.  KEN_E_UNSUPPORTED for a method that the network does
+ * not allow, KEN_E_MODEL for a text without a text network. */
+KEN_CALL ken_status ken_explain(const ken_model *m, const ken_term *a, const ken_term *b,
+                                const ken_explain_options *opts, ken_explanation **out);
+/* Both pictures side by side, each `height` pixels high (0: 384, at most 4096), with the maps over them:
+ * warm what speaks for the match, blue what speaks against it, frames around the regions.  a and b are
+ * those of ken_explain. */
+KEN_CALL ken_status ken_explanation_draw(ken_image **out, const ken_explanation *e, const ken_term *a,
+                                         const ken_term *b, uint32_t height);
+KEN_API void ken_explanation_free(ken_explanation *e); /* NULL is fine */
+
 /* ---- objects of a collection ----
  * An object is a name that pictures of the collection have in common: its references. */
 

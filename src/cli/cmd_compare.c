@@ -1,25 +1,14 @@
 /* cmd_compare.c - how alike two things are: pictures, words, 3-D models. */
 #include "cli/cmd.h"
-#include "cli/input.h"
 #include "cli/json.h"
-#include "cli/mem.h"
 #include "cli/open.h"
 #include "cli/out.h"
+#include "cli/side.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { VIEW_SIDE = 512 };
-
-/* One of the two, as vectors: one, or one for each view of a model. */
-typedef struct side {
-    const char *text; /* of words, else NULL */
-    ken_mesh *mesh;   /* of a model, else NULL */
-    ken_image *image; /* of a picture, else NULL */
-    float *vectors;   /* (n, dim) */
-    size_t n;
-} side;
 
 typedef struct likeness {
     float score, raw;
@@ -28,62 +17,9 @@ typedef struct likeness {
     ken_alignment alignment;
 } likeness;
 
-/* The file of an operand that is a 3-D model, by its name. */
-static const char *mesh_of(const char *operand)
+static likeness compare(const cli_model *m, const cli_side *s)
 {
-    if (!strncmp(operand, "stl:", 4))
-        return operand + 4;
-    return ken_mesh_named(operand) ? operand + (*operand == '@') : NULL;
-}
-
-static const char *text_of(const char *operand)
-{
-    return strncmp(operand, "text:", 5) ? NULL : operand + 5;
-}
-
-static int embed_mesh(const cli_model *m, const char *path, side *s)
-{
-    ken_status st = ken_mesh_load(&s->mesh, path);
-    if (st)
-        return cli_complain(st, ABOUT_INPUT, path);
-    st = ken_model_embed_mesh(m->model, s->mesh, s->vectors);
-    s->n = ken_mesh_views();
-    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
-}
-
-static int embed(const cli_model *m, const char *operand, const ken_decode_options *d, side *s)
-{
-    ken_status st;
-    s->vectors = cli_mem_new(ken_mesh_views() * ken_model_get_info(m->model)->dim,
-                             sizeof *s->vectors);
-    s->n = 1;
-    s->text = text_of(operand);
-    if (s->text) {
-        st = ken_model_embed_texts(m->model, &s->text, 1, s->vectors);
-        return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
-    }
-    if (mesh_of(operand))
-        return embed_mesh(m, mesh_of(operand), s);
-    st = cli_image_read(&s->image, operand, d);
-    if (st)
-        return cli_complain(st, ABOUT_INPUT, operand);
-    st = ken_model_embed(m->model, (const ken_image *const *)&s->image, 1, s->vectors);
-    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
-}
-
-/* The two vectors that agree best. */
-static likeness compare(const cli_model *m, const side *s)
-{
-    const size_t dim = ken_model_get_info(m->model)->dim;
-    likeness best = { .raw = -2 };
-    for (size_t i = 0; i < s[0].n; i++)
-        for (size_t j = 0; j < s[1].n; j++) {
-            double dot = 0;
-            for (size_t d = 0; d < dim; d++)
-                dot += (double)s[0].vectors[i * dim + d] * (double)s[1].vectors[j * dim + d];
-            if ((float)dot > best.raw)
-                best = (likeness){ .raw = (float)dot, .view = { i, j } };
-        }
+    likeness best = { .raw = cli_sides_best(m, s, best.view) };
     const int texts = (s[0].text != NULL) + (s[1].text != NULL);
     best.score = texts == 2   ? (best.raw > 0 ? best.raw : 0)
                  : texts == 1 ? ken_model_score(m->model, "text-image", best.raw)
@@ -91,7 +27,7 @@ static likeness compare(const cli_model *m, const side *s)
     return best;
 }
 
-static const char *view_name(const side *s, const likeness *l, int i)
+static const char *view_name(const cli_side *s, const likeness *l, int i)
 {
     return s[i].mesh ? ken_mesh_view_name((uint32_t)l->view[i]) : NULL;
 }
@@ -106,7 +42,7 @@ static void alignment_json(cJSON *o, const ken_alignment *a)
     cli_json_real(o, "outline", (double)a->outline, 6);
 }
 
-static void say(const cli_model *m, const side *s, const likeness *l)
+static void say(const cli_model *m, const cli_side *s, const likeness *l)
 {
     const char *name = ken_model_get_info(m->model)->name;
     const char *view[2] = { view_name(s, l, 0), view_name(s, l, 1) };
@@ -139,7 +75,7 @@ static void say(const cli_model *m, const side *s, const likeness *l)
 }
 
 /* Of the second that is a model, else of the first. */
-static int write_view(const side *s, const likeness *l, const char *path)
+static int write_view(const cli_side *s, const likeness *l, const char *path)
 {
     const int i = s[1].mesh ? 1 : 0;
     ken_image *img = NULL;
@@ -153,7 +89,7 @@ static int write_view(const side *s, const likeness *l, const char *path)
 }
 
 /* One is a picture, the other a model. */
-static int align(const side *s, likeness *l)
+static int align(const cli_side *s, likeness *l)
 {
     const int i = s[1].mesh ? 1 : 0;
     l->alignment = (ken_alignment)KEN_ALIGNMENT_INIT;
@@ -165,7 +101,7 @@ static int align(const side *s, likeness *l)
     return 0;
 }
 
-static int answer(const cli_model *m, const side *s)
+static int answer(const cli_model *m, const cli_side *s)
 {
     likeness l = compare(m, s);
     const char *path = cli_opt(OPT_VIEW);
@@ -185,27 +121,24 @@ static int run(const cli_args *a)
 {
     cli_model m;
     ken_decode_options d;
-    side s[2] = { { 0 }, { 0 } };
+    cli_side s[2] = { { 0 }, { 0 } };
     if (a->n != 2)
         return cli_misuse("compare takes two of: a picture, text:WORDS, a 3-D model");
     const char *x = a->operands[0].text, *y = a->operands[1].text;
-    if (cli_opt(OPT_VIEW) && !mesh_of(x) && !mesh_of(y))
+    if (cli_opt(OPT_VIEW) && !cli_mesh_of(x) && !cli_mesh_of(y))
         return cli_misuse("--view needs a 3-D model to look at");
-    if (cli_opt_on(OPT_ALIGN) && (!mesh_of(x) == !mesh_of(y) || text_of(x) || text_of(y)))
+    if (cli_opt_on(OPT_ALIGN) && (!cli_mesh_of(x) == !cli_mesh_of(y) || cli_text_of(x) || cli_text_of(y)))
         return cli_misuse("--align takes a picture and a 3-D model");
     int code = cli_decode_options(&d);
     if (!code)
-        code = text_of(x) || text_of(y) ? cli_open_text_model(&m) : cli_open_model(&m);
+        code = cli_text_of(x) || cli_text_of(y) ? cli_open_text_model(&m) : cli_open_model(&m);
     if (code)
         return code;
-    code = embed(&m, x, &d, &s[0]);
-    code = code ? code : embed(&m, y, &d, &s[1]);
+    code = cli_side_read(&m, x, &d, &s[0]);
+    code = code ? code : cli_side_read(&m, y, &d, &s[1]);
     code = code ? code : answer(&m, s);
-    for (int i = 0; i < 2; i++) {
-        ken_mesh_free(s[i].mesh);
-        ken_image_free(s[i].image);
-        cli_mem_free(s[i].vectors);
-    }
+    for (int i = 0; i < 2; i++)
+        cli_side_free(&s[i]);
     cli_close_model(&m);
     return code;
 }

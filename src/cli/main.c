@@ -14,6 +14,7 @@ const cli_cmd *const cli_commands[CMD_COUNT] = {
     [CMD_SHOW] = &cli_cmd_show,         [CMD_RM] = &cli_cmd_rm,
     [CMD_STATS] = &cli_cmd_stats,       [CMD_CHECK] = &cli_cmd_check,
     [CMD_EMBED] = &cli_cmd_embed,       [CMD_COMPARE] = &cli_cmd_compare,
+    [CMD_EXPLAIN] = &cli_cmd_explain,
     [CMD_CLASSIFY] = &cli_cmd_classify, [CMD_PREPROCESS] = &cli_cmd_preprocess,
     [CMD_TOKENS] = &cli_cmd_tokens,     [CMD_MODELS] = &cli_cmd_models,
     [CMD_TRAIN] = &cli_cmd_train,

@@ -261,6 +261,11 @@ const kn_prep *kn_model_prep(const ken_model *m)
     return kn_net_prep(m->net);
 }
 
+const kn_net *kn_model_net(const ken_model *m)
+{
+    return m->net;
+}
+
 ken_status kn_model_embed_pixels(const ken_model *m, const uint8_t *pixels, size_t n,
                                  float *vectors)
 {

@@ -199,14 +199,28 @@ typedef struct origin {
     const float *steps; /* (n) of int8: what 1 stands for in each row; NULL: another type */
 } origin;
 
-void kn_panel_row(const kn_kernels *k, const void *panels, kn_type type, size_t cols, size_t row, float *out)
+static float panel_at(const kn_kernels *k, const void *panels, kn_type type, size_t cols, size_t row,
+                      size_t j)
 {
     const size_t p = row / KN_PANEL, lane = row % KN_PANEL, kp = kn_panel_k(cols, type);
-    for (size_t j = 0; j < cols; j++) {
-        const size_t at = type != KN_BF16 ? (p * kp + j) * KN_PANEL + lane
-                                          : ((p * (kp / 2) + j / 2) * KN_PANEL + lane) * 2 + j % 2;
-        to_f32(k, kn_at_const(panels, type, at), type, 1, out + j);
-    }
+    const size_t at = type != KN_BF16 ? (p * kp + j) * KN_PANEL + lane
+                                      : ((p * (kp / 2) + j / 2) * KN_PANEL + lane) * 2 + j % 2;
+    float x;
+    to_f32(k, kn_at_const(panels, type, at), type, 1, &x);
+    return x;
+}
+
+void kn_panel_row(const kn_kernels *k, const void *panels, kn_type type, size_t cols, size_t row, float *out)
+{
+    for (size_t j = 0; j < cols; j++)
+        out[j] = panel_at(k, panels, type, cols, row, j);
+}
+
+void kn_mat_row(const kn_kernels *k, const kn_mat *m, size_t row, float *out)
+{
+    kn_panel_row(k, m->w, m->type, m->k, row, out);
+    for (size_t j = 0; m->w_lo && j < m->k; j++)
+        out[j] += panel_at(k, m->w_lo, KN_BF16, m->k, row, j);
 }
 
 static void get_row(const origin *o, size_t i, float *out)

@@ -49,6 +49,8 @@ KEN_CALL ken_status kn_tensor_type(const kn_tensor *t, kn_type *out);
 KEN_CALL ken_status kn_tensor_matrix(const kn_tensor *t, kn_type type, int panels, size_t n, size_t k);
 /* out (cols) = a row of panels (mat.h) of that many columns, as f32 */
 void kn_panel_row(const kn_kernels *k, const void *panels, kn_type type, size_t cols, size_t row, float *out);
+/* out (m->k) = a row of a matrix as it is multiplied with */
+void kn_mat_row(const kn_kernels *k, const kn_mat *m, size_t row, float *out);
 
 /* ---- what networks are made of ----
  * All below: KEN_E_FORMAT as above, of a tensor that is missing too; KEN_E_NOMEM.  The name is printf's. */

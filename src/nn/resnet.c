@@ -23,7 +23,9 @@ typedef struct builder {
     kn_resnet *r;
     ken_status st;
     uint32_t h, w, c; /* the map so far … */
-    int at;           /* … and its slot */
+    int at;           /* … its slot … */
+    float first, step; /* … and in pixels of the picture the middle of its first pixel, and the next one's
+                          distance */
 } builder;
 
 static int free_slot(int a, int b)
@@ -53,6 +55,8 @@ static void go_on(builder *b, const kn_step *p)
     b->w = p->ow;
     b->c = p->oc;
     b->at = p->out;
+    b->first += ((float)(p->side - 1) / 2 - (float)p->pad) * b->step;
+    b->step *= (float)p->stride;
 }
 
 static uint32_t reach(uint32_t n, uint32_t side, uint32_t stride, uint32_t pad)
@@ -202,7 +206,7 @@ static ken_status load_pool(const kn_source *s, kn_resnet *r)
 
 ken_status kn_resnet_load(const kn_source *s, const kn_resnet_config *c, kn_resnet *out)
 {
-    builder b = { .s = s, .r = out, .h = c->input[0], .w = c->input[1], .c = 3 };
+    builder b = { .s = s, .r = out, .h = c->input[0], .w = c->input[1], .c = 3, .first = 0.5F, .step = 1 };
     size_t blocks = 0;
     *out = (kn_resnet){ .c = *c };
     for (uint32_t i = 0; i < c->stages; i++)
@@ -222,6 +226,8 @@ ken_status kn_resnet_load(const kn_source *s, const kn_resnet_config *c, kn_resn
     out->hw[0] = b.h;
     out->hw[1] = b.w;
     out->channels = b.c;
+    out->first = b.first;
+    out->step = b.step;
     measure(out);
     if (!b.st && c->pool_attention)
         return load_pool(s, out);

@@ -228,16 +228,30 @@ static void attention_pool(const kn_crew *crew, const kn_resnet *r, const resnet
 
 /* ---- the whole ---- */
 
+static void run_maps(const kn_crew *crew, const kn_resnet *r, const kn_lut *lut, const uint8_t *pixels,
+                     size_t n, const resnet_work *w)
+{
+    const size_t size = (size_t)r->c.input[0] * r->c.input[1];
+    for (size_t i = 0; i < n; i++) {
+        kn_lut_apply(lut, crew->type, pixels + i * size * 3, size, w->early[0]);
+        run_early(crew, r, w, i);
+    }
+    run_late(crew, r, w, n);
+}
+
+void kn_resnet_last_map(const kn_crew *crew, const kn_resnet *r, const kn_lut *lut, const uint8_t *pixels,
+                   float *map, kn_arena a)
+{
+    const resnet_work w = plan(crew, r, 1, &a);
+    run_maps(crew, r, lut, pixels, 1, &w);
+    widen(crew, w.slot[r->last], (size_t)r->hw[0] * r->hw[1] * r->channels, map);
+}
+
 void kn_resnet_run(const kn_crew *crew, const kn_resnet *r, const kn_lut *lut,
                    const uint8_t *pixels, size_t n, float *out, kn_arena a)
 {
     const resnet_work w = plan(crew, r, n, &a);
-    const size_t size = (size_t)r->c.input[0] * r->c.input[1];
-    for (size_t i = 0; i < n; i++) {
-        kn_lut_apply(lut, crew->type, pixels + i * size * 3, size, w.early[0]);
-        run_early(crew, r, &w, i);
-    }
-    run_late(crew, r, &w, n);
+    run_maps(crew, r, lut, pixels, n, &w);
     if (r->c.pool_attention) {
         attention_pool(crew, r, &w, n, out);
         return;
