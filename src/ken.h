@@ -490,9 +490,29 @@ typedef struct ken_search_options {
     float min_raw;     /* likewise on the cosine; used when has_min_raw */
     int has_min_raw;
     int hidden;        /* 1: vanished files too */
+    const char *where; /* only items of which this holds; NULL: all.  KEN_E_INVALID names the column:
+                            expr  := test | 'not' expr | expr 'and' expr | expr 'or' expr | '(' expr ')'
+                            test  := key ('=' | '!=' | '<' | '<=' | '>' | '>=' | '~' | '!~') value
+                                     | key ['not'] 'in' '(' value, … ')' | object | tag | meta.KEY
+                            key   := path name dir ext kind object id bytes width height mtime added taken
+                                     description tag meta.KEY
+                          ~ is a pattern with * ? []; values with spaces or commas go into quotes; times
+                          are spans (2024, 2024-05-17, 2024-05-17T14:30), bytes may be 10k or 2MiB */
+    int min_auto;      /* 1: leave out what is no more like the query than things that have nothing to do
+                          with it; KEN_E_UNSUPPORTED where the model does not say how to tell */
+    const char *group; /* of each group the best hit alone: "near" (all but the same picture), "object",
+                          "dir"; NULL: every hit */
+    const char *expand; /* what is added to the query: "prompts" (its texts in other words), "aqe" (its
+                           first hits); NULL, "none": nothing */
+    const char *spaces; /* whose answers are fused: names of spaces, ',' between, "own" is the collection's
+                           own model; NULL: "own" */
+    const char *fusion; /* "rrf" (by ranks, default), "weighted" (by normalised scores) */
+    /* Told what `expand` adds: a text, or the path of an item, and its weight. */
+    void (*added)(const char *what, float weight, void *cookie);
+    void *cookie;
 } ken_search_options;
-#define KEN_SEARCH_OPTIONS_INIT \
-    { sizeof(ken_search_options), 0, 0, 0, 0, 0 }
+#define KEN_SEARCH_OPTIONS_INIT                                                                    \
+    { sizeof(ken_search_options), 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 
 typedef struct ken_search_times {
     double encode, search, total;

@@ -50,6 +50,7 @@ run() { # name command…
 for layer; do
     case $layer in
     cli/*) run "$layer" sh "tests/$layer.sh" ;;
+    fuzz/*) run "$layer" "$B/tests/$layer" "tests/fuzz/corpus/${layer#*/}" ;;
     */*) run "$layer" "$B/tests/$layer" ;;
     kernels) run kernels "$B/checkkern"; grep -hE '^(level|levels|skip)' "$tmp/out" ;;
     fuzz) for f in "$B"/tests/fuzz/fuzz_*; do

@@ -29,6 +29,7 @@ static ken_search_options search_options(void)
     o.has_min_raw = cli_opt(OPT_MIN_RAW) != NULL;
     o.min_raw = (float)cli_opt_real(OPT_MIN_RAW);
     o.hidden = cli_opt_on(OPT_HIDDEN);
+    o.where = cli_opt(OPT_WHERE);
     return o;
 }
 
@@ -264,6 +265,11 @@ const cli_cmd cli_cmd_search = {
         "(id:7) or an object (obj:bear).  + and - as arguments of\n"
         "their own add and take away the next term; a number and a colon before a term are its\n"
         "weight; after text: nothing is interpreted.  Words that follow each other are one text.\n\n"
+        "--where takes tests joined by and, or, not and parentheses: KEY=VALUE, != < <= > >=, ~ for a\n"
+        "pattern (* ? []), KEY in (A, B), KEY not in (A).  Keys: path name dir ext kind object id bytes\n"
+        "width height mtime added taken description tag meta.KEY; meta, description and tag are what\n"
+        "LIST.json told `ken index`.  Values with spaces go into quotes.  2024-05 is all of that month,\n"
+        "2MiB a number of bytes; taken is meta.taken, else mtime.\n\n"
         "On a terminal a table, in a pipe score<TAB>path.  Status 1 if nothing is found.",
     .examples = "ken search two parrots on a branch\tby words\n"
                 "ken \"two parrots on a branch\"\tthe same\n"
@@ -272,6 +278,7 @@ const cli_cmd cli_cmd_search = {
                 "ken search ./mug.jpg + \"in red\" - \"0.5:logo\"\tadd and take away\n"
                 "ken search \"text:16:9 monitor\"\twords that look like a weight\n"
                 "ken search -l receipts -0 | xargs -0 cp -t out\tfor other programs\n"
+                "ken search dog --where 'taken>=2024 and ext in (jpg,heic)'\tof those alone\n"
                 "ken search --batch queries.txt\ta query a line, a JSON line each\n",
     .run = run,
 };

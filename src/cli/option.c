@@ -79,6 +79,8 @@ const cli_option cli_options[OPT_COUNT] = {
                     "compare with every vector", 0 },
     [OPT_HIDDEN] = { "hidden", 0, OPT_BOOL, C(SEARCH), NULL, "false", NULL,
                      "files that have vanished, too", 0 },
+    [OPT_WHERE] = { "where", 0, OPT_TEXT, C(SEARCH), "EXPR", NULL, NULL,
+                    "only pictures of which this holds, such as 'ext=jpg and width>=1024'", 0 },
     [OPT_BATCH_FILE] = { "batch", 0, OPT_PATH, C(SEARCH), "FILE", NULL, NULL,
                          "a query a line from FILE (- is standard input), a JSON line each", 0 },
     [OPT_NULL] = { "null", '0', OPT_BOOL, C(SEARCH), NULL, "false", NULL,

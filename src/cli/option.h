@@ -83,6 +83,7 @@ typedef enum cli_opt_id {
     OPT_MIN_RAW,
     OPT_EXACT,
     OPT_HIDDEN,
+    OPT_WHERE,
     OPT_BATCH_FILE,
     OPT_NULL,
     OPT_LIST_ONLY,

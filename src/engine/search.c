@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/progress.h"
-#include "engine/collection.h"
+#include "engine/choice.h"
 #include "engine/views.h"
 
 #include <inttypes.h>
@@ -236,10 +236,12 @@ static size_t merge(kn_near *near, size_t n)
     return kept;
 }
 
-/* The k best items.  A model may fill as many places as it has views, no more. */
-static ken_status scan_view(const query *q, const kn_view *v, const ken_search_options *o, size_t k,
-                            kn_near **out, size_t *found)
+/* The k best items of those chosen, or of all.  A model may fill as many places as it has views, no more. */
+static ken_status scan_view(const query *q, const kn_view *v, const kn_choice *c,
+                            const ken_search_options *o, size_t k, kn_near **out, size_t *found)
 {
+    const kn_run *pictures = c ? c->pictures : o->hidden ? v->all : v->visible,
+                 *views = c ? c->views : o->hidden ? v->all_views : v->views;
     const size_t deep = k * KN_VIEWS < v->view_rows ? k * KN_VIEWS : v->view_rows;
     kn_near *near;
     size_t n = 0, more = 0;
@@ -249,10 +251,9 @@ static ken_status scan_view(const query *q, const kn_view *v, const ken_search_o
         return kn_fail(KEN_E_MODEL, "the collection has another model by now: open it again");
     if (!(near = kn_alloc((k + deep) * q->ways, sizeof *near)))
         return KEN_E_NOMEM;
-    ken_status st = scan_runs(q, o->hidden ? v->all : v->visible, v->runs_n, v->rows, k, near, &n);
+    ken_status st = scan_runs(q, pictures, v->runs_n, v->rows, k, near, &n);
     if (!st && deep)
-        st = scan_runs(q, o->hidden ? v->all_views : v->views, v->views_n, v->view_rows, deep,
-                       near + n, &more);
+        st = scan_runs(q, views, v->views_n, v->view_rows, deep, near + n, &more);
     if (st) {
         kn_free(near);
         return st;
@@ -280,12 +281,13 @@ static size_t keep_hits(const query *q, const ken_search_options *o, const kn_ne
 static ken_status find(const query *q, const ken_search_options *o, ken_hit *hits, size_t *found)
 {
     kn_view *v = NULL;
+    const kn_choice *c = NULL;
     size_t n = 0;
     const size_t k = o->k ? o->k : DEFAULT_K;
     kn_near *near = NULL;
-    ken_status st = kn_view_get(q->k, &v);
+    ken_status st = kn_choice_get(q->k, o->where, o->hidden, &v, &c);
     if (!st)
-        st = scan_view(q, v, o, k, &near, &n);
+        st = scan_view(q, v, c, o, k, &near, &n);
     if (!st)
         *found = keep_hits(q, o, near, n, hits);
     if (v)
@@ -331,6 +333,8 @@ ken_status ken_search(ken *k, const ken_term *terms, size_t n, const ken_search_
         st = kn_fail(KEN_E_INVALID, "ken_search_options: size is not set");
     else if (!terms || !hits || !found)
         st = kn_fail(KEN_E_INVALID, "ken_search: no terms, or no place for hits");
+    else if (o->min_auto || o->group || o->expand || o->spaces)
+        st = kn_fail(KEN_E_UNSUPPORTED, "ken_search: of the options only `where` is there so far");
     else
         st = search(k, terms, n, o, hits, found, times);
     kn_leave(k);

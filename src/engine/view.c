@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "engine/choice.h"
 #include "engine/collection.h"
 
 #include <string.h>
@@ -26,6 +27,8 @@ static void free_view(kn_view *v)
             kn_free(v->dead[i]);
     }
     kn_view_unname(v);
+    for (size_t i = 0; i < KN_CHOICES; i++)
+        kn_choice_free(v->choices[i]);
     kn_free(v->segments);
     kn_free(v->dead);
     kn_free(v->gone);
@@ -265,6 +268,18 @@ ken_status kn_view_get_locked(ken *k, kn_view **out)
         return st;
     k->view->users++;
     *out = k->view;
+    return KEN_OK;
+}
+
+ken_status kn_view_renew_locked(ken *k, kn_view **v)
+{
+    kn_view_release_locked(*v);
+    *v = NULL;
+    ken_status st = renew(k);
+    if (st)
+        return st;
+    k->view->users++;
+    *v = k->view;
     return KEN_OK;
 }
 

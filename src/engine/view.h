@@ -11,6 +11,8 @@
 #include "store/segment.h"
 #include "store/store.h"
 
+enum { KN_CHOICES = 8 };
+
 typedef struct kn_view {
     uint64_t generation;
     unsigned users; /* guarded by the collection's lock */
@@ -32,12 +34,15 @@ typedef struct kn_view {
     kn_counts counts;   /* of the store, at that time */
     uint64_t **unnamed; /* (n) bitmaps of what is of no object … */
     kn_run *named;      /* (runs_n) … and the runs without it; NULL: every picture has an object */
+    struct kn_choice *choices[KN_CHOICES]; /* of choice.h, the first ones; guarded by the collection's lock */
 } kn_view;
 
 /* The present view, with one user more; let go with kn_view_release.  Takes `lock`. */
 KEN_CALL ken_status kn_view_get(ken *k, kn_view **out);
 /* The same while the caller holds `lock`, outside of a transaction. */
 KEN_CALL ken_status kn_view_get_locked(ken *k, kn_view **out);
+/* Let go of *v for a new one, which nobody else has yet; on failure it is NULL. */
+KEN_CALL ken_status kn_view_renew_locked(ken *k, kn_view **v);
 void kn_view_release(ken *k, kn_view *v); /* takes `lock` */
 void kn_view_release_locked(kn_view *v);
 
