@@ -31,6 +31,8 @@ WEBP    ?= $(call have,libwebp)
 HEIF    ?= $(call have,libheif)
 SQLITE  ?= $(call have,sqlite3)
 YAML    ?= $(call have,yaml-0.1)
+# headers alone: libnghttp2 and OpenSSL are loaded when a store is remote
+MILVUS  ?= $(if $(filter 11,$(call have,libnghttp2)$(call have,openssl)),1,0)
 CHECK   ?= $(call have,check)
 FAULTS  ?= 0
 # our own pool measures as fast as libgomp, needs no library, and ThreadSanitizer can see into it
@@ -55,6 +57,7 @@ $(call flag,WEBP,webp sharpyuv)
 $(call flag,HEIF,)
 $(call flag,SQLITE,sqlite3)
 $(call flag,YAML,yaml)
+$(call flag,MILVUS,)
 $(call flag,FAULTS,)
 ifeq ($(PARALLEL),openmp)
 DEFS += -fopenmp
@@ -123,8 +126,8 @@ links: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VE
 	@for f in ken ken-convert ken-toys libken.a; do [ "$$(readlink $$f)" = $(B)/$$f ] || ln -sfn $(B)/$$f $$f; done
 	@ln -sfn $(B)/libken.so.$(VERSION) libken.so
 
-minimal:                            ## no JPEG library but stb, no SQLite, no YAML; built and tested
-	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0
+minimal:                            ## no JPEG library but stb, no SQLite, no YAML, no remote store; built and tested
+	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 MILVUS=0
 
 $(B)/libken.a: $(call obj,$(LIB_SRCS))
 	$(call say,AR,$@)

@@ -32,6 +32,9 @@ const char *ken_features(void)
 #ifdef KEN_YAML
         "yaml "
 #endif
+#ifdef KEN_MILVUS
+        "milvus "
+#endif
 #ifdef KEN_PTHREAD
         "pthread";
 #else
