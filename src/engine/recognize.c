@@ -10,6 +10,7 @@
 #include "engine/collection.h"
 #include "engine/object_add.h"
 #include "engine/parts.h"
+#include "engine/remote.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -87,13 +88,39 @@ static int best_first(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
+/* near (looks, n) and found (looks), as kn_flat_search fills them: wholes and parts together. */
+static ken_status ask_store(const asking *a, size_t n, kn_near *near, size_t *found)
+{
+    kn_near *list = kn_alloc(2 * n, sizeof *list);
+    ken_status st = list ? KEN_OK : KEN_E_NOMEM;
+    for (uint32_t q = 0; !st && q < a->looks; q++) {
+        size_t wholes = 0, parts = 0;
+        kn_store_query ask = { .vectors = a->vectors + q * a->dim, .nq = 1, .k = n, .dim = (uint32_t)a->dim,
+                               .share = KN_WHOLES, .hidden = 1, .labelled = 1 };
+        st = kn_remote_search(a->k, &ask, list, &wholes);
+        ask.share = KN_PARTS;
+        if (!st)
+            st = kn_remote_search(a->k, &ask, list + wholes, &parts);
+        if (st)
+            break;
+        parts += wholes;
+        if (parts)
+            qsort(list, parts, sizeof *list, best_first);
+        found[q] = parts < n ? parts : n;
+        memcpy(near + q * n, list, found[q] * sizeof *near);
+    }
+    kn_free(list);
+    return st;
+}
+
 /* The n nearest vectors of each look as one list, best first.  Below *floor something nearer may be
  * missing: the best end of a look that has more to give; -2 if none has. */
 static ken_status nearest(const asking *a, const kn_flat *f, size_t n, kn_near *near, size_t *len,
                           float *floor)
 {
     size_t found[1 + KN_LOOKS_MAX];
-    ken_status st = kn_flat_search(f, a->vectors, a->looks, n, near, found);
+    ken_status st = a->k->store->v->search ? ask_store(a, n, near, found)
+                                           : kn_flat_search(f, a->vectors, a->looks, n, near, found);
     *len = 0;
     *floor = -2;
     for (uint32_t q = 0; !st && q < a->looks; q++) {

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/remote.h"
 #include "engine/writer.h"
 
 #include <inttypes.h>
@@ -216,6 +217,8 @@ ken_status kn_collection_vector(ken *k, uint64_t id, uint32_t dim, float *out)
 {
     kn_item item = { 0 };
     kn_view *view = NULL;
+    if (k->store->v->vector)
+        return kn_remote_vector(k, id, dim, out);
     pthread_mutex_lock(&k->lock);
     ken_status st = place_and_view(k, id, &item, &view);
     if (!st && !item.segment)

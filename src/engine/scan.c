@@ -20,25 +20,30 @@ void kn_scan_problem(const kn_scan *s, const char *path, const char *why, int sk
         s->o->problem(path, why, skipped, s->o->cookie);
 }
 
+/* Ids come in runs, but a run may begin anywhere below 2^63: a word for each 64 that are met. */
 ken_status kn_scan_see(kn_scan *s, uint64_t id)
 {
-    const size_t word = (size_t)(id / 64);
-    if (word >= s->seen_words) {
-        const size_t words = (word + 1) * 2;
-        uint64_t *seen = kn_grow(s->seen, words, sizeof *seen);
+    size_t at;
+    if (!kn_idmap_get(&s->seen_at, id / 64, &at)) {
+        uint64_t *seen = kn_room(s->seen, s->seen_n, &s->seen_cap, sizeof *seen);
         if (!seen)
             return KEN_E_NOMEM;
-        memset(seen + s->seen_words, 0, (words - s->seen_words) * sizeof *seen);
         s->seen = seen;
-        s->seen_words = words;
+        ken_status st = kn_idmap_reserve(&s->seen_at, 1);
+        if (st)
+            return st;
+        at = s->seen_n++;
+        seen[at] = 0;
+        kn_idmap_put(&s->seen_at, id / 64, at);
     }
-    s->seen[word] |= UINT64_C(1) << id % 64;
+    s->seen[at] |= UINT64_C(1) << id % 64;
     return KEN_OK;
 }
 
 int kn_scan_saw(const kn_scan *s, uint64_t id)
 {
-    return id / 64 < s->seen_words && (s->seen[id / 64] >> id % 64 & 1);
+    size_t at;
+    return kn_idmap_get(&s->seen_at, id / 64, &at) && (s->seen[at] >> id % 64 & 1);
 }
 
 int kn_file_is_gone(const char *path)
@@ -98,9 +103,23 @@ static ken_status use_model(kn_scan *s)
     return s->prep ? KEN_OK : kn_fail(KEN_E_MODEL, "model %s has no image network", s->info->name);
 }
 
+static ken_status settle(kn_scan *s)
+{
+    kn_store *store = s->k->store;
+    if (!store->v->settle || !(s->r->added + s->r->updated + s->r->removed))
+        return KEN_OK;
+    pthread_mutex_lock(&s->k->lock);
+    ken_status st = store->v->settle(store);
+    pthread_mutex_unlock(&s->k->lock);
+    return st;
+}
+
 static ken_status run(kn_scan *s, const char *const *paths, size_t n)
 {
     ken_status st = use_model(s);
+    if (!st && s->o->reembed && s->k->store->v->keep)
+        st = kn_fail(KEN_E_UNSUPPORTED, "a remote store is not re-embedded in place: `ken index` with another "
+                                        "--db and --store makes a collection with the other model");
     if (!st)
         st = compare_features(s);
     if (!st)
@@ -117,7 +136,9 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
         st = kn_scan_vanished(s);
     if (!st)
         st = kn_scan_compact(s);
-    return st ? st : note_features(s);
+    if (!st)
+        st = note_features(s);
+    return st ? st : settle(s);
 }
 
 static void release(kn_scan *s)
@@ -129,6 +150,7 @@ static void release(kn_scan *s)
     kn_free(s->files);
     kn_free(s->roots);
     kn_free(s->seen);
+    kn_idmap_release(&s->seen_at);
 }
 
 static ken_status scan(ken *k, const char *const *paths, size_t n, const ken_scan_options *o,

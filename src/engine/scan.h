@@ -10,6 +10,7 @@
 #include "engine/writer.h"
 
 #include "base/progress.h"
+#include "index/idmap.h"
 
 /* A file that needs something done. */
 typedef struct kn_file {
@@ -37,8 +38,9 @@ typedef struct kn_scan {
     size_t roots_n;
     kn_file *files; /* (files_n), those to be read in the order of the walk */
     size_t files_n, files_cap;
-    uint64_t *seen; /* a bitmap of item ids that are accounted for */
-    size_t seen_words;
+    uint64_t *seen; /* (seen_n) bits of item ids that are accounted for … */
+    size_t seen_n, seen_cap;
+    kn_idmap seen_at; /* … 64 ids to a word: which word is whose */
     int retry_skipped; /* this build may read what another one could not */
     kn_meter meter;
     uint64_t encoded;

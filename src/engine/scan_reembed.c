@@ -41,30 +41,53 @@ static ken_status read_segments(ken *k, segments *g)
     return st ? st : g->st;
 }
 
+typedef struct moved {
+    uint64_t id;
+    kn_place place; /* segment 0: an item has it */
+} moved;
+
 /* Where each item's new vector is. */
 typedef struct fresh {
-    kn_place *by_id; /* (cap) segment 0: nowhere yet */
-    size_t cap;
+    moved *list;
+    size_t n, cap;
+    kn_idmap at;
 } fresh;
+
+static moved *find_moved(const fresh *f, uint64_t id)
+{
+    size_t at;
+    return kn_idmap_get(&f->at, id, &at) && f->list[at].place.segment ? &f->list[at] : NULL;
+}
 
 static ken_status note_place(fresh *f, uint64_t id, kn_place place)
 {
-    if (id >= f->cap) {
-        const size_t cap = (size_t)id * 2 + 64;
-        kn_place *all = kn_grow(f->by_id, cap, sizeof *all);
-        if (!all)
-            return KEN_E_NOMEM;
-        memset(all + f->cap, 0, (cap - f->cap) * sizeof *all);
-        f->by_id = all;
-        f->cap = cap;
+    size_t at;
+    if (kn_idmap_get(&f->at, id, &at)) {
+        f->list[at].place = place;
+        return KEN_OK;
     }
-    f->by_id[id] = place;
+    moved *list = kn_room(f->list, f->n, &f->cap, sizeof *list);
+    if (!list)
+        return KEN_E_NOMEM;
+    f->list = list;
+    ken_status st = kn_idmap_reserve(&f->at, 1);
+    if (st)
+        return st;
+    list[f->n] = (moved){ id, place };
+    kn_idmap_put(&f->at, id, f->n++);
     return KEN_OK;
 }
 
 static int is_done(const fresh *f, uint64_t id)
 {
-    return id < f->cap && f->by_id[id].segment;
+    return find_moved(f, id) != NULL;
+}
+
+static void free_fresh(fresh *f)
+{
+    kn_free(f->list);
+    kn_idmap_release(&f->at);
+    *f = (fresh){ 0 };
 }
 
 static ken_status drop_segments(kn_scan *s, const segments *g, int pending)
@@ -245,15 +268,15 @@ static ken_status move_item(kn_scan *s, uint64_t id, fresh *f)
 {
     const kn_select which = { .by = KN_BY_ID, .number = id };
     kn_item item = { 0 };
-    const int have = is_done(f, id);
+    moved *new = find_moved(f, id);
     ken_status st = kn_store_get(s->k->store, &which, &item);
-    item.segment = have ? f->by_id[id].segment : 0;
-    item.slot = have ? f->by_id[id].slot : 0;
+    item.segment = new ? new->place.segment : 0;
+    item.slot = new ? new->place.slot : 0;
     item.part_segment = item.part_slot = 0; /* to be made again, as many as they were */
     if (!st)
         st = s->k->store->v->put(s->k->store, &item);
-    if (!st && have) {
-        f->by_id[id].segment = 0;
+    if (!st && new) {
+        new->place.segment = 0;
         s->r->updated++;
     }
     kn_item_release(&item);
@@ -276,9 +299,9 @@ static ken_status move_all(kn_scan *s, const segments *g, fresh *f)
         st = g->list[i].state == KN_SEGMENT_PENDING ? store->v->put_segment(store, &row)
                                                     : store->v->drop_segment(store, row.number);
     }
-    for (size_t id = 0; !st && id < f->cap; id++)
-        if (f->by_id[id].segment) /* its item has been removed meanwhile */
-            st = store->v->put_dead(store, f->by_id[id].segment, f->by_id[id].slot);
+    for (size_t i = 0; !st && i < f->n; i++)
+        if (f->list[i].place.segment) /* its item has been removed meanwhile */
+            st = store->v->put_dead(store, f->list[i].place.segment, f->list[i].place.slot);
     kn_free(x.list);
     return st;
 }
@@ -317,8 +340,7 @@ ken_status kn_scan_reembed(kn_scan *s)
         st = read_pending(s, &g, &f, &same);
     if (!st && !same) { /* begun for yet another model */
         st = drop_segments(s, &g, 1);
-        kn_free(f.by_id);
-        f = (fresh){ 0 };
+        free_fresh(&f);
     }
     s->w.pending = 1;
     if (!st)
@@ -328,7 +350,7 @@ ken_status kn_scan_reembed(kn_scan *s)
     s->w.pending = 0;
     if (!st)
         kn_collection_switch(s->k);
-    kn_free(f.by_id);
+    free_fresh(&f);
     kn_free(g.list);
     return st;
 }

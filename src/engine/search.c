@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "engine/choice.h"
+#include "engine/remote.h"
 #include "engine/views.h"
 
 #include <inttypes.h>
@@ -264,6 +265,33 @@ static ken_status scan_view(const query *q, const kn_view *v, const kn_choice *c
     return KEN_OK;
 }
 
+/* The same of a store that searches itself. */
+static ken_status ask_store(const query *q, const kn_choice *c, const ken_search_options *o, size_t k,
+                            kn_near **out, size_t *found)
+{
+    const size_t deep = k * KN_VIEWS;
+    size_t n = 0, more = 0;
+    kn_near *near = kn_alloc((k + deep) * q->ways, sizeof *near);
+    if (!near)
+        return KEN_E_NOMEM;
+    kn_store_query ask = { .vectors = q->sum, .nq = q->ways, .k = k, .dim = (uint32_t)q->dim,
+                           .share = KN_WHOLES, .hidden = o->hidden,
+                           .only = c ? c->ids : NULL, .n_only = c ? c->items : 0, .some = c != NULL };
+    ken_status st = kn_remote_search(q->k, &ask, near, &n);
+    ask.share = KN_VIEWS_OF_MODELS;
+    ask.k = deep;
+    if (!st)
+        st = kn_remote_search(q->k, &ask, near + n, &more);
+    if (st) {
+        kn_free(near);
+        return st;
+    }
+    n = q->ways > 1 || more ? merge(near, n + more) : n;
+    *found = n < k ? n : k;
+    *out = near;
+    return KEN_OK;
+}
+
 static size_t keep_hits(const query *q, const ken_search_options *o, const kn_near *near, size_t n,
                         ken_hit *hits)
 {
@@ -287,7 +315,7 @@ static ken_status find(const query *q, const ken_search_options *o, ken_hit *hit
     kn_near *near = NULL;
     ken_status st = kn_choice_get(q->k, o->where, o->hidden, &v, &c);
     if (!st)
-        st = scan_view(q, v, c, o, k, &near, &n);
+        st = q->k->store->v->search ? ask_store(q, c, o, k, &near, &n) : scan_view(q, v, c, o, k, &near, &n);
     if (!st)
         *found = keep_hits(q, o, near, n, hits);
     if (v)

@@ -66,7 +66,9 @@ ken_status kn_edit_begin(kn_edit *w, ken *k)
     ken_status st = kn_lock_take(&w->lock, k->dir, k->wait);
     if (!st) {
         pthread_mutex_lock(&k->lock);
-        st = kn_store_number(k->store, KN_KEY_NEXT_ID, &w->next_id);
+        st = k->store->v->refresh ? k->store->v->refresh(k->store) : KEN_OK;
+        if (!st)
+            st = kn_store_number(k->store, KN_KEY_NEXT_ID, &w->next_id);
         if (!st)
             st = kn_store_number(k->store, KN_KEY_NEXT_SEGMENT, &w->next_segment);
         if (!st)
@@ -190,10 +192,27 @@ static ken_status append_floats(const kn_edit *w, kn_tail *t, const uint64_t *id
     return st;
 }
 
+/* The store keeps vectors itself: to its hands. */
+static ken_status hand_over(kn_edit *w, kn_share share, const uint64_t *ids, const float *vectors, size_t n)
+{
+    ken *k = w->k;
+    pthread_mutex_lock(&k->lock);
+    ken_status st = k->store->v->keep(k->store, share, ids, vectors, n, k->encoder->info(w->model)->dim);
+    pthread_mutex_unlock(&k->lock);
+    return st;
+}
+
+static const kn_place kept = { 1, 0 }; /* the store knows where */
+
 ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
                            kn_place *places)
 {
     kn_place first;
+    if (n && w->k->store->v->keep) {
+        for (size_t i = 0; i < n; i++)
+            places[i] = kept;
+        return hand_over(w, KN_WHOLES, ids, vectors, n);
+    }
     ken_status st = n ? need_segment(w, &w->whole, 1) : KEN_OK;
     if (st || !n)
         return st;
@@ -206,6 +225,10 @@ ken_status kn_edit_vectors(kn_edit *w, const uint64_t *ids, const float *vectors
 ken_status kn_edit_views(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
                          kn_place *first)
 {
+    if (n && w->k->store->v->keep) {
+        *first = kept;
+        return hand_over(w, KN_VIEWS_OF_MODELS, ids, vectors, n);
+    }
     ken_status st = n ? need_segment(w, &w->views, n) : KEN_OK;
     return st || !n ? st : append_floats(w, &w->views, ids, vectors, n, first);
 }
@@ -213,6 +236,10 @@ ken_status kn_edit_views(kn_edit *w, const uint64_t *ids, const float *vectors, 
 ken_status kn_edit_parts(kn_edit *w, const uint64_t *ids, const float *vectors, size_t n,
                          kn_place *first)
 {
+    if (n && w->k->store->v->keep) {
+        *first = kept;
+        return hand_over(w, KN_PARTS, ids, vectors, n);
+    }
     ken_status st = n ? need_segment(w, &w->parts, n) : KEN_OK;
     if (st || !n)
         return st;
@@ -236,6 +263,11 @@ void kn_edit_forget(kn_edit *w)
     let_go(&w->whole);
     let_go(&w->parts);
     let_go(&w->views);
+    if (!w->k->store->v->forget)
+        return;
+    pthread_mutex_lock(&w->k->lock);
+    w->k->store->v->forget(w->k->store);
+    pthread_mutex_unlock(&w->k->lock);
 }
 
 /* ---- transactions ---- */

@@ -146,8 +146,9 @@ static ken_status make_log(const char *path)
     return kn_replace_file(path, header, sizeof header);
 }
 
-static ken_status store_open(kn_store **out, const char *dir, kn_store_mode mode)
+static ken_status store_open(kn_store **out, const char *url, const char *dir, kn_store_mode mode)
 {
+    (void)url; /* "file:" says it all */
     file_store *f = kn_zalloc(1, sizeof *f);
     if (!f)
         return KEN_E_NOMEM;

@@ -280,8 +280,9 @@ static void store_close(kn_store *store)
     kn_free(s);
 }
 
-static ken_status store_open(kn_store **out, const char *dir, kn_store_mode mode)
+static ken_status store_open(kn_store **out, const char *url, const char *dir, kn_store_mode mode)
 {
+    (void)url; /* "sqlite:" says it all */
 #ifdef KEN_FAULTS
     kn_vfs_from_environment();
 #endif

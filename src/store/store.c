@@ -16,6 +16,9 @@ static const kn_store_verbs *const kinds[] = {
     &kn_store_sqlite,
 #endif
     &kn_store_file,
+#ifdef KEN_MILVUS
+    &kn_store_milvus,
+#endif
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -42,18 +45,25 @@ static const kn_store_verbs *choose(const char *kind, const char *dir)
     return NULL;
 }
 
+static ken_status no_such(const char *kind)
+{
+    char list[80] = "";
+    for (size_t i = 0; i < KINDS; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), " %s:", kinds[i]->name);
+    return kn_fail(KEN_E_UNSUPPORTED, "no store \"%s\" in this build, only%s", kind, list);
+}
+
 ken_status kn_store_open(kn_store **out, const char *kind, const char *dir, kn_store_mode mode)
 {
     const kn_store_verbs *v = choose(kind, dir);
     if (!v)
-        return kn_fail(KEN_E_UNSUPPORTED, "no store \"%s\" in this build, only %s%s", kind,
-                       KINDS > 1 ? "sqlite: and " : "", "file:");
+        return no_such(kind);
     if (mode == KN_STORE_CREATE)
         for (size_t i = 0; i < KINDS; i++)
             if (kinds[i] != v && is_there(kinds[i], dir))
                 return kn_fail(KEN_E_EXISTS, "%s: already kept in a %s: store", dir,
                                kinds[i]->name);
-    ken_status st = v->open(out, dir, mode);
+    ken_status st = v->open(out, kind, dir, mode);
     return st ? kn_fail_in(st, "%s/%s", dir, v->file) : KEN_OK;
 }
 

@@ -2,8 +2,8 @@
  * store.h - the durable records of a collection, behind one table of functions.
  *
  * A store keeps items (one for each picture), which slots of the vector segments are in use, and a
- * few named texts.  It knows nothing of pictures or vectors.  Two kinds are built in: "sqlite" and
- * "file" (an append-only log, for builds without SQLite).
+ * few named texts.  It knows nothing of pictures.  Kinds: "sqlite", "file" (an append-only log, for builds
+ * without SQLite) and "milvus" (a server, which keeps the vectors too and searches among them; milvus.h).
  *
  * Threads: one thread at a time; the collection has a lock.  Processes: any number of readers, and
  * one writer, who holds the lock of lock.h.
@@ -84,6 +84,23 @@ typedef struct kn_counts {
     uint64_t labelled; /* items that have an object */
 } kn_counts;
 
+/* ---- what stores that keep vectors are told and asked ---- */
+
+/* Which of a collection's vectors: one of each item, and those of its parts or views. */
+typedef enum kn_share { KN_WHOLES, KN_PARTS, KN_VIEWS_OF_MODELS } kn_share;
+
+typedef struct kn_store_query {
+    const float *vectors; /* (nq, dim) */
+    size_t nq, k;
+    uint32_t dim;
+    kn_share share;       /* KN_PARTS: and views */
+    int hidden;           /* 1: of vanished files too; of KN_PARTS always */
+    int labelled;         /* 1: of items that have an object alone */
+    int some;             /* 1: only those of the items `only`, (n_only) ascending ids */
+    const uint64_t *only;
+    size_t n_only;
+} kn_store_query;
+
 typedef enum kn_store_mode {
     KN_STORE_READ,
     KN_STORE_WRITE,
@@ -96,8 +113,8 @@ typedef struct kn_store_verbs {
     const char *name; /* "sqlite" */
     const char *file; /* its main file in the collection's folder */
 
-    /* KEN_E_NOTFOUND, KEN_E_VERSION, KEN_E_CORRUPT. */
-    ken_status (*open)(kn_store **out, const char *dir, kn_store_mode mode);
+    /* url: as the user named it, or NULL.  KEN_E_NOTFOUND, KEN_E_VERSION, KEN_E_CORRUPT, KEN_E_NET. */
+    ken_status (*open)(kn_store **out, const char *url, const char *dir, kn_store_mode mode);
     void (*close)(kn_store *s); /* rolls back what is open */
 
     /* Between begin and end all reads see one state.  write: the caller holds the lock.  What was
@@ -129,6 +146,26 @@ typedef struct kn_store_verbs {
 
     /* Every invariant of the store's own files. */
     ken_status (*check)(kn_store *s, ken_problem_fn fn, void *cookie);
+
+    /* ---- NULL where vectors lie in segments ---- */
+
+    /* Take in what others have written; the caller holds the lock. */
+    ken_status (*refresh)(kn_store *s);
+    /* Vectors (n, dim) of items that are put before the next end(), which makes them durable with the items;
+     * of parts and views: one behind the other in the order of an item's.  Also before begin.  The items'
+     * segments say only that there are vectors; their numbers are the store's. */
+    ken_status (*keep)(kn_store *s, kn_share share, const uint64_t *ids, const float *vectors, size_t n,
+                       uint32_t dim);
+    void (*forget)(kn_store *s); /* what was kept since the last end() */
+    /* An item's own vector (dim), or with share its parts' or views' (n, dim).  KEN_E_NOTFOUND; KEN_E_MODEL if
+     * they are of another length. */
+    ken_status (*vector)(kn_store *s, kn_share share, uint64_t id, size_t n, uint32_t dim, float *out);
+    /* hits (nq, k) best first, raw alone filled in, and found (nq); an item may come once for each part. */
+    ken_status (*search)(kn_store *s, const kn_store_query *q, ken_hit *hits, size_t *found);
+    /* The kind of its index, "HNSW". */
+    const char *(*index)(kn_store *s);
+    /* After much was written: have it put in order for searches. */
+    ken_status (*settle)(kn_store *s);
 } kn_store_verbs;
 
 struct kn_store {
@@ -139,8 +176,11 @@ struct kn_store {
 extern const kn_store_verbs kn_store_sqlite;
 #endif
 extern const kn_store_verbs kn_store_file;
+#ifdef KEN_MILVUS
+extern const kn_store_verbs kn_store_milvus;
+#endif
 
-/* By "sqlite:", "file:", or NULL: the one that is in dir, else the default of this build.
+/* By "sqlite:", "file:", "milvus://…", or NULL: the one that is in dir, else the default of this build.
  * KEN_E_UNSUPPORTED names those there are. */
 KEN_CALL ken_status kn_store_open(kn_store **out, const char *kind, const char *dir,
                                   kn_store_mode mode);

@@ -1,0 +1,200 @@
+/* milvus_rows.c - items as rows of the server's, and back. */
+#include "store/milvus.h"
+
+#ifdef KEN_MILVUS
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RECORD_MAX = 65535 /* the server's longest text */ };
+
+void kn_remote_place(uint64_t id, uint32_t *segment, uint32_t *slot)
+{
+    *segment = (uint32_t)(id >> 32) + 1;
+    *slot = (uint32_t)id;
+}
+
+/* ---- text ---- */
+
+/* How many bytes at s are one character of UTF-8 (no surrogates, no overlong forms); 0: none. */
+static size_t character(const unsigned char *s)
+{
+    const size_t n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3
+                     : *s >= 0xf0 && *s < 0xf5                                         ? 4
+                                                                                       : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] >= 0xa0) || (*s == 0xf0 && s[1] < 0x90)
+        || (*s == 0xf4 && s[1] >= 0x90))
+        return 0;
+    return n;
+}
+
+static int is_text(const char *bytes)
+{
+    const unsigned char *s = (const unsigned char *)bytes;
+    size_t n;
+    while (*s && (n = character(s)))
+        s += n;
+    return !*s;
+}
+
+char *kn_remote_text(const char *bytes)
+{
+    char *text = kn_strdup(bytes);
+    for (unsigned char *s = (unsigned char *)text; s && *s;) {
+        const size_t n = character(s);
+        if (!n)
+            *s = '?';
+        s += n ? n : 1;
+    }
+    return text;
+}
+
+/* ---- records ---- */
+
+static void add_number(cJSON *o, const char *name, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    cJSON_AddStringToObject(o, name, text); /* JSON's own numbers end at 2^53 */
+}
+
+static ken_status add_hex(cJSON *o, const char *name, const char *bytes)
+{
+    if (is_text(bytes))
+        return KEN_OK;
+    const size_t n = strlen(bytes);
+    char *text = kn_alloc(n * 2 + 1, 1);
+    if (!text)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        snprintf(text + i * 2, 3, "%02x", (unsigned char)bytes[i]);
+    cJSON_AddStringToObject(o, name, text);
+    kn_free(text);
+    return KEN_OK;
+}
+
+ken_status kn_remote_record(char **out, const kn_item *item)
+{
+    cJSON *o = cJSON_CreateObject();
+    ken_status st = o ? add_hex(o, "path_bytes", item->path) : KEN_E_NOMEM;
+    if (!st && item->object)
+        st = add_hex(o, "object_bytes", item->object);
+    cJSON_AddStringToObject(o, "hash", item->hash);
+    cJSON_AddNumberToObject(o, "width", item->width);
+    cJSON_AddNumberToObject(o, "height", item->height);
+    add_number(o, "bytes", (int64_t)item->bytes);
+    add_number(o, "mtime_ns", item->mtime_ns);
+    add_number(o, "added_ns", item->added_ns);
+    cJSON_AddNumberToObject(o, "parts", item->parts);
+    cJSON_AddBoolToObject(o, "has_parts", item->part_segment != 0);
+    cJSON_AddBoolToObject(o, "hidden", item->hidden);
+    if (item->meta)
+        cJSON_AddStringToObject(o, "meta", item->meta);
+    char *text = st ? NULL : cJSON_PrintUnformatted(o);
+    cJSON_Delete(o);
+    if (!st && !text)
+        st = KEN_E_NOMEM;
+    if (!st && strlen(text) > RECORD_MAX)
+        st = kn_fail(KEN_E_LIMIT, "%s: what is noted of it is longer than %d bytes, the most that Milvus keeps",
+                     item->path, (int)RECORD_MAX);
+    if (!st && !(*out = kn_strdup(text)))
+        st = KEN_E_NOMEM;
+    cJSON_free(text);
+    return st;
+}
+
+/* ---- reading ---- */
+
+static int64_t number_of(const cJSON *o, const char *name)
+{
+    const cJSON *e = cJSON_GetObjectItemCaseSensitive(o, name);
+    return cJSON_IsString(e) ? strtoll(e->valuestring, NULL, 10) : 0;
+}
+
+static uint32_t small_of(const cJSON *o, const char *name)
+{
+    const cJSON *e = cJSON_GetObjectItemCaseSensitive(o, name);
+    return cJSON_IsNumber(e) && e->valuedouble >= 0 && e->valuedouble <= 4294967295.0 ? (uint32_t)e->valuedouble
+                                                                                       : 0;
+}
+
+static const char *text_of(const cJSON *o, const char *name)
+{
+    const cJSON *e = cJSON_GetObjectItemCaseSensitive(o, name);
+    return cJSON_IsString(e) ? e->valuestring : NULL;
+}
+
+/* From hex; NULL if it is none, or out of memory. */
+static char *bytes_of(const char *hex)
+{
+    const size_t n = strlen(hex) / 2;
+    char *out = strlen(hex) == 2 * n ? kn_alloc(n + 1, 1) : NULL;
+    for (size_t i = 0; out && i < n; i++) {
+        unsigned byte = 0;
+        if (sscanf(hex + i * 2, "%2x", &byte) != 1 || !byte) {
+            kn_free(out);
+            return NULL;
+        }
+        out[i] = (char)byte;
+    }
+    if (out)
+        out[n] = 0;
+    return out;
+}
+
+static char *take(const cJSON *o, const char *hex_name, const kn_mv_text *plain)
+{
+    const char *hex = text_of(o, hex_name);
+    return hex ? bytes_of(hex) : kn_strndup(plain->bytes, plain->n);
+}
+
+static ken_status fill(kn_item *item, const cJSON *o, const kn_mv_text *path, const kn_mv_text *object,
+                       const kn_mv_text *kind)
+{
+    const char *hash = text_of(o, "hash"), *meta = text_of(o, "meta");
+    if (!cJSON_IsObject(o) || !hash || strlen(hash) >= sizeof item->hash || !path->n || !kind->n)
+        return kn_fail(KEN_E_FORMAT, "row %" PRIu64 " is no item of ken's", item->id);
+    memcpy(item->hash, hash, strlen(hash) + 1);
+    item->width = small_of(o, "width");
+    item->height = small_of(o, "height");
+    item->bytes = (uint64_t)number_of(o, "bytes");
+    item->mtime_ns = number_of(o, "mtime_ns");
+    item->added_ns = number_of(o, "added_ns");
+    item->parts = small_of(o, "parts");
+    item->hidden = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "hidden"));
+    if (item->parts && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "has_parts")))
+        kn_remote_place(item->id, &item->part_segment, &item->part_slot);
+    item->path = take(o, "path_bytes", path);
+    item->kind = kn_strndup(kind->bytes, kind->n);
+    item->object = object->n ? take(o, "object_bytes", object) : NULL;
+    item->meta = meta ? kn_strdup(meta) : NULL;
+    return item->path && item->kind && (!object->n || item->object) && (!meta || item->meta) ? KEN_OK
+                                                                                              : KEN_E_NOMEM;
+}
+
+ken_status kn_remote_item(kn_item *out, int64_t id, int64_t state, const kn_mv_text *path,
+                          const kn_mv_text *object, const kn_mv_text *kind, const kn_mv_text *record)
+{
+    kn_item item = { .id = (uint64_t)id };
+    cJSON *o = cJSON_ParseWithLength(record->bytes, record->n);
+    if (id > 0 && state != KN_ROW_BARE)
+        kn_remote_place(item.id, &item.segment, &item.slot);
+    ken_status st = id > 0 ? fill(&item, o, path, object, kind)
+                           : kn_fail(KEN_E_FORMAT, "row %" PRId64 " is no item of ken's", id);
+    cJSON_Delete(o);
+    if (st)
+        kn_item_release(&item);
+    else
+        *out = item;
+    return st;
+}
+
+#endif
