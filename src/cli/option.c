@@ -25,7 +25,7 @@ const cli_option cli_options[OPT_COUNT] = {
     [OPT_DEVICE] = { "device", 0, OPT_CHOICE, CLI_EVERY, "D", "cpu", "cpu|cuda|auto",
                      "where the network runs: cpu cuda auto", 0 },
     [OPT_STORE] = { "store", 0, OPT_TEXT, CLI_EVERY, "URL", NULL, NULL,
-                    "where records live: sqlite: or file:", 0 },
+                    "where records live: sqlite: file: or milvus://HOST:PORT/COLLECTION", 0 },
     [OPT_WAIT] = { "wait", 0, OPT_REAL, CLI_EVERY, "S", "30", NULL,
                    "seconds to wait for another writer", 0 },
     [OPT_NO_ORIENT] = { "no-orient", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL,

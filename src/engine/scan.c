@@ -118,8 +118,8 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
 {
     ken_status st = use_model(s);
     if (!st && s->o->reembed && s->k->store->v->keep)
-        st = kn_fail(KEN_E_UNSUPPORTED, "a remote store is not re-embedded in place: `ken index` with another "
-                                        "--db and --store makes a collection with the other model");
+        st = kn_fail(KEN_E_UNSUPPORTED, "a remote store is not re-embedded in place: `ken index` with "
+                                        "another --db and --store makes a collection with that model");
     if (!st)
         st = compare_features(s);
     if (!st)

@@ -13,8 +13,8 @@
 #include <string.h>
 
 enum {
-    PREFIX = 5,           /* of a message: compressed or not, and its length */
-    WINDOW = 16 << 20,    /* bytes that the server may send unasked */
+    PREFIX = 5,        /* of a message: compressed or not, and its length */
+    WINDOW = 16 << 20, /* bytes that the server may send unasked */
     PIECE = 64 << 10,
     AUTHORITY = 300,
     WHY = 400
@@ -27,7 +27,7 @@ typedef struct call {
     int32_t stream;
     unsigned char prefix[PREFIX]; /* of the request */
     const unsigned char *request;
-    size_t n, at;  /* at: of prefix and request together */
+    size_t n, at;   /* at: of prefix and request together */
     kn_buf *answer; /* with its prefix */
     int http, code; /* :status and grpc-status; 0 and -1 until they come */
     char why[WHY];  /* grpc-message */
@@ -41,9 +41,9 @@ struct kn_grpc {
     kn_wire_options wire_options;
     size_t max_answer;
     const kn_http2 *h;
-    kn_wire *wire;            /* NULL: not connected */
+    kn_wire *wire; /* NULL: not connected */
     nghttp2_session *session;
-    const uint8_t *out;       /* (out_n) what the session wants sent, its own memory */
+    const uint8_t *out; /* (out_n) what the session wants sent, its own memory */
     size_t out_n;
     call now;
 };
@@ -202,8 +202,8 @@ static ssize_t give(nghttp2_session *session, int32_t stream, uint8_t *out, size
 
 static nghttp2_nv header(const char *name, const char *value)
 {
-    return (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name), strlen(value),
-                         NGHTTP2_NV_FLAG_NONE };
+    return (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name),
+                         strlen(value), NGHTTP2_NV_FLAG_NONE };
 }
 
 static ken_status submit(kn_grpc *g, const char *method, double timeout)
@@ -332,8 +332,8 @@ static ken_status judge(call *c, kn_grpc_end *end)
     end->code = c->code;
     if (c->code == 0 && c->http == 200)
         return unwrap(c);
-    end->again = c->code == GRPC_UNAVAILABLE || c->code == GRPC_EXHAUSTED || c->code == GRPC_ABORTED
-                 || (c->code < 0 && (c->error || c->http == 502 || c->http == 503 || c->http == 504));
+    end->again = c->code == GRPC_UNAVAILABLE || c->code == GRPC_EXHAUSTED || c->code == GRPC_ABORTED ||
+                 (c->code < 0 && (c->error || c->http == 502 || c->http == 503 || c->http == 504));
     if (c->code >= 0)
         return kn_fail(KEN_E_NET, "%s (gRPC status %d)", *c->why ? c->why : "refused", c->code);
     if (c->http && c->http != 200)

@@ -23,21 +23,20 @@ static int find(void *handle, void *fn, const char *name)
 static void load(void)
 {
     void *h = dlopen("libnghttp2.so.14", RTLD_NOW | RTLD_LOCAL);
-    loaded = h && find(h, &lib.callbacks_new, "nghttp2_session_callbacks_new")
-             && find(h, &lib.callbacks_free, "nghttp2_session_callbacks_del")
-             && find(h, &lib.on_header, "nghttp2_session_callbacks_set_on_header_callback")
-             && find(h, &lib.on_data, "nghttp2_session_callbacks_set_on_data_chunk_recv_callback")
-             && find(h, &lib.on_close, "nghttp2_session_callbacks_set_on_stream_close_callback")
-             && find(h, &lib.client_new, "nghttp2_session_client_new")
-             && find(h, &lib.session_free, "nghttp2_session_del")
-             && find(h, &lib.settings, "nghttp2_submit_settings")
-             && find(h, &lib.window, "nghttp2_session_set_local_window_size")
-             && find(h, &lib.request, "nghttp2_submit_request")
-             && find(h, &lib.recv, "nghttp2_session_mem_recv")
-             && find(h, &lib.send, "nghttp2_session_mem_send")
-             && find(h, &lib.want_read, "nghttp2_session_want_read")
-             && find(h, &lib.error_text, "nghttp2_strerror")
-             && find(h, &lib.code_text, "nghttp2_http2_strerror");
+    loaded =
+        h && find(h, &lib.callbacks_new, "nghttp2_session_callbacks_new") &&
+        find(h, &lib.callbacks_free, "nghttp2_session_callbacks_del") &&
+        find(h, &lib.on_header, "nghttp2_session_callbacks_set_on_header_callback") &&
+        find(h, &lib.on_data, "nghttp2_session_callbacks_set_on_data_chunk_recv_callback") &&
+        find(h, &lib.on_close, "nghttp2_session_callbacks_set_on_stream_close_callback") &&
+        find(h, &lib.client_new, "nghttp2_session_client_new") &&
+        find(h, &lib.session_free, "nghttp2_session_del") &&
+        find(h, &lib.settings, "nghttp2_submit_settings") &&
+        find(h, &lib.window, "nghttp2_session_set_local_window_size") &&
+        find(h, &lib.request, "nghttp2_submit_request") && find(h, &lib.recv, "nghttp2_session_mem_recv") &&
+        find(h, &lib.send, "nghttp2_session_mem_send") &&
+        find(h, &lib.want_read, "nghttp2_session_want_read") &&
+        find(h, &lib.error_text, "nghttp2_strerror") && find(h, &lib.code_text, "nghttp2_http2_strerror");
 }
 
 ken_status kn_http2_get(const kn_http2 **out)

@@ -77,8 +77,9 @@ static ken_status write_marker(const kn_remote *r)
 
 static int same_place(const kn_milvus_url *a, const kn_milvus_url *b)
 {
-    return !strcmp(a->host, b->host) && !strcmp(a->port, b->port) && !strcmp(a->collection, b->collection)
-           && !strcmp(a->database ? a->database : "", b->database ? b->database : "");
+    return !strcmp(a->host, b->host) && !strcmp(a->port, b->port) &&
+           !strcmp(a->collection, b->collection) &&
+           !strcmp(a->database ? a->database : "", b->database ? b->database : "");
 }
 
 /* The URL that counts: the one given (with who may come in), else the marker's. */
@@ -87,7 +88,8 @@ static ken_status take_url(kn_remote *r, const char *given, const char *marker)
     kn_milvus_url other;
     const int named = given && strstr(given, "//") != NULL;
     if (!named && !marker)
-        return kn_fail(KEN_E_NOTFOUND, "no such file; --store milvus://HOST:PORT/COLLECTION names a server");
+        return kn_fail(KEN_E_NOTFOUND,
+                       "no such file; --store milvus://HOST:PORT/COLLECTION names a server");
     ken_status st = kn_milvus_url_parse(&r->url, named ? given : marker);
     if (st || !named || !marker)
         return st;
@@ -295,7 +297,8 @@ static ken_status sweep(kn_remote *r)
     char expr[128];
     uint64_t next = 0;
     ken_status st = kn_store_number(r->near, "next_id", &next);
-    snprintf(expr, sizeof expr, "owner >= %" PRIu64 " && owner < %" PRIu64, next, ((uint64_t)r->by + 1) << 32);
+    snprintf(expr, sizeof expr, "owner >= %" PRIu64 " && owner < %" PRIu64, next,
+             ((uint64_t)r->by + 1) << 32);
     for (size_t n = 1; !st && n;) {
         st = kn_milvus_query(r->m, r->parts, expr, KN_MV_MOST / 2, &got, 1, &answer);
         n = got.n;
@@ -442,8 +445,8 @@ static ken_status store_set_text(kn_store *s, const char *key, const char *value
 
 /* ---- vectors ---- */
 
-static ken_status store_keep(kn_store *s, kn_share share, const uint64_t *ids, const float *vectors, size_t n,
-                             uint32_t dim)
+static ken_status store_keep(kn_store *s, kn_share share, const uint64_t *ids, const float *vectors,
+                             size_t n, uint32_t dim)
 {
     kn_remote *r = of(s);
     if (r->dim && dim != r->dim)
@@ -480,15 +483,16 @@ static ken_status store_vector(kn_store *s, kn_share share, uint64_t id, size_t 
 {
     kn_remote *r = of(s);
     const int whole = share == KN_WHOLES;
-    kn_mv_result got[] = { { .name = "vector", .type = KN_MV_VECTOR }, { .name = "key", .type = KN_MV_TEXT } };
+    kn_mv_result got[] = { { .name = "vector", .type = KN_MV_VECTOR },
+                           { .name = "key", .type = KN_MV_TEXT } };
     kn_buf answer = { 0 };
     char expr[96];
     size_t there = 0;
     if (dim != r->dim)
         return kn_fail(KEN_E_MODEL, "the collection at %s has vectors of %u numbers", r->url.plain, r->dim);
     snprintf(expr, sizeof expr, whole ? "id == %" PRIu64 " && state < 2" : "owner == %" PRIu64, id);
-    ken_status st = kn_milvus_query(r->m, whole ? r->items : r->parts, expr, (uint32_t)n + 1, got, whole ? 1 : 2,
-                                    &answer);
+    ken_status st = kn_milvus_query(r->m, whole ? r->items : r->parts, expr, (uint32_t)n + 1, got,
+                                    whole ? 1 : 2, &answer);
     if (!st && got[0].n && got[0].dim != dim)
         st = kn_fail(KEN_E_CORRUPT, "%s: vectors of %u numbers", r->url.plain, got[0].dim);
     for (size_t i = 0; !st && i < got[0].n; i++) {
@@ -516,7 +520,7 @@ static int note_seen(const kn_item *item, void *cookie)
     return 1;
 }
 
-/* Only what the records here know, too: a row that was deleted meanwhile, or is not quite there, is no hit. */
+/* Only what the records here know, too: what was deleted meanwhile, or is not quite there, is no hit. */
 static ken_status keep_known(kn_remote *r, const kn_store_query *q, ken_hit *hits, size_t *n)
 {
     size_t kept = 0;
@@ -533,8 +537,8 @@ static ken_status keep_known(kn_remote *r, const kn_store_query *q, ken_hit *hit
 }
 
 /* One search, with a further condition or "". */
-static ken_status search_once(kn_remote *r, const kn_store_query *q, size_t k, const char *and, ken_hit *hits,
-                              size_t *found)
+static ken_status search_once(kn_remote *r, const kn_store_query *q, size_t k, const char *and,
+                              ken_hit *hits, size_t *found)
 {
     const int whole = q->share == KN_WHOLES;
     kn_buf expr;
@@ -709,8 +713,9 @@ static ken_status store_check(kn_store *s, ken_problem_fn fn, void *cookie)
     ken_status st = c.r->near->v->check(c.r->near, fn, cookie);
     if (!st && c.r->made)
         st = check_rows(&c);
-    return st ? st : c.problems ? kn_fail(KEN_E_CORRUPT, "%s: %" PRIu64 " problems", c.r->url.plain, c.problems)
-                                : KEN_OK;
+    return st           ? st
+           : c.problems ? kn_fail(KEN_E_CORRUPT, "%s: %" PRIu64 " problems", c.r->url.plain, c.problems)
+                        : KEN_OK;
 }
 
 const kn_store_verbs kn_store_milvus = {

@@ -37,21 +37,21 @@ typedef struct kn_changed {
 
 typedef struct kn_remote {
     kn_store base;
-    char *dir, *folder;           /* the collection's; within it */
-    char *items, *parts, *state;  /* the server's collections */
+    char *dir, *folder;          /* the collection's; within it */
+    char *items, *parts, *state; /* the server's collections */
     kn_milvus_url url;
     kn_milvus *m;
-    kn_store *near;               /* the records here */
-    int64_t by;                   /* this machine's number, 1 .. 2^31 - 1 */
-    uint32_t dim;                 /* 0: not known yet */
-    char metric[16], index[16];   /* of `items` */
-    int inside;                   /* 1: between begin and end, 2: writing */
-    int made;                     /* the server's collections are there */
-    int swept;                    /* what a writer that died left among the parts is gone */
-    double looked;                /* when others' rows were last asked for */
+    kn_store *near;             /* the records here */
+    int64_t by;                 /* this machine's number, 1 .. 2^31 - 1 */
+    uint32_t dim;               /* 0: not known yet */
+    char metric[16], index[16]; /* of `items` */
+    int inside;                 /* 1: between begin and end, 2: writing */
+    int made;                   /* the server's collections are there */
+    int swept;                  /* what a writer that died left among the parts is gone */
+    double looked;              /* when others' rows were last asked for */
     kn_kept *kept;
     size_t kept_n, kept_cap;
-    float *floats;                /* (floats_n) of kept */
+    float *floats; /* (floats_n) of kept */
     size_t floats_n;
     kn_changed *changed;
     size_t changed_n, changed_cap;
@@ -72,7 +72,8 @@ KEN_CALL ken_status kn_remote_record(char **out, const kn_item *item);
 char *kn_remote_text(const char *bytes);
 /* A row's item; strings are the item's own.  KEN_E_FORMAT. */
 KEN_CALL ken_status kn_remote_item(kn_item *out, int64_t id, int64_t state, const kn_mv_text *path,
-                                   const kn_mv_text *object, const kn_mv_text *kind, const kn_mv_text *record);
+                                   const kn_mv_text *object, const kn_mv_text *kind,
+                                   const kn_mv_text *record);
 
 /* ---- milvus_push.c: from here to the server ---- */
 
@@ -85,12 +86,12 @@ KEN_CALL ken_status kn_remote_delete(kn_remote *r, const uint64_t *ids, size_t n
 
 /* ---- milvus_pull.c: from the server to here ---- */
 
-#define KN_REMOTE_REV "remote_rev"   /* the last revision that is in the records here */
+#define KN_REMOTE_REV "remote_rev" /* the last revision that is in the records here */
 #define KN_REMOTE_BY "remote_by"
 #define KN_REMOTE_MADE "remote_made" /* "1": the server's collections are there */
 #define KN_REMOTE_METRIC "remote_metric"
 #define KN_REMOTE_INDEX "remote_index"
-#define KN_REMOTE_GONE "gone/"       /* a key's beginning; the id follows */
+#define KN_REMOTE_GONE "gone/"         /* a key's beginning; the id follows */
 int kn_remote_shares(const char *key); /* 1 if a text is everybody's */
 
 /* Others' changes into the records here, and what this machine has put and not committed; outside of a

@@ -25,7 +25,7 @@ enum { NOT_LOADED = 101, NO_COLLECTION = 100, NO_INDEX = 700, UNEXPECTED = 65535
 struct kn_milvus {
     const kn_milvus_url *u;
     kn_grpc *g;
-    kn_buf answer; /* of the last call */
+    kn_buf answer;   /* of the last call */
     double patience; /* seconds that a call is made again */
 };
 
@@ -67,13 +67,16 @@ static ken_status read_status(const kn_buf *answer, int within, status *out)
         if (f.number == 4 && f.wire == KN_PB_VARINT)
             out->retriable = f.value != 0;
     }
-    return (within && r.bad) || inner.bad ? kn_fail(KEN_E_FORMAT, "the server's answer makes no sense") : KEN_OK;
+    return (within && r.bad) || inner.bad ? kn_fail(KEN_E_FORMAT, "the server's answer makes no sense")
+                                          : KEN_OK;
 }
 
 /* 1 if the server itself is not ready, rather than the request wrong. */
 static int may_pass(const status *s, int tries)
 {
-    static const unsigned passing[] = { 1, 2, 3, 4, 8, 103, 401, 402, 500, 501, 502, 503, 602, 901, 902, 903 };
+    static const unsigned passing[] = {
+        1, 2, 3, 4, 8, 103, 401, 402, 500, 501, 502, 503, 602, 901, 902, 903
+    };
     if (s->retriable || s->code == NOT_LOADED)
         return 1;
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
@@ -99,7 +102,8 @@ static ken_status once(kn_milvus *m, const char *name, const kn_pb *request, whe
     kn_grpc_end end;
     snprintf(method, sizeof method, SERVICE "%s", name);
     *s = (status){ 0 };
-    ken_status st = kn_grpc_call(m->g, method, request->buf.data, request->buf.len, timeout, &m->answer, &end);
+    ken_status st =
+        kn_grpc_call(m->g, method, request->buf.data, request->buf.len, timeout, &m->answer, &end);
     *again = end.again;
     if (st)
         return st;
@@ -122,8 +126,8 @@ static double pause_of(int tries, double now)
 static ken_status load(kn_milvus *m, const char *collection);
 
 /* collection: loaded again when the server says that it is not; NULL: not. */
-static ken_status ask(kn_milvus *m, const char *name, const kn_pb *request, where_status where, double timeout,
-                      const char *collection, expected *e)
+static ken_status ask(kn_milvus *m, const char *name, const kn_pb *request, where_status where,
+                      double timeout, const char *collection, expected *e)
 {
     const double start = kn_clock();
     status s;
@@ -362,13 +366,12 @@ static size_t bytes_of(const kn_mv_column *columns, size_t n_columns, size_t row
 {
     size_t sum = 0;
     for (size_t i = 0; i < n_columns; i++)
-        sum += columns[i].texts ? strlen(columns[i].texts[row]) + 10
-                                : 10 + columns[i].dim * sizeof(float);
+        sum += columns[i].texts ? strlen(columns[i].texts[row]) + 10 : 10 + columns[i].dim * sizeof(float);
     return sum;
 }
 
-ken_status kn_milvus_upsert(kn_milvus *m, const char *collection, const kn_mv_column *columns, size_t n_columns,
-                            size_t n)
+ken_status kn_milvus_upsert(kn_milvus *m, const char *collection, const kn_mv_column *columns,
+                            size_t n_columns, size_t n)
 {
     ken_status st = KEN_OK;
     for (size_t from = 0, to; !st && from < n; from = to) {

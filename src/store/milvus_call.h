@@ -20,7 +20,12 @@ KEN_CALL ken_status kn_milvus_connect(kn_milvus **out, const kn_milvus_url *u);
 void kn_milvus_free(kn_milvus *m);
 
 /* Types of fields, the server's own numbers. */
-typedef enum kn_field_type { KN_MV_LONG = 5, KN_MV_TEXT = 21, KN_MV_JSON = 23, KN_MV_VECTOR = 101 } kn_field_type;
+typedef enum kn_field_type {
+    KN_MV_LONG = 5,
+    KN_MV_TEXT = 21,
+    KN_MV_JSON = 23,
+    KN_MV_VECTOR = 101
+} kn_field_type;
 
 typedef struct kn_mv_field {
     const char *name;
@@ -34,15 +39,15 @@ typedef struct kn_mv_column {
     const char *name;
     kn_field_type type;
     const int64_t *longs;
-    char *const *texts; /* of TEXT and JSON; UTF-8 */
+    char *const *texts;  /* of TEXT and JSON; UTF-8 */
     const float *floats; /* (n, dim) */
     uint32_t dim;
 } kn_mv_column;
 
 KEN_CALL ken_status kn_milvus_has(kn_milvus *m, const char *collection, int *yes);
 /* Made, if it is not there, with an index over its VECTOR field, and loaded.  metric: of the index. */
-KEN_CALL ken_status kn_milvus_create(kn_milvus *m, const char *collection, const kn_mv_field *fields, size_t n,
-                                     const char *index, const char *metric);
+KEN_CALL ken_status kn_milvus_create(kn_milvus *m, const char *collection, const kn_mv_field *fields,
+                                     size_t n, const char *index, const char *metric);
 KEN_CALL ken_status kn_milvus_load(kn_milvus *m, const char *collection);
 KEN_CALL ken_status kn_milvus_release(kn_milvus *m, const char *collection);
 KEN_CALL ken_status kn_milvus_drop(kn_milvus *m, const char *collection);
@@ -61,9 +66,9 @@ typedef struct kn_mv_text {
 } kn_mv_text;
 typedef struct kn_mv_result {
     const char *name;
-    kn_field_type type;  /* these two are asked for */
-    int64_t *longs;      /* (n); owned, as texts */
-    kn_mv_text *texts;   /* (n) within the answer */
+    kn_field_type type;          /* these two are asked for */
+    int64_t *longs;              /* (n); owned, as texts */
+    kn_mv_text *texts;           /* (n) within the answer */
     const unsigned char *floats; /* (n, dim) within the answer, at any address */
     size_t n;
     uint32_t dim;

@@ -66,8 +66,8 @@ static ken_status read_window(kn_remote *r, const walk *w, int64_t from, int64_t
         if (full) {
             const int64_t half = median(w->results[0].longs, w->results[0].n);
             if (half >= *to && *to - from < 2)
-                st = kn_fail(KEN_E_FORMAT, "%s: %s has too many rows of one %s", r->url.plain, w->collection,
-                             w->key);
+                st = kn_fail(KEN_E_FORMAT, "%s: %s has too many rows of one %s", r->url.plain,
+                             w->collection, w->key);
             *to = half < *to ? half : from + (*to - from) / 2;
         }
     }
@@ -111,11 +111,11 @@ static int same_text(const char *a, const char *b)
 
 static int same_item(const kn_item *a, const kn_item *b)
 {
-    return same_text(a->path, b->path) && same_text(a->object, b->object) && same_text(a->meta, b->meta)
-           && same_text(a->kind, b->kind) && !strcmp(a->hash, b->hash) && a->width == b->width
-           && a->height == b->height && a->bytes == b->bytes && a->mtime_ns == b->mtime_ns
-           && a->added_ns == b->added_ns && a->segment == b->segment && a->part_segment == b->part_segment
-           && a->parts == b->parts && a->hidden == b->hidden;
+    return same_text(a->path, b->path) && same_text(a->object, b->object) && same_text(a->meta, b->meta) &&
+           same_text(a->kind, b->kind) && !strcmp(a->hash, b->hash) && a->width == b->width &&
+           a->height == b->height && a->bytes == b->bytes && a->mtime_ns == b->mtime_ns &&
+           a->added_ns == b->added_ns && a->segment == b->segment && a->part_segment == b->part_segment &&
+           a->parts == b->parts && a->hidden == b->hidden;
 }
 
 static ken_status note_gone(puller *p, uint64_t id)
@@ -173,8 +173,8 @@ static ken_status take_items(kn_mv_result *c, void *cookie)
     ken_status st = KEN_OK;
     for (size_t i = 0; !st && i < c[0].n; i++) {
         kn_item item = { 0 };
-        st = kn_remote_item(&item, c[0].longs[i], c[1].longs[i], &c[2].texts[i], &c[3].texts[i], &c[4].texts[i],
-                            &c[5].texts[i]);
+        st = kn_remote_item(&item, c[0].longs[i], c[1].longs[i], &c[2].texts[i], &c[3].texts[i],
+                            &c[4].texts[i], &c[5].texts[i]);
         if (!st)
             st = apply(p, &item);
         if (c[6].longs[i] > (int64_t)p->last)
@@ -257,16 +257,19 @@ ken_status kn_remote_learn(kn_remote *r)
 
 static ken_status take_all(puller *p, const char *expr)
 {
-    kn_mv_result items[] = { { .name = "id", .type = KN_MV_LONG },     { .name = "state", .type = KN_MV_LONG },
-                             { .name = "path", .type = KN_MV_TEXT },   { .name = "object", .type = KN_MV_TEXT },
-                             { .name = "kind", .type = KN_MV_TEXT },   { .name = "record", .type = KN_MV_TEXT },
-                             { .name = "rev", .type = KN_MV_LONG } };
+    kn_mv_result items[] = {
+        { .name = "id", .type = KN_MV_LONG },   { .name = "state", .type = KN_MV_LONG },
+        { .name = "path", .type = KN_MV_TEXT }, { .name = "object", .type = KN_MV_TEXT },
+        { .name = "kind", .type = KN_MV_TEXT }, { .name = "record", .type = KN_MV_TEXT },
+        { .name = "rev", .type = KN_MV_LONG }
+    };
     kn_mv_result states[] = { { .name = "rev", .type = KN_MV_LONG },
                               { .name = "key", .type = KN_MV_TEXT },
                               { .name = "value", .type = KN_MV_TEXT },
                               { .name = "by", .type = KN_MV_LONG } };
     const walk of_items = { p->r->items, "id", expr, items, sizeof items / sizeof *items, take_items, p };
-    const walk of_states = { p->r->state, "rev", expr, states, sizeof states / sizeof *states, take_states, p };
+    const walk of_states = { p->r->state, "rev", expr, states, sizeof states / sizeof *states,
+                             take_states, p };
     ken_status st = each_row(p->r, &of_items);
     return st ? st : each_row(p->r, &of_states); /* behind: what is gone is gone */
 }
@@ -296,8 +299,8 @@ ken_status kn_remote_pull(kn_remote *r)
         st = kn_store_number(near, "next_id", &next_id);
     p.last = since;
     p.next_id = next_id;
-    snprintf(expr, sizeof expr, "(rev > %" PRIu64 " || (by != %" PRId64 " && rev > %" PRIu64 "))", since, r->by,
-             since > SKEW ? since - SKEW : 0);
+    snprintf(expr, sizeof expr, "(rev > %" PRIu64 " || (by != %" PRId64 " && rev > %" PRIu64 "))", since,
+             r->by, since > SKEW ? since - SKEW : 0);
     if (!st)
         st = take_all(&p, since ? expr : "");
     const int news = p.last > since || p.next_id > next_id || p.gone_n || !r->made;

@@ -28,10 +28,13 @@ ken_status kn_remote_make(kn_remote *r)
                                   { "vector", KN_MV_VECTOR, r->dim, 0 },
                                   { "owner", KN_MV_LONG, 0, 0 },
                                   { "views", KN_MV_LONG, 0, 0 } };
-    const kn_mv_field state[] = { { "key", KN_MV_TEXT, KEY, 1 },   { "vector", KN_MV_VECTOR, 2, 0 },
-                                  { "value", KN_MV_TEXT, TEXT, 0 }, { "rev", KN_MV_LONG, 0, 0 },
+    const kn_mv_field state[] = { { "key", KN_MV_TEXT, KEY, 1 },
+                                  { "vector", KN_MV_VECTOR, 2, 0 },
+                                  { "value", KN_MV_TEXT, TEXT, 0 },
+                                  { "rev", KN_MV_LONG, 0, 0 },
                                   { "by", KN_MV_LONG, 0, 0 } };
-    ken_status st = kn_milvus_create(r->m, r->items, items, sizeof items / sizeof *items, r->index, r->metric);
+    ken_status st =
+        kn_milvus_create(r->m, r->items, items, sizeof items / sizeof *items, r->index, r->metric);
     if (!st) /* parts are shorter than 1 where a model says so: not what COSINE is for */
         st = kn_milvus_create(r->m, r->parts, parts, sizeof parts / sizeof *parts, r->index, "IP");
     /* last: with it the collection is there.  Every collection must have a vector. */
@@ -51,7 +54,8 @@ static ken_status make_rows(rows *x, size_t n, uint32_t dim)
 {
     char **texts = kn_zalloc(n * 5 + 1, sizeof *texts);
     int64_t *numbers = kn_alloc(n * 4 + 1, sizeof *numbers);
-    *x = (rows){ .cap = n, .ids = numbers, .paths = texts, .vectors = kn_alloc(n + 1, dim * sizeof(float)) };
+    *x =
+        (rows){ .cap = n, .ids = numbers, .paths = texts, .vectors = kn_alloc(n + 1, dim * sizeof(float)) };
     if (!texts || !numbers || !x->vectors)
         return KEN_E_NOMEM;
     x->states = numbers + n;
@@ -129,7 +133,8 @@ static ken_status add_ids(kn_buf *b, const int64_t *ids, size_t n)
 
 static ken_status fetch_some(kn_remote *r, rows *x, const size_t *which, size_t n)
 {
-    kn_mv_result got[] = { { .name = "id", .type = KN_MV_LONG }, { .name = "vector", .type = KN_MV_VECTOR } };
+    kn_mv_result got[] = { { .name = "id", .type = KN_MV_LONG },
+                           { .name = "vector", .type = KN_MV_VECTOR } };
     kn_buf expr, answer = { 0 };
     size_t found = 0;
     kn_buf_init(&expr, 1 << 20);
@@ -205,7 +210,8 @@ static ken_status push_parts(kn_remote *r)
 
 /* ---- removing ---- */
 
-static ken_status delete_where(kn_remote *r, const char *collection, const char *field, const int64_t *ids, size_t n)
+static ken_status delete_where(kn_remote *r, const char *collection, const char *field, const int64_t *ids,
+                               size_t n)
 {
     kn_buf expr;
     kn_buf_init(&expr, 1 << 20);
@@ -237,7 +243,8 @@ static ken_status delete_parts(kn_remote *r, const int64_t *ids, size_t n)
         expr.len = 0;
         st = kn_buf_adds(&expr, "key in [");
         for (size_t i = from; !st && i < got.n && i < from + IDS_AT_ONCE; i++)
-            st = kn_buf_addf(&expr, "%s\"%.*s\"", i > from ? ", " : "", (int)got.texts[i].n, got.texts[i].bytes);
+            st = kn_buf_addf(&expr, "%s\"%.*s\"", i > from ? ", " : "", (int)got.texts[i].n,
+                             got.texts[i].bytes);
         if (!st)
             st = kn_buf_adds(&expr, "]");
         if (!st)
@@ -314,8 +321,8 @@ static ken_status push_states(kn_remote *r, const states *x, int64_t rev)
 }
 
 /* Everybody's.  The last one says that the rest is there. */
-static const char *const shared[] = { "model",         "model_path",   "precision", "dim", "element",
-                                      KN_REMOTE_METRIC, KN_REMOTE_INDEX, "fingerprint" };
+static const char *const shared[] = { "model",   "model_path",     "precision",     "dim",
+                                      "element", KN_REMOTE_METRIC, KN_REMOTE_INDEX, "fingerprint" };
 enum { SHARED = sizeof shared / sizeof *shared };
 
 static ken_status add_texts(kn_remote *r, states *x)
@@ -384,7 +391,8 @@ static ken_status gather_one(kn_remote *r, push *p, const kn_changed *c)
         p->gone[p->gone_n++] = c->id;
         return add_state(&p->states, key, "");
     }
-    const int new_parts = kept_vector(r, KN_PARTS, c->id, 0) || kept_vector(r, KN_VIEWS_OF_MODELS, c->id, 0);
+    const int new_parts =
+        kept_vector(r, KN_PARTS, c->id, 0) || kept_vector(r, KN_VIEWS_OF_MODELS, c->id, 0);
     if (!st && c->had_parts && (new_parts || !item.part_segment))
         p->partless[p->partless_n++] = (int64_t)c->id;
     if (!st)
@@ -407,7 +415,8 @@ static ken_status send_rows(kn_remote *r, const rows *x)
                                      { "state", KN_MV_LONG, x->states, NULL, NULL, 0 },
                                      { "rev", KN_MV_LONG, x->revs, NULL, NULL, 0 },
                                      { "by", KN_MV_LONG, x->bys, NULL, NULL, 0 } };
-    return x->n ? kn_milvus_upsert(r->m, r->items, columns, sizeof columns / sizeof *columns, x->n) : KEN_OK;
+    return x->n ? kn_milvus_upsert(r->m, r->items, columns, sizeof columns / sizeof *columns, x->n)
+                : KEN_OK;
 }
 
 /* Parts before the items that name them; names of what is gone before it goes. */

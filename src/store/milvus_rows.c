@@ -24,14 +24,16 @@ void kn_remote_place(uint64_t id, uint32_t *segment, uint32_t *slot)
 /* How many bytes at s are one character of UTF-8 (no surrogates, no overlong forms); 0: none. */
 static size_t character(const unsigned char *s)
 {
-    const size_t n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3
-                     : *s >= 0xf0 && *s < 0xf5                                         ? 4
-                                                                                       : 0;
+    const size_t n = *s < 0x80                 ? 1
+                     : *s >= 0xc2 && *s < 0xe0 ? 2
+                     : *s >= 0xe0 && *s < 0xf0 ? 3
+                     : *s >= 0xf0 && *s < 0xf5 ? 4
+                                               : 0;
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] >= 0xa0) || (*s == 0xf0 && s[1] < 0x90)
-        || (*s == 0xf4 && s[1] >= 0x90))
+    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] >= 0xa0) || (*s == 0xf0 && s[1] < 0x90) ||
+        (*s == 0xf4 && s[1] >= 0x90))
         return 0;
     return n;
 }
@@ -103,7 +105,8 @@ ken_status kn_remote_record(char **out, const kn_item *item)
     if (!st && !text)
         st = KEN_E_NOMEM;
     if (!st && strlen(text) > RECORD_MAX)
-        st = kn_fail(KEN_E_LIMIT, "%s: what is noted of it is longer than %d bytes, the most that Milvus keeps",
+        st = kn_fail(KEN_E_LIMIT,
+                     "%s: what is noted of it is longer than %d bytes, the most that Milvus keeps",
                      item->path, (int)RECORD_MAX);
     if (!st && !(*out = kn_strdup(text)))
         st = KEN_E_NOMEM;
@@ -122,8 +125,9 @@ static int64_t number_of(const cJSON *o, const char *name)
 static uint32_t small_of(const cJSON *o, const char *name)
 {
     const cJSON *e = cJSON_GetObjectItemCaseSensitive(o, name);
-    return cJSON_IsNumber(e) && e->valuedouble >= 0 && e->valuedouble <= 4294967295.0 ? (uint32_t)e->valuedouble
-                                                                                       : 0;
+    return cJSON_IsNumber(e) && e->valuedouble >= 0 && e->valuedouble <= 4294967295.0
+               ? (uint32_t)e->valuedouble
+               : 0;
 }
 
 static const char *text_of(const cJSON *o, const char *name)
@@ -177,7 +181,7 @@ static ken_status fill(kn_item *item, const cJSON *o, const kn_mv_text *path, co
     item->object = object->n ? take(o, "object_bytes", object) : NULL;
     item->meta = meta ? kn_strdup(meta) : NULL;
     return item->path && item->kind && (!object->n || item->object) && (!meta || item->meta) ? KEN_OK
-                                                                                              : KEN_E_NOMEM;
+                                                                                             : KEN_E_NOMEM;
 }
 
 ken_status kn_remote_item(kn_item *out, int64_t id, int64_t state, const kn_mv_text *path,

@@ -110,9 +110,10 @@ static ken_status take_name(char **out, const char *s, size_t n, const char *wha
     while (i < n && (isalpha((unsigned char)s[i]) || s[i] == '_' || (i && isdigit((unsigned char)s[i]))))
         i++;
     if (!n || i < n || n > NAME_MAX_BYTES)
-        return kn_fail(KEN_E_INVALID,
-                       "its %s must be letters, digits and _, not begin with a digit, and be at most %d long",
-                       what, (int)NAME_MAX_BYTES);
+        return kn_fail(
+            KEN_E_INVALID,
+            "its %s must be letters, digits and _, not begin with a digit, and be at most %d long", what,
+            (int)NAME_MAX_BYTES);
     *out = kn_strndup(s, n);
     return *out ? KEN_OK : KEN_E_NOMEM;
 }
@@ -176,8 +177,9 @@ static ken_status set(kn_milvus_url *u, const char *name, const char *value)
     if (!strcmp(name, "ca") && !u->ca)
         st = (u->ca = kn_strdup(value)) ? KEN_OK : KEN_E_NOMEM;
     return st == KEN_E_INVALID
-               ? kn_fail(st, "%s=%s: expects tls ca shards replicas consistency index metric m "
-                             "ef_construction nlist ef nprobe retry, and values that they can have",
+               ? kn_fail(st,
+                         "%s=%s: expects tls ca shards replicas consistency index metric m "
+                         "ef_construction nlist ef nprobe retry, and values that they can have",
                          name, value)
                : st;
 }
@@ -250,8 +252,16 @@ static ken_status parse(kn_milvus_url *u, const char *url)
 
 ken_status kn_milvus_url_parse(kn_milvus_url *out, const char *url)
 {
-    kn_milvus_url u = { .index = indexes[0], .metric = metrics[0], .shards = 1, .replicas = 1, .m = 16,
-                        .ef_construction = 200, .nlist = 1024, .ef = 128, .nprobe = 32, .retry = 120 };
+    kn_milvus_url u = { .index = indexes[0],
+                        .metric = metrics[0],
+                        .shards = 1,
+                        .replicas = 1,
+                        .m = 16,
+                        .ef_construction = 200,
+                        .nlist = 1024,
+                        .ef = 128,
+                        .nprobe = 32,
+                        .retry = 120 };
     ken_status st = parse(&u, url);
     if (!st) {
         *out = u;

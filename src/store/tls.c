@@ -56,27 +56,27 @@ static int find(void *handle, void *fn, const char *name)
 
 static int find_ssl(void *s)
 {
-    return find(s, &lib.method, "TLS_client_method") && find(s, &lib.context_new, "SSL_CTX_new")
-           && find(s, &lib.context_free, "SSL_CTX_free") && find(s, &lib.context_ctrl, "SSL_CTX_ctrl")
-           && find(s, &lib.default_paths, "SSL_CTX_set_default_verify_paths")
-           && find(s, &lib.load_ca, "SSL_CTX_load_verify_locations")
-           && find(s, &lib.set_verify, "SSL_CTX_set_verify")
-           && find(s, &lib.set_alpn, "SSL_CTX_set_alpn_protos") && find(s, &lib.session_new, "SSL_new")
-           && find(s, &lib.session_free, "SSL_free") && find(s, &lib.session_ctrl, "SSL_ctrl")
-           && find(s, &lib.set_host, "SSL_set1_host") && find(s, &lib.param, "SSL_get0_param")
-           && find(s, &lib.set_bio, "SSL_set_bio") && find(s, &lib.connect, "SSL_connect")
-           && find(s, &lib.read, "SSL_read") && find(s, &lib.write, "SSL_write")
-           && find(s, &lib.error, "SSL_get_error") && find(s, &lib.verified, "SSL_get_verify_result")
-           && find(s, &lib.alpn, "SSL_get0_alpn_selected");
+    return find(s, &lib.method, "TLS_client_method") && find(s, &lib.context_new, "SSL_CTX_new") &&
+           find(s, &lib.context_free, "SSL_CTX_free") && find(s, &lib.context_ctrl, "SSL_CTX_ctrl") &&
+           find(s, &lib.default_paths, "SSL_CTX_set_default_verify_paths") &&
+           find(s, &lib.load_ca, "SSL_CTX_load_verify_locations") &&
+           find(s, &lib.set_verify, "SSL_CTX_set_verify") &&
+           find(s, &lib.set_alpn, "SSL_CTX_set_alpn_protos") && find(s, &lib.session_new, "SSL_new") &&
+           find(s, &lib.session_free, "SSL_free") && find(s, &lib.session_ctrl, "SSL_ctrl") &&
+           find(s, &lib.set_host, "SSL_set1_host") && find(s, &lib.param, "SSL_get0_param") &&
+           find(s, &lib.set_bio, "SSL_set_bio") && find(s, &lib.connect, "SSL_connect") &&
+           find(s, &lib.read, "SSL_read") && find(s, &lib.write, "SSL_write") &&
+           find(s, &lib.error, "SSL_get_error") && find(s, &lib.verified, "SSL_get_verify_result") &&
+           find(s, &lib.alpn, "SSL_get0_alpn_selected");
 }
 
 static int find_crypto(void *c)
 {
-    return find(c, &lib.set_ip, "X509_VERIFY_PARAM_set1_ip_asc") && find(c, &lib.bio_new, "BIO_new")
-           && find(c, &lib.bio_mem, "BIO_s_mem") && find(c, &lib.bio_read, "BIO_read")
-           && find(c, &lib.bio_write, "BIO_write")
-           && find(c, &lib.verify_text, "X509_verify_cert_error_string")
-           && find(c, &lib.err_get, "ERR_get_error") && find(c, &lib.err_text, "ERR_error_string_n");
+    return find(c, &lib.set_ip, "X509_VERIFY_PARAM_set1_ip_asc") && find(c, &lib.bio_new, "BIO_new") &&
+           find(c, &lib.bio_mem, "BIO_s_mem") && find(c, &lib.bio_read, "BIO_read") &&
+           find(c, &lib.bio_write, "BIO_write") &&
+           find(c, &lib.verify_text, "X509_verify_cert_error_string") &&
+           find(c, &lib.err_get, "ERR_get_error") && find(c, &lib.err_text, "ERR_error_string_n");
 }
 
 static void load(void)
@@ -119,9 +119,9 @@ static ken_status set_name(kn_tls *t, const char *name)
     char *copy = kn_strdup(name); /* SSL_ctrl takes no const */
     if (!copy)
         return KEN_E_NOMEM;
-    const int good = lib.session_ctrl(t->session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                                      copy) > 0
-                     && lib.set_host(t->session, name) > 0;
+    const int good =
+        lib.session_ctrl(t->session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, copy) > 0 &&
+        lib.set_host(t->session, name) > 0;
     kn_free(copy);
     return good ? KEN_OK : failed("the server's name");
 }

@@ -24,7 +24,7 @@ static const double MOMENT = .2; /* seconds between two looks at an interruption
 
 struct kn_wire {
     int fd;
-    kn_tls *tls; /* or NULL */
+    kn_tls *tls;                  /* or NULL */
     unsigned char out[2 * PIECE]; /* ciphertext that could not be sent yet: from out_at to out_end */
     size_t out_at, out_end;
 };

@@ -14,7 +14,7 @@ typedef struct kn_wire kn_wire;
 typedef struct kn_wire_options {
     const char *host, *port; /* a name or an address; a number */
     int tls;
-    const char *ca;          /* a file, or NULL */
+    const char *ca; /* a file, or NULL */
 } kn_wire_options;
 
 /* KEN_E_NET names host, port and the reason; KEN_E_CANCELED when interrupted. */

@@ -3,8 +3,8 @@
  *
  * The first byte says which; what is read must lie within the input.
  */
-#include "tests/fuzz/fuzz.h"
 #include "store/milvus_call.h"
+#include "tests/fuzz/fuzz.h"
 
 /* Every field, and fields of fields, as far as they are messages. */
 static void walk(kn_pb_in r, int depth)

@@ -9,10 +9,12 @@
 #include "tests/golden/milvus_cases.h"
 
 enum { DIM = 3, ROWS = 3 };
-static const int64_t ids[] = { ((int64_t)77 << 32) + 1, 2, INT64_MAX }, revs[] = { 0, -1, 1700000000000000 };
+static const int64_t ids[] = { ((int64_t)77 << 32) + 1, 2, INT64_MAX },
+                     revs[] = { 0, -1, 1700000000000000 };
 static const float vectors[] = { 1.0f, 0.0f, -0.5f, 0.25f, -1.5e-8f, 3.0f, 0.1f, 0.2f, 0.3f };
 static char long_path[208] = "/b \"c\"/";
-static char empty[] = "", first_path[] = "/a/\xe4\xbd\xa0\xe5\xa5\xbd.jpg", none[] = "{}", one[] = "{\"a\":1}";
+static char empty[] = "", first_path[] = "/a/\xe4\xbd\xa0\xe5\xa5\xbd.jpg", none[] = "{}",
+            one[] = "{\"a\":1}";
 static char *const paths[] = { first_path, empty, long_path }, *const metas[] = { none, one, none };
 
 static const kn_mv_field fields[] = { { "id", KN_MV_LONG, 0, 1 },
@@ -92,7 +94,8 @@ START_TEST(cut_rows_are_refused)
 {
     for (size_t n = 0; n < sizeof case_rows; n++) {
         unsigned char *copy = malloc(n ? n : 1);
-        kn_mv_result r[] = { { .name = "id", .type = KN_MV_LONG }, { .name = "vector", .type = KN_MV_VECTOR } };
+        kn_mv_result r[] = { { .name = "id", .type = KN_MV_LONG },
+                             { .name = "vector", .type = KN_MV_VECTOR } };
         memcpy(copy, case_rows, n);
         ken_status st = kn_mv_read_query(copy, n, r, 2);
         ck_assert(st == KEN_E_FORMAT || (!st && r[0].n == r[1].n && (!r[0].n || r[0].n == ROWS)));
@@ -115,7 +118,8 @@ START_TEST(hits_are_read)
         ck_assert(hits[1].id == 8 && hits[2].id == 9 && hits[1].raw == 0.5f); /* equal: smaller id first */
         ck_assert(hits[3].id == (uint64_t)ids[0] && hits[3].raw == 0.25f);
     }
-    ck_assert_int_eq(kn_mv_read_search(case_hits_lying, sizeof case_hits_lying, &s, hits, found), KEN_E_FORMAT);
+    ck_assert_int_eq(kn_mv_read_search(case_hits_lying, sizeof case_hits_lying, &s, hits, found),
+                     KEN_E_FORMAT);
     const kn_mv_search fewer = { "toys", "", "COSINE", "HNSW", vectors, 2, DIM, 2 };
     ck_assert_int_eq(kn_mv_read_search(case_hits, sizeof case_hits, &fewer, hits, found), KEN_E_FORMAT);
 }
@@ -123,8 +127,9 @@ END_TEST
 
 START_TEST(urls)
 {
-    kn_milvus_url u = url("milvus://root:a%40b@db.example:7/own/toys?shards=2&replicas=3&consistency=Session"
-                          "&index=ivf_flat&nprobe=9&metric=ip&tls=1&ca=%2Fx%20y&retry=4&ef=77");
+    kn_milvus_url u =
+        url("milvus://root:a%40b@db.example:7/own/toys?shards=2&replicas=3&consistency=Session"
+            "&index=ivf_flat&nprobe=9&metric=ip&tls=1&ca=%2Fx%20y&retry=4&ef=77");
     ck_assert_str_eq(u.host, "db.example");
     ck_assert_str_eq(u.port, "7");
     ck_assert_str_eq(u.database, "own");
@@ -133,7 +138,8 @@ START_TEST(urls)
     ck_assert_str_eq(u.ca, "/x y");
     ck_assert_str_eq(u.index, "IVF_FLAT");
     ck_assert_str_eq(u.metric, "IP");
-    ck_assert(u.shards == 2 && u.replicas == 3 && u.consistency == 1 && u.nprobe == 9 && u.tls && u.retry == 4);
+    ck_assert(u.shards == 2 && u.replicas == 3 && u.consistency == 1 && u.nprobe == 9 && u.tls &&
+              u.retry == 4);
     ck_assert_ptr_null(strstr(u.plain, "a%40b")); /* nobody reads it over a shoulder */
     kn_milvus_url_release(&u);
     u = url("milvus://[::1]/t");
@@ -141,10 +147,20 @@ START_TEST(urls)
     ck_assert_str_eq(u.port, "19530");
     ck_assert(!u.authorization && !u.database && !u.tls && u.consistency == 0);
     kn_milvus_url_release(&u);
-    const char *bad[] = { "milvus://", "milvus://h", "milvus:///t", "milvus://h:x/t", "milvus://h:123456/t",
-                          "milvus://h/1t", "milvus://h/t?shards=0", "milvus://h/t?shards",
-                          "milvus://h/t?wings=2", "milvus://h/t?consistency=weak", "milvus://h/a/b/c",
-                          "milvus://[::1/t", "http://h/t", "milvus://h/t?index=HNSW2" };
+    const char *bad[] = { "milvus://",
+                          "milvus://h",
+                          "milvus:///t",
+                          "milvus://h:x/t",
+                          "milvus://h:123456/t",
+                          "milvus://h/1t",
+                          "milvus://h/t?shards=0",
+                          "milvus://h/t?shards",
+                          "milvus://h/t?wings=2",
+                          "milvus://h/t?consistency=weak",
+                          "milvus://h/a/b/c",
+                          "milvus://[::1/t",
+                          "http://h/t",
+                          "milvus://h/t?index=HNSW2" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(kn_milvus_url_parse(&u, bad[i]) == KEN_E_INVALID, "%s", bad[i]);
 }
