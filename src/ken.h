@@ -443,9 +443,10 @@ typedef struct ken_scan_options {
     /* Called for each input that failed or was skipped, with ken_last_error()'s text. */
     void (*problem)(const char *path, const char *why, int skipped, void *cookie);
     void *cookie;
+    const char *index; /* the kind of search index from now on (ken_build); NULL: as it is */
 } ken_scan_options;
 #define KEN_SCAN_OPTIONS_INIT \
-    { sizeof(ken_scan_options), 0, 0, 0, NULL, NULL, NULL }
+    { sizeof(ken_scan_options), 0, 0, 0, NULL, NULL, NULL, NULL }
 
 typedef struct ken_scan_report {
     uint64_t seen, added, updated, moved, removed, failed, skipped;
@@ -454,10 +455,27 @@ typedef struct ken_scan_report {
 
 /* Bring the collection up to date with files and folders: new, changed, renamed and vanished ones.
  * A vanished file's item is deleted if the nearest folder above that still exists can be read and
- * is on the same mount, else hidden.  A file that cannot be read is counted and told, never fatal.  KEN_E_CANCELED leaves *report
+ * is on the same mount, else hidden.  A file that cannot be read is counted and told, never fatal.  At the
+ * end the search index is built anew if it has fallen behind (ken_build).  KEN_E_CANCELED leaves *report
  * filled: what was finished is kept, and the next call goes on from there. */
 KEN_CALL ken_status ken_scan(ken *k, const char *const *paths, size_t n,
                              const ken_scan_options *opts, ken_scan_report *report);
+
+/* The search index: files derived from the collection's vectors, which they do not hold.  What is not in
+ * it yet is compared one by one, so that it may be missing or lag behind, and searches never build it. */
+typedef struct ken_build_options {
+    uint32_t size;
+    const char *kind; /* "Flat": none, every vector is compared; "HNSW16" and the like; "auto": by the number
+                         of vectors, the start.  Remembered.  NULL: as it is.  KEN_E_INVALID for a kind
+                         that keeps rows of its own (IVF) */
+    int if_needed;    /* 1: only if what is missing or dead passes 5 % of it */
+    ken_progress_fn progress;
+    void *cookie;
+} ken_build_options;
+#define KEN_BUILD_OPTIONS_INIT \
+    { sizeof(ken_build_options), NULL, 0, NULL, NULL }
+/* KEN_E_BUSY, KEN_E_CANCELED; what was there before is good until the new one is complete. */
+KEN_CALL ken_status ken_build(ken *k, const ken_build_options *opts);
 
 /* What a list tells of files beside their bytes. */
 typedef struct ken_note {
@@ -510,9 +528,12 @@ typedef struct ken_search_options {
     /* Told what `expand` adds: a text, or the path of an item, and its weight. */
     void (*added)(const char *what, float weight, void *cookie);
     void *cookie;
+    int exact;         /* 1: compare every vector, whatever index there is */
+    uint32_t ef;       /* HNSW: how many are kept in sight; 0: the index's choice */
 } ken_search_options;
 #define KEN_SEARCH_OPTIONS_INIT                                                                    \
-    { sizeof(ken_search_options), 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL }
+    { sizeof(ken_search_options), 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, \
+      0, 0 }
 
 typedef struct ken_search_times {
     double encode, search, total;
@@ -618,9 +639,11 @@ typedef struct ken_recognize_options {
     double fpir; /* let this share of the pictures of unknown objects be taken for known ones, 0 < fpir
                     < 1; default: as the model says */
     int looks;   /* further looks at the picture, at most 4; 0: as the model says; < 0: none */
+    int exact;   /* as of ken_search_options */
+    uint32_t ef;
 } ken_recognize_options;
 #define KEN_RECOGNIZE_OPTIONS_INIT \
-    { sizeof(ken_recognize_options), 0, 0, 0 }
+    { sizeof(ken_recognize_options), 0, 0, 0, 0, 0 }
 
 typedef struct ken_candidate {
     const char *object;
@@ -637,7 +660,7 @@ typedef struct ken_recognition {
 } ken_recognition;
 
 /* Which of the collection's objects a picture shows.  An object is as near as the nearest of its
- * references' vectors, parts included; every vector is compared.  *out is freed with
+ * references' vectors, parts included.  *out is freed with
  * ken_recognition_free.  KEN_E_MODEL if fpir is asked of a model that is not calibrated for it. */
 KEN_CALL ken_status ken_recognize(ken *k, const ken_image *img, const ken_recognize_options *opts,
                                   ken_recognition **out);
@@ -670,8 +693,9 @@ KEN_CALL ken_status ken_each(ken *k, ken_record_fn fn, void *cookie);
 
 typedef struct ken_stats {
     uint64_t items, hidden, objects, vectors, bytes; /* items: those that are not hidden */
-    uint64_t indexed, dead, pending; /* of the search index */
-    int stale;
+    uint64_t indexed, dead, pending; /* in the search index, of them dead, and compared beside it */
+    uint64_t index_bytes;            /* of its files */
+    int stale; /* 1: the index is not what it should be: missing, damaged, or behind by more than 5 % */
     uint32_t dim;
     char model[256], fingerprint[33], precision[16], kind[32], store[16];
 } ken_stats;

@@ -127,6 +127,7 @@ static int scan(ken *db, const names *p, int again)
     o.objects_from_dirs = cli_opt_on(OPT_INDEX_OBJECTS);
     o.progress = cli_progress();
     o.problem = tell_problem;
+    o.index = again ? NULL : cli_opt(OPT_INDEX_KIND);
     ken_status st = ken_scan(db, p->list, p->n, &o, &r);
     cli_progress_hide();
     if (st && st != KEN_E_CANCELED)

@@ -126,6 +126,8 @@ static int recognize_options(ken_recognize_options *o)
     if (n < 1 || n > MAX_CANDIDATES)
         return cli_misuse("--number %ld: expects 1 to %d", n, MAX_CANDIDATES);
     o->k = (uint32_t)n;
+    o->exact = cli_opt_on(OPT_EXACT);
+    o->ef = (uint32_t)cli_opt_whole(OPT_ANN_EF);
     if (cli_opt(OPT_FPIR)) {
         o->fpir = cli_opt_real(OPT_FPIR);
         if (!(o->fpir > 0 && o->fpir < 1))

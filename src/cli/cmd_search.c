@@ -30,6 +30,8 @@ static ken_search_options search_options(void)
     o.min_raw = (float)cli_opt_real(OPT_MIN_RAW);
     o.hidden = cli_opt_on(OPT_HIDDEN);
     o.where = cli_opt(OPT_WHERE);
+    o.exact = cli_opt_on(OPT_EXACT);
+    o.ef = (uint32_t)cli_opt_whole(OPT_ANN_EF);
     return o;
 }
 

@@ -9,7 +9,8 @@
 #include <string.h>
 
 const cli_cmd *const cli_commands[CMD_COUNT] = {
-    [CMD_INDEX] = &cli_cmd_index,       [CMD_SEARCH] = &cli_cmd_search,
+    [CMD_INDEX] = &cli_cmd_index,       [CMD_BUILD] = &cli_cmd_build,
+    [CMD_SEARCH] = &cli_cmd_search,
     [CMD_OBJECT] = &cli_cmd_object,     [CMD_RECOGNIZE] = &cli_cmd_recognize,
     [CMD_SHOW] = &cli_cmd_show,         [CMD_RM] = &cli_cmd_rm,
     [CMD_STATS] = &cli_cmd_stats,       [CMD_CHECK] = &cli_cmd_check,

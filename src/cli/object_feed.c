@@ -217,6 +217,18 @@ static void say_objects(feed *f)
     cli_json_say(all);
 }
 
+static int follow(ken *db)
+{
+    ken_build_options o = KEN_BUILD_OPTIONS_INIT;
+    o.if_needed = 1;
+    o.progress = cli_progress();
+    const ken_status st = ken_build(db, &o);
+    cli_progress_hide();
+    return st == KEN_E_CANCELED ? CLI_EXIT_INTERRUPTED
+           : st                 ? cli_complain(st, ABOUT_COLLECTION, NULL)
+                                : 0;
+}
+
 int cli_object_feed(ken *db, const cli_args *a)
 {
     const char *from = a->operands[1].text;
@@ -231,6 +243,8 @@ int cli_object_feed(ken *db, const cli_args *a)
     run_feed(&f);
     if (f.list)
         fclose(f.list);
+    if (!f.code && f.added) /* the index follows, as at the end of `ken index` */
+        f.code = follow(db);
     if (cli_out_mode() == OUT_JSON)
         say_objects(&f);
     else if (cli_out_mode() != OUT_JSONL)

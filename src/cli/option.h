@@ -11,6 +11,7 @@
 /* In the order that `ken help` lists them. */
 typedef enum cli_cmd_id {
     CMD_INDEX,
+    CMD_BUILD,
     CMD_SEARCH,
     CMD_OBJECT,
     CMD_RECOGNIZE,
@@ -82,6 +83,7 @@ typedef enum cli_opt_id {
     OPT_MIN,
     OPT_MIN_RAW,
     OPT_EXACT,
+    OPT_INDEX_KIND,
     OPT_HIDDEN,
     OPT_WHERE,
     OPT_BATCH_FILE,

@@ -7,7 +7,7 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "engine/collection.h"
+#include "engine/lookup.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -59,11 +59,46 @@ static ken_status count(ken *k, ken_stats *out)
     out->items = c.items - c.hidden;
     out->hidden = c.hidden;
     out->objects = c.objects;
-    out->vectors = out->indexed = c.vectors;
-    out->dead = c.dead;
+    out->vectors = c.vectors;
     out->dim = (uint32_t)dim;
     snprintf(out->kind, sizeof out->kind, "%s", s->v->index ? s->v->index(s) : "Flat");
+    out->indexed = c.vectors; /* of a store that searches itself; else count_index() knows better */
+    out->dead = c.dead;
     snprintf(out->store, sizeof out->store, "%s", s->v->name);
+    return st;
+}
+
+/* Of all roles together; the kind is that of one that has an index. */
+static ken_status count_index(ken *k, ken_stats *out)
+{
+    kn_view *v = NULL;
+    char asked[KN_SPEC_TEXT];
+    ken_status st = kn_lookup_asked(k, asked);
+    if (!st)
+        st = kn_view_get_locked(k, &v);
+    out->indexed = out->dead = 0;
+    for (kn_role role = 0; !st && role < KN_ROLES; role++) {
+        kn_lookup_file f = { 0 };
+        kn_lookup_count c;
+        kn_index_info info;
+        st = kn_lookup_open(k, v, role, &f);
+        if (!st)
+            st = kn_lookup_counts(v, role, &f, asked, &c);
+        if (!st && f.ix) {
+            kn_index_get_info(f.ix, &info);
+            snprintf(out->kind, sizeof out->kind, "%.31s", c.kind);
+            out->index_bytes += info.bytes;
+            out->indexed += c.n;
+            out->dead += c.n - c.covered;
+            out->pending += c.live - c.covered;
+        } else if (!st) { /* all are compared, as Flat does */
+            out->indexed += c.live;
+            out->dead += c.dead_rows;
+        }
+        out->stale |= !st && kn_lookup_is_due(&c);
+        kn_lookup_close(&f);
+    }
+    kn_view_release_locked(v);
     return st;
 }
 
@@ -78,6 +113,8 @@ ken_status ken_get_stats(ken *k, ken_stats *out)
     if (!st) {
         pthread_mutex_lock(&k->lock);
         st = count(k, &stats);
+        if (!st && !k->store->v->search)
+            st = count_index(k, &stats);
         pthread_mutex_unlock(&k->lock);
         stats.bytes = folder_bytes(k->dir);
     }
@@ -298,6 +335,10 @@ ken_status ken_check(ken *k, ken_problem_fn fn, void *cookie)
         kn_free(c.list[i].slots);
     }
     kn_free(c.list);
+    if (!st) {
+        const ken_status index = kn_lookup_check(k, fn, cookie);
+        st = c.problems ? KEN_OK : index; /* a broken segment fails there, too, and is told already */
+    }
     kn_leave(k);
     if (!st && c.problems)
         st = kn_fail(KEN_E_CORRUPT, "%" PRIu64 " problems", c.problems);

@@ -42,6 +42,7 @@ struct ken {
 #define KN_KEY_PRECISION "precision"
 #define KN_KEY_DIM "dim"
 #define KN_KEY_ELEMENT "element"
+#define KN_KEY_INDEX "index"             /* the kind that is wanted; unset: auto */
 #define KN_KEY_NEXT_ID "next_id"
 #define KN_KEY_NEXT_SEGMENT "next_segment"
 #define KN_KEY_FEATURES "features"       /* of the ken that rejected files */

@@ -2,12 +2,13 @@
  * recognize.c - a picture against every reference of every object.
  *
  * The nearest vectors come first, whosever they are; the first vector of an object is its best.  If
- * among so many too few objects are met, more vectors are asked for: the answer is exact.
+ * among so many too few objects are met, more vectors are asked for: the answer is as exact as what finds
+ * the vectors (lookup.h).
  */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
-#include "engine/collection.h"
+#include "engine/lookup.h"
 #include "engine/object_add.h"
 #include "engine/parts.h"
 #include "engine/remote.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_K = 10, MAX_K = 100000, FIRST_VECTORS = 64, ROWS_A_THREAD = 8192 };
+enum { DEFAULT_K = 10, MAX_K = 100000, FIRST_VECTORS = 64 };
 
 typedef struct rival {
     char *name;
@@ -67,19 +68,6 @@ static ken_status check_view(const asking *a)
     return KEN_OK;
 }
 
-static ken_status gather_runs(const kn_view *v, kn_run **out)
-{
-    kn_run *runs = kn_alloc(v->runs_n + v->parts_n, sizeof *runs);
-    if (!runs)
-        return KEN_E_NOMEM;
-    if (v->runs_n)
-        memcpy(runs, v->named ? v->named : v->all, v->runs_n * sizeof *runs);
-    if (v->parts_n)
-        memcpy(runs + v->runs_n, v->parts, v->parts_n * sizeof *runs);
-    *out = runs;
-    return KEN_OK;
-}
-
 static int best_first(const void *a, const void *b)
 {
     const kn_near *x = a, *y = b;
@@ -88,7 +76,7 @@ static int best_first(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* near (looks, n) and found (looks), as kn_flat_search fills them: wholes and parts together. */
+/* near (looks, n) and found (looks): wholes and parts together. */
 static ken_status ask_store(const asking *a, size_t n, kn_near *near, size_t *found)
 {
     kn_near *list = kn_alloc(2 * n, sizeof *list);
@@ -113,22 +101,35 @@ static ken_status ask_store(const asking *a, size_t n, kn_near *near, size_t *fo
     return st;
 }
 
-/* The n nearest vectors of each look as one list, best first.  Below *floor something nearer may be
- * missing: the best end of a look that has more to give; -2 if none has. */
-static ken_status nearest(const asking *a, const kn_flat *f, size_t n, kn_near *near, size_t *len,
-                          float *floor)
+/* The n nearest vectors of each look are added to a list: of the runs, or of what the store has (NULL).
+ * Below *floor something nearer may be missing: the best end of a look that has more to give. */
+static ken_status add_nearest(const asking *a, const kn_run *runs, unsigned roles, size_t n, kn_near *near,
+                              size_t *len, float *floor)
 {
     size_t found[1 + KN_LOOKS_MAX];
-    ken_status st = a->k->store->v->search ? ask_store(a, n, near, found)
-                                           : kn_flat_search(f, a->vectors, a->looks, n, near, found);
-    *len = 0;
-    *floor = -2;
+    const kn_seek s = { a->vectors, a->looks, n, runs, roles, a->o->exact, a->o->ef };
+    kn_near *to = near + *len;
+    ken_status st = runs ? kn_lookup(a->k, a->view, &s, to, found) : ask_store(a, n, to, found);
     for (uint32_t q = 0; !st && q < a->looks; q++) {
         if (found[q] == n)
-            *floor = fmaxf(*floor, near[q * n + n - 1].raw);
-        memmove(near + *len, near + q * n, found[q] * sizeof *near);
+            *floor = fmaxf(*floor, to[q * n + n - 1].raw);
+        memmove(near + *len, to + q * n, found[q] * sizeof *near);
         *len += found[q];
     }
+    return st;
+}
+
+/* As one list, best first; *floor is -2 if there is no more to give. */
+static ken_status nearest(const asking *a, size_t n, kn_near *near, size_t *len, float *floor)
+{
+    const kn_view *v = a->view;
+    *len = 0;
+    *floor = -2;
+    const int own = !a->k->store->v->search;
+    ken_status st = add_nearest(a, !own ? NULL : v->named ? v->named : v->all, 1u << KN_ROLE_WHOLE, n, near,
+                                len, floor);
+    if (!st && own && v->parts_n)
+        st = add_nearest(a, v->parts, 1u << KN_ROLE_PART | 1u << KN_ROLE_VIEW, n, near, len, floor);
     if (!st && *len)
         qsort(near, *len, sizeof *near, best_first);
     return st;
@@ -209,33 +210,23 @@ static ken_status count_references(asking *a)
 
 static ken_status find_rivals(asking *a)
 {
-    kn_run *runs = NULL;
     kn_near *near = NULL;
-    const kn_view *v = a->view;
-    const uint32_t most = a->k->models.threads ? a->k->models.threads : kn_processors();
-    const size_t rows = v->rows + v->part_rows, share = rows / ROWS_A_THREAD + 1;
     size_t n = FIRST_VECTORS > 4 * a->want ? FIRST_VECTORS : 4 * a->want, len;
     float floor = 0;
     a->rivals = kn_zalloc(a->want, sizeof *a->rivals);
-    ken_status st = a->rivals ? gather_runs(v, &runs) : KEN_E_NOMEM;
-    const kn_flat f = { .runs = runs,
-                        .n = v->runs_n + v->parts_n,
-                        .dim = a->dim,
-                        .metric = KN_METRIC_DOT,
-                        .threads = share < most ? (uint32_t)share : most };
+    ken_status st = a->rivals ? KEN_OK : KEN_E_NOMEM;
     for (; !st; n *= 8) {
         kn_free(near);
-        if (!(near = kn_alloc(n * a->looks, sizeof *near)))
+        if (!(near = kn_alloc(2 * n * a->looks, sizeof *near)))
             st = KEN_E_NOMEM;
         if (!st)
-            st = nearest(a, &f, n, near, &len, &floor);
+            st = nearest(a, n, near, &len, &floor);
         if (!st)
             st = group(a, near, len, floor);
         if (!st && (a->rivals_n == a->want || floor < -1.5f))
             break;
     }
     kn_free(near);
-    kn_free(runs);
     return st ? st : count_references(a);
 }
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "engine/lookup.h"
 #include "engine/object_add.h"
 
 #include <errno.h>
@@ -120,6 +121,8 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
     if (!st && s->o->reembed && s->k->store->v->keep)
         st = kn_fail(KEN_E_UNSUPPORTED, "a remote store is not re-embedded in place: `ken index` with "
                                         "another --db and --store makes a collection with that model");
+    if (!st && s->o->index)
+        st = kn_lookup_check_kind(s->o->index, s->info->dim);
     if (!st)
         st = compare_features(s);
     if (!st)
@@ -138,7 +141,11 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
         st = kn_scan_compact(s);
     if (!st)
         st = note_features(s);
-    return st ? st : settle(s);
+    if (!st)
+        st = settle(s);
+    if (st || (s->k->store->v->search && !s->o->index)) /* that one minds its index itself */
+        return st;
+    return kn_lookup_update(&s->w, s->o->index, 0, s->o->progress, s->o->cookie);
 }
 
 static void release(kn_scan *s)

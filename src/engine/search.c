@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "engine/choice.h"
+#include "engine/lookup.h"
 #include "engine/remote.h"
 #include "engine/views.h"
 
@@ -19,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_K = 10, MAX_TERMS = 1024, ROWS_A_THREAD = 8192 };
+enum { DEFAULT_K = 10, MAX_TERMS = 1024 };
 
 typedef struct query {
     ken *k;
@@ -188,19 +189,13 @@ static ken_status make_query(query *q)
 
 /* ---- hits ---- */
 
-/* The k best of n runs with `rows` vectors for each way to ask, as one list of *len <= ways * k. */
-static ken_status scan_runs(const query *q, const kn_run *runs, size_t n, size_t rows, size_t k,
-                            kn_near *near, size_t *len)
+/* The k best of the runs, which are a role's, for each way to ask, as one list of *len <= ways * k. */
+static ken_status scan_runs(const query *q, kn_view *v, const ken_search_options *o, const kn_run *runs,
+                            kn_role role, size_t k, kn_near *near, size_t *len)
 {
-    const uint32_t most = q->k->models.threads ? q->k->models.threads : kn_processors();
-    const size_t share = rows / ROWS_A_THREAD + 1;
     size_t found[KN_VIEWS];
-    const kn_flat f = { .runs = runs,
-                        .n = n,
-                        .dim = q->dim,
-                        .metric = KN_METRIC_DOT,
-                        .threads = share < most ? (uint32_t)share : most };
-    ken_status st = kn_flat_search(&f, q->sum, q->ways, k, near, found);
+    const kn_seek s = { q->sum, q->ways, k, runs, 1u << role, o->exact, o->ef };
+    ken_status st = kn_lookup(q->k, v, &s, near, found);
     *len = 0;
     for (size_t way = 0; !st && way < q->ways; way++) {
         memmove(near + *len, near + way * k, found[way] * sizeof *near);
@@ -238,7 +233,7 @@ static size_t merge(kn_near *near, size_t n)
 }
 
 /* The k best items of those chosen, or of all.  A model may fill as many places as it has views, no more. */
-static ken_status scan_view(const query *q, const kn_view *v, const kn_choice *c,
+static ken_status scan_view(const query *q, kn_view *v, const kn_choice *c,
                             const ken_search_options *o, size_t k, kn_near **out, size_t *found)
 {
     const kn_run *pictures = c ? c->pictures : o->hidden ? v->all : v->visible,
@@ -252,9 +247,9 @@ static ken_status scan_view(const query *q, const kn_view *v, const kn_choice *c
         return kn_fail(KEN_E_MODEL, "the collection has another model by now: open it again");
     if (!(near = kn_alloc((k + deep) * q->ways, sizeof *near)))
         return KEN_E_NOMEM;
-    ken_status st = scan_runs(q, pictures, v->runs_n, v->rows, k, near, &n);
+    ken_status st = scan_runs(q, v, o, pictures, KN_ROLE_WHOLE, k, near, &n);
     if (!st && deep)
-        st = scan_runs(q, views, v->views_n, v->view_rows, deep, near + n, &more);
+        st = scan_runs(q, v, o, views, KN_ROLE_VIEW, deep, near + n, &more);
     if (st) {
         kn_free(near);
         return st;

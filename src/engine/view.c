@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "engine/choice.h"
-#include "engine/collection.h"
+#include "engine/lookup.h"
 
 #include <string.h>
 
@@ -29,6 +29,7 @@ static void free_view(kn_view *v)
     kn_view_unname(v);
     for (size_t i = 0; i < KN_CHOICES; i++)
         kn_choice_free(v->choices[i]);
+    kn_lookup_free(v->lookup);
     kn_free(v->segments);
     kn_free(v->dead);
     kn_free(v->gone);

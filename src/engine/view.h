@@ -35,6 +35,8 @@ typedef struct kn_view {
     uint64_t **unnamed; /* (n) bitmaps of what is of no object … */
     kn_run *named;      /* (runs_n) … and the runs without it; NULL: every picture has an object */
     struct kn_choice *choices[KN_CHOICES]; /* of choice.h, the first ones; guarded by the collection's lock */
+    struct kn_lookup_file *lookup; /* indexes (lookup.h) since the first search that uses them, or NULL;
+                                      set while the collection's lock is held */
 } kn_view;
 
 /* The present view, with one user more; let go with kn_view_release.  Takes `lock`. */

@@ -26,7 +26,7 @@ typedef struct kn_run {
     size_t id_stride;
     const uint64_t *skip; /* a bitmap, or NULL: row i is left out if bit skip_first + i is set */
     size_t skip_first;
-    size_t stride; /* bytes from one row to the next, of i8 alone */
+    size_t stride; /* bytes from one row to the next; read for i8 alone */
 } kn_run;
 
 typedef struct kn_flat {

@@ -38,7 +38,7 @@ ken_status kn_foreign_index(kn_index **out, kn_foreign *f, const kn_build *b)
     if (!st && !f->ivf)
         st = kn_index_build(out, spec.text, f->metric, f->ids, f->rows, f->n, f->dim, b);
     else if (!st) {
-        f->ivf->rows = (kn_rows){ f->rows, f->ids, f->n, f->dim, f->metric };
+        f->ivf->rows = (kn_rows){ f->rows, f->ids, f->n, f->dim, f->metric, NULL };
         f->ivf->opq = spec.opq;
         st = kn_index_adopt(out, &spec, f->metric, f->ids, f->rows, f->n, f->dim, f->ivf);
         if (!st)

@@ -153,6 +153,10 @@ static void next_unchecked(beam *b)
 /* Of the one node that no row of links told of. */
 static float distance_to(const kn_graph *g, const kn_seeker *s, uint32_t node)
 {
+    if (!g->bytes) {
+        const uint32_t slot = g->slots[node] < g->rows.n ? g->slots[node] : 0;
+        return g->coder.scale * (s->along - kn_rows_raw(&g->rows, slot, s->query));
+    }
     const int8_t *row = g->bytes + node * g->stride;
     const kn_byte_tail *t = kn_byte_tail_of(row, g->coder.dim);
     int32_t dot;

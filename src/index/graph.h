@@ -35,7 +35,7 @@ typedef struct kn_graph {
     const uint32_t *slots; /* (n) the first row of a node */
     const uint32_t *twins; /* (rows.n) the next equal row, or KN_NO_ROW */
     const uint8_t *bits;   /* (n, padded / 8) or NULL */
-    const int8_t *bytes;   /* (n, stride) */
+    const int8_t *bytes;   /* (n, stride); NULL in a file over a source, whose rows decide at once */
     size_t stride;
     void *owned[4 + 3 * KN_LAYERS]; /* what kn_free gets */
     size_t n_owned;
@@ -56,6 +56,8 @@ static inline uint32_t kn_node_at(const kn_layer *l, uint32_t at)
 typedef struct kn_seeker {
     uint8_t *planes, *seven;
     float step, seven_step;
+    const float *query; /* as it was asked, where there are no bytes, … */
+    float along;        /* … and its inner product with the centre */
 } kn_seeker;
 /* v: (padded) in the space of y; scratch (padded). */
 void kn_seeker_set(const kn_graph *g, kn_seeker *s, const float *v, float *scratch);

@@ -26,7 +26,8 @@ enum {
     EF = 96,     /* of the search for candidates */
     AMONG = 16,  /* candidates from a node's own batch */
     CANDS = 96,  /* that are pruned at most */
-    TILE = 32, TILE_ROWS = 64
+    TILE = 32, TILE_ROWS = 64,
+    SAMPLE = 16384 /* rows of a source that train the coder */
 };
 
 typedef struct near {
@@ -43,7 +44,7 @@ typedef struct edge {
 typedef struct worker {
     kn_walk_space w;
     kn_seeker s;
-    float *v, *rotated, *d;
+    float *v, *rotated, *d, *row;
     near *list;
     uint32_t *ids, *left;
     uint8_t *dead, *seven, *sevens;
@@ -52,7 +53,7 @@ typedef struct worker {
 
 typedef struct builder {
     kn_graph *g;
-    const float *base; /* rows, or their copies with one more dimension; ld apart */
+    const float *base; /* rows, or their copies with one more dimension, ld apart; NULL: of a source */
     size_t ld;
     uint16_t *factor, *norm; /* (nodes) f16 */
     uint32_t threads;
@@ -204,11 +205,17 @@ static size_t tidy(near *list, size_t n, size_t most)
     return m;
 }
 
+/* The whole row of a node. */
+static const float *whole(const builder *b, worker *w, size_t node)
+{
+    const uint32_t slot = b->g->slots[node];
+    return b->base ? b->base + slot * b->ld : kn_rows_at(&b->g->rows, slot, w->row);
+}
+
 static void seek(const builder *b, worker *w, uint32_t node)
 {
     kn_graph *g = b->g;
-    kn_coder_centre(&g->coder, b->base + g->slots[node] * b->ld, g->rows.metric == KN_METRIC_L2,
-                    w->v);
+    kn_coder_centre(&g->coder, whole(b, w, node), g->rows.metric == KN_METRIC_L2, w->v);
     kn_seeker_set(g, &w->s, w->v, w->rotated);
 }
 
@@ -536,6 +543,7 @@ static ken_status find_twins(builder *b)
     const size_t n = g->rows.n, bytes = g->rows.dim * sizeof(float);
     uint32_t *slots = kn_alloc(n, sizeof *slots), *twins = kn_alloc(n, sizeof *twins);
     uint32_t *last = kn_alloc(n, sizeof *last);
+    float *room = kn_alloc(2, bytes), *other = room + g->rows.dim;
     kn_idmap seen = { 0 };
     ken_status st = own(g, slots);
     if (!st)
@@ -543,16 +551,16 @@ static ken_status find_twins(builder *b)
     else
         kn_free(twins);
     if (!st)
-        st = last ? kn_idmap_reserve(&seen, n) : KEN_E_NOMEM;
+        st = last && room ? kn_idmap_reserve(&seen, n) : KEN_E_NOMEM;
     for (size_t i = 0; !st && i < n; i++) {
-        const float *row = g->rows.f32 + i * g->rows.dim;
+        const float *row = kn_rows_at(&g->rows, i, room);
         const uint64_t hash = kn_hash64(row, bytes);
         size_t first;
         twins[i] = KN_NO_ROW;
         last[i] = (uint32_t)i;
         if (!kn_idmap_get(&seen, hash, &first))
             kn_idmap_put(&seen, hash, i);
-        else if (!memcmp(row, g->rows.f32 + first * g->rows.dim, bytes)) {
+        else if (!memcmp(row, kn_rows_at(&g->rows, first, other), bytes)) {
             twins[last[first]] = (uint32_t)i;
             last[first] = (uint32_t)i;
             continue;
@@ -560,6 +568,7 @@ static ken_status find_twins(builder *b)
         slots[g->n++] = (uint32_t)i;
     }
     kn_idmap_release(&seen);
+    kn_free(room);
     kn_free(last);
     g->slots = slots;
     g->twins = twins;
@@ -573,7 +582,7 @@ static ken_status encode(size_t begin, size_t end, uint32_t worker_number, void 
     worker *w = &b->workers[worker_number];
     for (size_t i = begin; i < end; i++) {
         float pair[2];
-        kn_coder_centre(&g->coder, b->base + g->slots[i] * b->ld, 1, w->v);
+        kn_coder_centre(&g->coder, whole(b, w, i), 1, w->v);
         kn_code_bytes(w->v, g->coder.dim, (int8_t *)(uintptr_t)row_of(b, (uint32_t)i));
         if (!g->bits)
             continue;
@@ -669,7 +678,7 @@ static ken_status make_layers(kn_graph *g)
 
 static void free_worker(worker *w)
 {
-    void *const all[] = { w->w.visited, w->w.beam, w->s.planes, w->s.seven, w->v,
+    void *const all[] = { w->w.visited, w->w.beam, w->s.planes, w->s.seven, w->v, w->row,
                           w->rotated,   w->d,      w->list,     w->ids,     w->left,
                           w->dead,      w->seven,  w->sevens,   w->dots };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -685,6 +694,7 @@ static ken_status make_worker(const builder *b, worker *w)
     w->s.planes = kn_alloc_aligned(KN_PLANES * padded / 8, 1);
     w->s.seven = kn_alloc_aligned(dim, 1);
     w->v = kn_alloc_aligned(padded, sizeof *w->v);
+    w->row = kn_alloc_aligned(padded, sizeof *w->row);
     w->rotated = kn_alloc_aligned(padded, sizeof *w->rotated);
     w->d = kn_alloc(cap, sizeof *w->d);
     w->list = kn_alloc(cap, sizeof *w->list);
@@ -694,7 +704,7 @@ static ken_status make_worker(const builder *b, worker *w)
     w->seven = kn_alloc_aligned(dim, 1);
     w->sevens = kn_alloc_aligned(TILE * dim, 1);
     w->dots = kn_alloc(cap, sizeof *w->dots);
-    return w->w.visited && w->w.beam && w->s.planes && w->s.seven && w->v && w->rotated && w->d
+    return w->w.visited && w->w.beam && w->s.planes && w->s.seven && w->v && w->row && w->rotated && w->d
                    && w->list && w->ids && w->left && w->dead && w->seven && w->sevens && w->dots
                ? KEN_OK
                : KEN_E_NOMEM;
@@ -724,12 +734,29 @@ static ken_status lengthen(builder *b, float **copy)
     return ok ? KEN_OK : KEN_E_NOMEM;
 }
 
+/* Rows of a source need not be read twice: evenly spread ones tell enough. */
+static ken_status train_coder(builder *b, uint64_t seed)
+{
+    const kn_rows *r = &b->g->rows;
+    const uint32_t dim = (uint32_t)b->ld;
+    if (b->base)
+        return kn_coder_train(&b->g->coder, b->base, r->n, b->ld, dim, seed, b->threads);
+    const size_t n = r->n < SAMPLE ? r->n : SAMPLE;
+    float *rows = kn_alloc_aligned(n ? n : 1, dim * sizeof *rows);
+    if (!rows)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        r->source->row(r->source->cookie, r->ids[i * r->n / n], rows + i * dim);
+    const ken_status st = kn_coder_train(&b->g->coder, rows, n, dim, dim, seed, b->threads);
+    kn_free(rows);
+    return st;
+}
+
 static ken_status start(builder *b, const kn_build *o)
 {
     kn_graph *g = b->g;
     const size_t degree = 2 * g->m;
-    ken_status st = kn_coder_train(&g->coder, b->base, g->rows.n, b->ld, (uint32_t)b->ld, o->seed,
-                                   b->threads);
+    ken_status st = train_coder(b, o->seed);
     if (!st)
         st = find_twins(b);
     if (st)

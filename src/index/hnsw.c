@@ -61,6 +61,13 @@ static void prepare(const kn_graph *g, finding *f, const float *query)
         memcpy(f->v, query, g->rows.dim * sizeof *f->v);
     }
     kn_seeker_set(g, &f->s, f->v, f->rotated);
+    if (!g->bytes) {
+        double along = 0;
+        for (size_t j = 0; j < g->rows.dim; j++)
+            along += (double)g->coder.centre[j] * (double)query[j];
+        f->s.query = query;
+        f->s.along = (float)along;
+    }
 }
 
 static int any_allowed(const kn_graph *g, const kn_find *p, uint32_t node)
@@ -104,19 +111,36 @@ static size_t by_bytes(const kn_graph *g, finding *f, size_t n, size_t rerank)
     return best.len;
 }
 
+/* Without bytes, whole rows decide on all that is kept in sight: the best `rerank` by bits. */
+static size_t by_bits(finding *f, size_t n, size_t rerank)
+{
+    const size_t m = n < rerank ? n : rerank;
+    for (size_t i = 0; i < m; i++)
+        f->best[i].id = f->node[i];
+    return m;
+}
+
+static void prefetch_row(const kn_graph *g, const finding *f, size_t i, size_t n)
+{
+    const kn_source *s = g->rows.source;
+    const uint32_t slot = i < n ? g->slots[f->best[i].id] : KN_NO_ROW;
+    if (s && slot < g->rows.n)
+        s->prefetch(s->cookie, g->rows.ids[slot]);
+}
+
 /* The whole rows decide; equal rows all have the same score. */
 static void by_rows(const kn_graph *g, const finding *f, size_t n, const float *query,
                     const kn_find *p, kn_topk *top)
 {
-    const kn_kernels *k = kn_kernels_get();
     const kn_rows *r = &g->rows;
+    for (size_t i = 0; i < AHEAD / 2; i++)
+        prefetch_row(g, f, i, n);
     for (size_t i = 0; i < n; i++) {
         uint32_t slot = g->slots[f->best[i].id];
+        prefetch_row(g, f, i + AHEAD / 2, n);
         if (slot >= r->n)
             continue;
-        const float *row = r->f32 + (size_t)slot * r->dim;
-        const float raw = r->metric == KN_METRIC_L2 ? -k->l2sq_f32(query, row, r->dim)
-                                                    : k->dot_f32(query, row, r->dim);
+        const float raw = kn_rows_raw(r, slot, query);
         for (size_t j = 0; j < r->n && slot < r->n; j++, slot = g->twins[slot])
             if (kn_find_allows(p, slot))
                 kn_topk_offer(top, r->ids[slot], raw);
@@ -154,22 +178,18 @@ static void search_one(const kn_graph *g, finding *f, const float *query, const 
         if (!p->allowed || any_allowed(g, p, node))
             f->node[m++] = node;
     }
-    by_rows(g, f, by_bytes(g, f, m, rerank), query, p, top);
+    by_rows(g, f, g->bytes ? by_bytes(g, f, m, rerank) : by_bits(f, m, rerank), query, p, top);
 }
 
 /* Few may be answered: all of them are compared. */
 static void search_allowed(const kn_graph *g, const float *query, const kn_find *p, kn_topk *top)
 {
-    const kn_kernels *k = kn_kernels_get();
     const kn_rows *r = &g->rows;
     for (size_t w = 0; w < (r->n + 63) / 64; w++)
         for (uint64_t left = p->allowed[w]; left; left &= left - 1) {
             const size_t slot = w * 64 + (size_t)__builtin_ctzll(left);
-            const float *row = r->f32 + slot * r->dim;
             if (slot < r->n)
-                kn_topk_offer(top, r->ids[slot],
-                              r->metric == KN_METRIC_L2 ? -k->l2sq_f32(query, row, r->dim)
-                                                        : k->dot_f32(query, row, r->dim));
+                kn_topk_offer(top, r->ids[slot], kn_rows_raw(r, slot, query));
         }
 }
 
@@ -193,6 +213,7 @@ static ken_status search(const void *state, const float *queries, size_t nq, con
     size_t ef = p->ef ? p->ef : EF, rerank = p->rerank ? p->rerank : p->k + p->k * 3 / 5 + 8;
     ef = widen(g, p, ef < p->k ? p->k : ef);
     rerank = rerank < p->k ? p->k : rerank;
+    rerank = g->bytes || p->rerank ? rerank : rerank > ef ? rerank : ef;
     if (!ef || !g->n) {
         for (size_t q = 0; g->n && q < nq; q++)
             search_allowed(g, queries + q * g->rows.dim, p, &top[q]);
@@ -286,7 +307,9 @@ static ken_status save(const void *state, kn_index_writer *w)
         if (!st && i)
             st = kn_index_writer_put(w, name_of(name, "down", i), l->down, l->n * sizeof(uint32_t));
     }
-    return st ? st : kn_index_writer_put(w, "bytes", g->bytes, g->n * g->stride);
+    if (st || (g->rows.source && g->bits))
+        return st;
+    return kn_index_writer_put(w, "bytes", g->bytes, g->n * g->stride);
 }
 
 static ken_status all_below(const uint32_t *x, size_t n, uint32_t end, const char *name)
@@ -333,9 +356,10 @@ static ken_status open_sections(kn_graph *g, const kn_index_file *f, const head 
     if (!st)
         st = kn_index_file_get(f, "twins", g->rows.n, sizeof(uint32_t), &p);
     g->twins = p;
-    if (!st)
+    if (!st && !(g->rows.source && g->coder.dim >= KN_BITS_MIN_DIM)) {
         st = kn_index_file_get(f, "bytes", g->n, g->stride, &p);
-    g->bytes = p;
+        g->bytes = p;
+    }
     if (!st && g->coder.dim >= KN_BITS_MIN_DIM) {
         st = kn_index_file_get(f, "bits", g->n, g->coder.padded / 8, &p);
         g->bits = p;
@@ -463,4 +487,5 @@ const kn_kind kn_kind_hnsw = { .build = build,
                                .release = release,
                                .search = search,
                                .info = info,
-                               .check = check };
+                               .check = check,
+                               .outside = 1 };

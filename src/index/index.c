@@ -96,7 +96,7 @@ static void release_base(kn_index *ix)
     kn_free(ix->live);
     ix->live = NULL;
     ix->gone = 0;
-    ix->base = (kn_rows){ .dim = ix->dim, .metric = ix->metric };
+    ix->base = (kn_rows){ .dim = ix->dim, .metric = ix->metric, .source = ix->base.source };
     kn_idmap_release(&ix->map);
     ix->mapped = 0;
 }
@@ -118,6 +118,7 @@ void kn_index_free(kn_index *ix)
     kn_free(ix->ids);
     kn_free(ix->rows);
     kn_free(ix->path);
+    kn_free(ix->note);
     kn_free(ix);
 }
 
@@ -343,7 +344,7 @@ static ken_status make_state(void **state, const kn_kind *kind, const kn_spec *s
 static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, const kn_build *b,
                             const kn_index *from)
 {
-    kn_rows base = { rows, ids, n, ix->dim, ix->metric };
+    kn_rows base = { rows, ids, n, ix->dim, ix->metric, ix->base.source };
     const kn_build none = { 0 };
     kn_spec spec;
     void *state = NULL;
@@ -351,6 +352,8 @@ static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, 
     const kn_kind *kind = st ? NULL : kind_of(&spec);
     if (!kind)
         return st ? st : KEN_E_UNSUPPORTED;
+    if (base.source && !kind->outside)
+        return kn_fail(KEN_E_UNSUPPORTED, "index \"%s\" keeps rows of its own", spec.text);
     if (n)
         st = make_state(&state, kind, &spec, &base, b ? b : &none, from);
     if (st)
@@ -397,6 +400,31 @@ ken_status kn_index_build(kn_index **out, const char *spec, kn_metric metric, co
     return KEN_OK;
 }
 
+ken_status kn_index_build_over(kn_index **out, const char *spec, const kn_source *source,
+                               const uint64_t *ids, size_t n, uint32_t dim, const kn_build *b)
+{
+    kn_index *ix = NULL;
+    ken_status st = kn_index_new(&ix, spec, dim, KN_METRIC_COSINE);
+    if (!st && n > UINT32_MAX / 2)
+        st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
+    uint64_t *own = st ? NULL : kn_alloc(n ? n : 1, sizeof *own);
+    if (!st && !own)
+        st = KEN_E_NOMEM;
+    if (!st) {
+        if (n)
+            memcpy(own, ids, n * sizeof *own);
+        ix->base.source = source;
+        st = take_base(ix, NULL, own, n, b, NULL);
+    }
+    if (st) {
+        kn_free(own);
+        kn_index_free(ix);
+        return st;
+    }
+    *out = ix;
+    return KEN_OK;
+}
+
 ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric, uint64_t *ids,
                           float *rows, size_t n, uint32_t dim, void *state)
 {
@@ -404,7 +432,7 @@ ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric,
     ken_status st = kn_index_new(&ix, spec->text, dim, metric);
     if (st)
         return st;
-    ix->base = (kn_rows){ rows, ids, n, dim, metric };
+    ix->base = (kn_rows){ rows, ids, n, dim, metric, NULL };
     ix->own_rows = rows;
     ix->own_ids = ids;
     ix->state = state;
@@ -431,6 +459,8 @@ static ken_status write_to(const kn_index *ix, const char *path)
         st = kn_index_writer_put(&w, "asked", ix->asked, strlen(ix->asked));
     if (!st)
         st = kn_index_writer_put(&w, "ids", ix->base.ids, ix->base.n * sizeof *ix->base.ids);
+    if (!st && ix->note)
+        st = kn_index_writer_put(&w, "note", ix->note, ix->note_bytes);
     if (!st && (ix->base.f32 || !ix->base.n))
         st = kn_index_writer_put(&w, "rows", ix->base.f32,
                                  ix->base.n * ix->dim * sizeof *ix->base.f32);
@@ -475,7 +505,7 @@ static ken_status load_base(kn_index *ix, kn_index_file *f)
     const void *p = NULL;
     size_t bytes = 0;
     const char *asked = kn_index_file_find(f, "asked", &bytes);
-    kn_rows base = { .n = (size_t)a->n, .dim = a->dim, .metric = a->metric };
+    kn_rows base = { .n = (size_t)a->n, .dim = a->dim, .metric = a->metric, .source = ix->base.source };
     if (!asked || bytes >= sizeof ix->asked)
         return kn_fail(KEN_E_CORRUPT, "section asked is missing or too long");
     memset(ix->asked, 0, sizeof ix->asked);
@@ -485,7 +515,7 @@ static ken_status load_base(kn_index *ix, kn_index_file *f)
     if (!st && kn_index_file_find(f, "rows", &bytes)) {
         st = kn_index_file_get(f, "rows", base.n, base.dim * sizeof(float), &p);
         base.f32 = p;
-    } else if (!st && !ix->kind->reconstruct)
+    } else if (!st && !ix->kind->reconstruct && !(base.source && ix->kind->outside))
         st = kn_fail(KEN_E_CORRUPT, "section rows is missing");
     ix->base = base;
     if (!st && base.n)
@@ -499,12 +529,14 @@ static ken_status load_base(kn_index *ix, kn_index_file *f)
 }
 
 /* Takes the file over if it succeeds. */
-ken_status kn_index_from_file(kn_index **out, kn_index_file *f)
+static ken_status from_file(kn_index **out, kn_index_file *f, const kn_source *source)
 {
     kn_index *ix = NULL;
     ken_status st = kn_index_new(&ix, f->about.spec, f->about.dim, f->about.metric);
-    if (!st)
+    if (!st) {
+        ix->base.source = source;
         st = load_base(ix, f);
+    }
     if (st == KEN_E_INVALID) /* the header's, not the caller's */
         st = KEN_E_CORRUPT;
     if (st)
@@ -512,6 +544,39 @@ ken_status kn_index_from_file(kn_index **out, kn_index_file *f)
     else
         *out = ix;
     return st;
+}
+
+ken_status kn_index_from_file(kn_index **out, kn_index_file *f)
+{
+    return from_file(out, f, NULL);
+}
+
+ken_status kn_index_open_over(kn_index **out, const char *path, const kn_source *source)
+{
+    kn_index_file f = { 0 };
+    ken_status st = kn_index_file_open(&f, path);
+    if (!st && (st = from_file(out, &f, source)) != KEN_OK)
+        kn_fail_in(st, "%s", path);
+    kn_index_file_close(&f);
+    return st;
+}
+
+ken_status kn_index_set_note(kn_index *ix, const void *bytes, size_t n)
+{
+    unsigned char *copy = kn_alloc(n ? n : 1, 1);
+    if (!copy)
+        return KEN_E_NOMEM;
+    memcpy(copy, bytes, n);
+    kn_free(ix->note);
+    ix->note = copy;
+    ix->note_bytes = n;
+    return KEN_OK;
+}
+
+const void *kn_index_note(const kn_index *ix, size_t *n)
+{
+    *n = ix->note_bytes;
+    return ix->note ? ix->note : ix->file.map.data ? kn_index_file_find(&ix->file, "note", n) : NULL;
 }
 
 static ken_status take_in(kn_index_log_op op, const uint64_t *ids, const float *rows, size_t n,

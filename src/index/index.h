@@ -19,6 +19,17 @@
 
 /* ---- what a kind is given ---- */
 
+/* Rows that lie elsewhere, found by id, so that nobody keeps them twice.  Calls come from many threads
+ * at once, and with any id where a file is damaged. */
+typedef struct kn_source {
+    const void *cookie;
+    /* As dim floats, finite; zeros where there is no such row. */
+    void (*row)(const void *cookie, uint64_t id, float *out);
+    /* Its inner product with the query; NAN where there is none. */
+    float (*raw)(const void *cookie, uint64_t id, const float *query);
+    void (*prefetch)(const void *cookie, uint64_t id);
+} kn_source;
+
 typedef struct kn_rows {
     const float *f32;    /* (n, dim), finite; unit or zero for cosine.  NULL in an imported index that
                             holds codes alone: a kind that needs rows fails with KEN_E_UNSUPPORTED */
@@ -26,7 +37,14 @@ typedef struct kn_rows {
     size_t n;            /* < 2^31 */
     uint32_t dim;
     kn_metric metric;
+    const kn_source *source; /* f32 is NULL, the rows lie there: all of about one length, compared by
+                                their inner products (KN_METRIC_COSINE); else NULL */
 } kn_rows;
+
+/* Row `slot` as it lies in f32, or copied to room (dim). */
+const float *kn_rows_at(const kn_rows *r, size_t slot, float *room);
+/* Its raw score; NAN if the source has no such row. */
+float kn_rows_raw(const kn_rows *r, size_t slot, const float *query);
 
 typedef struct kn_build {
     uint64_t seed;
@@ -93,6 +111,7 @@ typedef struct kn_kind {
     ken_status (*check)(const void *state, ken_problem_fn fn, void *cookie);
     /* The row as the codes have it (dim); NULL where rows are always kept. */
     ken_status (*reconstruct)(const void *state, size_t slot, float *out);
+    int outside; /* 1: rows may come from a kn_source */
 } kn_kind;
 
 extern const kn_kind kn_kind_flat, kn_kind_hnsw, kn_kind_ivf;
@@ -112,7 +131,18 @@ KEN_CALL ken_status kn_index_build(kn_index **out, const char *spec, kn_metric m
  * state, all from kn_alloc; on failure they are the caller's still. */
 KEN_CALL ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric,
                                    uint64_t *ids, float *rows, size_t n, uint32_t dim, void *state);
+/* The same over rows that stay where they are, n of these ids; saved, it holds no row.  *source and its
+ * cookie outlive the index.  KEN_E_UNSUPPORTED for a kind that keeps rows of its own.  Such an index
+ * never changes, and p->allowed of kn_index_search is read, whose queries are taken as they are. */
+KEN_CALL ken_status kn_index_build_over(kn_index **out, const char *spec, const kn_source *source,
+                                        const uint64_t *ids, size_t n, uint32_t dim,
+                                        const kn_build *b);
+KEN_CALL ken_status kn_index_open_over(kn_index **out, const char *path, const kn_source *source);
 void kn_index_free(kn_index *ix);
+
+/* Bytes of the owner's that are saved with the index, copied; and what it was opened with, or NULL. */
+KEN_CALL ken_status kn_index_set_note(kn_index *ix, const void *bytes, size_t n);
+const void *kn_index_note(const kn_index *ix, size_t *n);
 
 /* Map a file and take in its log (PATH.log).  With `write`, changes go to the log and are durable when
  * the call returns; the one writer, else KEN_E_BUSY.  Without it, changes stay in memory. */
@@ -135,7 +165,7 @@ KEN_CALL ken_status kn_index_has(kn_index *ix, uint64_t id, int *there);
 uint64_t kn_index_next_id(const kn_index *ix);
 
 /* The k best of each query, best first, into near (nq, k); found (nq).  `only` (n_only): answer none
- * but these ids; NULL: all.  p->allowed is not read. */
+ * but these ids; NULL: all.  p->allowed is read over a source alone. */
 KEN_CALL ken_status kn_index_search(const kn_index *ix, const float *queries, size_t nq,
                                     const kn_find *p, const uint64_t *only, size_t n_only,
                                     uint32_t threads, kn_near *near, size_t *found);

@@ -132,14 +132,16 @@ ken_status kn_index_search(const kn_index *ix, const float *queries, size_t nq, 
     ken_status st = kn_index_check_vectors(queries, nq, ix->dim, "query");
     if (st || !nq)
         return st;
-    j.find.allowed = ix->gone ? ix->live : NULL;
-    j.find.n_allowed = ix->gone ? ix->base.n - ix->gone : 0;
+    if (!ix->base.source) {
+        j.find.allowed = ix->gone ? ix->live : NULL;
+        j.find.n_allowed = ix->gone ? ix->base.n - ix->gone : 0;
+    }
     if (only) {
         j.find.n_allowed = 0;
         st = allow(j.ix, &j, only, n_only, &allowed, &set);
     }
     j.queries = queries;
-    if (!st && ix->metric == KN_METRIC_COSINE) {
+    if (!st && ix->metric == KN_METRIC_COSINE && !ix->base.source) {
         j.queries = copy = kn_index_prepared(ix, queries, nq);
         st = copy ? KEN_OK : KEN_E_NOMEM;
     }

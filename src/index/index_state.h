@@ -20,6 +20,8 @@ struct kn_index {
     void *state;
     float *own_rows;    /* what base points to, unless it is mapped */
     uint64_t *own_ids;
+    unsigned char *note; /* (note_bytes) to be saved; or NULL */
+    size_t note_bytes;
     kn_index_file file; /* or all zero */
     uint64_t *live;     /* (base.n bits) or NULL while nothing is gone */
     size_t gone;

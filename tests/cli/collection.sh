@@ -132,6 +132,31 @@ run index --db r -m ./here.safetensors shop/red
 (cd elsewhere && "$ken" search --db ../r @../shop/red/1.ppm -n 1 -l > "$tmp/out" 2> "$tmp/err")
 out_is "../shop/red/1.ppm" "a model named by a relative path"
 
+# the search index
+run build --db c --json --index HNSW4
+is 0 "build"
+json 'd["kind"] == "HNSW4" and d["n"] > 0 and d["bytes"] > 0 and d["seconds"] >= 0' "what was built"
+run stats --db c --json
+json 'd["index"] == {"kind": "HNSW4", "n": d["vectors"], "pending": 0, "dead": 0, "stale": False}' "stats tell of it"
+"$ken" search --db c ./shop/red/1.ppm --jsonl -n 4 --exact > "$tmp/exact"
+run search --db c ./shop/red/1.ppm --jsonl -n 4 --ef 64
+is 0 "a search by it"
+that "the answers are those of comparing" cmp -s "$tmp/out" "$tmp/exact"
+printf 'x' | dd of=c/near-whole.ix bs=1 seek=9000 conv=notrunc 2> /dev/null
+run check --db c --json
+is 4 "a damaged index"
+json 'not d["ok"] and d["problems"][0]["where"].startswith("near-whole.ix")' "is named"
+run build --db c
+is 0 "build mends it"
+run check --db c
+is 0 "so that all is whole"
+run build --db c --index IVF4,Flat
+is 2 "a kind that keeps rows of its own"
+err "keeps its vectors once" "is refused with the reason"
+run index --db c shop --index auto --json
+run stats --db c --json
+json 'd["index"]["kind"] == "Flat" and d["index"]["n"] == d["vectors"]' "auto: few are compared"
+
 # another model than the collection's
 run compare --db c ./shop/red/1.ppm ./shop/red/1.ppm
 is 0 "the collection's model serves other commands"

@@ -59,6 +59,7 @@ static ken_status scan(ken *k, int reembed)
     ken_scan_options o = KEN_SCAN_OPTIONS_INIT;
     ken_scan_report r;
     o.reembed = reembed;
+    o.index = "HNSW4"; /* built at the end of each, as many as the pictures may be */
     ken_status st = ken_scan(k, &root, 1, &o, &r);
     if (!st)
         acknowledge('s');
