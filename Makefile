@@ -33,6 +33,7 @@ SQLITE  ?= $(call have,sqlite3)
 YAML    ?= $(call have,yaml-0.1)
 # headers alone: libnghttp2 and OpenSSL are loaded when a store is remote
 MILVUS  ?= $(if $(filter 11,$(call have,libnghttp2)$(call have,openssl)),1,0)
+HTTP    ?= $(call have,libmicrohttpd)
 CHECK   ?= $(call have,check)
 FAULTS  ?= 0
 # our own pool measures as fast as libgomp, needs no library, and ThreadSanitizer can see into it
@@ -58,6 +59,7 @@ $(call flag,HEIF,)
 $(call flag,SQLITE,sqlite3)
 $(call flag,YAML,yaml)
 $(call flag,MILVUS,)
+$(call flag,HTTP,)
 $(call flag,FAULTS,)
 ifeq ($(PARALLEL),openmp)
 DEFS += -fopenmp
@@ -94,9 +96,14 @@ KERNEL_FLAGS = $(if $(filter kernels/%,$(1)),$(FLAGS_$(word 2,$(subst /, ,$(1)))
 # ---- files: one build directory per combination of compiler and flags ------
 ID   := $(shell echo '$(CC) $(ALL_CFLAGS) $(STATIC) $(LIBS)' | cksum | cut -d' ' -f1)
 B    := build/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))-$(ID)
-MODULES  := base image text mesh toys nn index store train engine
+MODULES  := base image text mesh toys nn index store train engine serve
 LIB_SRCS := $(sort $(wildcard $(MODULES:%=src/%/*.c) kernels/*.c \
             $(addsuffix /*.c,$(addprefix kernels/,$(KERNEL_DIRS)))))
+ifneq ($(HTTP),1)
+LIB_SRCS := $(filter-out src/serve/%,$(LIB_SRCS)) src/serve/without.c
+else
+LIB_SRCS := $(filter-out src/serve/without.c,$(LIB_SRCS))
+endif
 CLI_SRCS := $(wildcard src/cli/*.c)
 CONVERT_SRCS := $(wildcard tools/convert/*.c)
 TOYS_SRCS := $(wildcard tools/toys/*.c)
@@ -126,14 +133,24 @@ links: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VE
 	@for f in ken ken-convert ken-toys libken.a; do [ "$$(readlink $$f)" = $(B)/$$f ] || ln -sfn $(B)/$$f $$f; done
 	@ln -sfn $(B)/libken.so.$(VERSION) libken.so
 
-minimal:                            ## no JPEG library but stb, no SQLite, no YAML, no remote store; built and tested
-	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 MILVUS=0
+minimal:                            ## no JPEG library but stb, no SQLite, no YAML, no remote store, no server; built and tested
+	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 MILVUS=0 HTTP=0
 
-$(B)/libken.a: $(call obj,$(LIB_SRCS))
+# The page is a part of the program.
+WEB := $(wildcard src/web/*)
+WEB_OBJ := $(if $(filter 1,$(HTTP)),$(B)/web/files.o)
+$(B)/web/files.c: $(WEB) tools/embed.sh
+	@mkdir -p $(@D)
+	$(Q)sh tools/embed.sh $(WEB) > $@
+$(B)/web/files.o: $(B)/web/files.c src/serve/server.h
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ERROR) -c -o $@ $<
+
+$(B)/libken.a: $(call obj,$(LIB_SRCS)) $(WEB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(B)/libken.so.$(VERSION): $(call obj,$(LIB_SRCS)) tools/ken.map
+$(B)/libken.so.$(VERSION): $(call obj,$(LIB_SRCS)) $(WEB_OBJ) tools/ken.map
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,libken.so.$(MAJOR) -Wl,--version-script=tools/ken.map $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(filter %.o,$^) $(SHARED_LIBS)
 

@@ -161,6 +161,9 @@ KEN_API const uint8_t *ken_image_row(const ken_image *img, uint32_t y); /* 3 byt
 /* Write as ".png" or ".jpg" (quality 1..100, 0 = 90), by the name's ending; replaces path in one
  * step. */
 KEN_CALL ken_status ken_image_save(const ken_image *img, const char *path, int quality);
+/* The same as bytes: a JPEG of that quality, or a PNG for 0.  ken_bytes_free them. */
+KEN_CALL ken_status ken_image_encode(const ken_image *img, int quality, void **bytes, size_t *len);
+KEN_API void ken_bytes_free(void *bytes);
 KEN_API void ken_image_free(ken_image *img);
 
 /* ---- models ---------------------------------------------------------------- */
@@ -499,6 +502,7 @@ typedef struct ken_term {
     const char *object;  /* the mean of its references */
     const ken_mesh *mesh; /* as whichever of its standard views finds the most alike; more than one: all
                              from the same side */
+    int of_text;         /* 1: vector was made of words, by which scores are calibrated */
 } ken_term;
 
 typedef struct ken_search_options {
@@ -844,6 +848,45 @@ KEN_CALL ken_status ken_bench_step_run(ken_bench_step *b);
 /* Operations of one: each product of the forward pass and its two of the way back. */
 KEN_API double ken_bench_step_flops(const ken_bench_step *b);
 KEN_API void ken_bench_free(ken_bench_step *b); /* NULL is fine */
+
+/* ---- serving ---- */
+
+#define KEN_SERVER_ADDRESS "127.0.0.1:8787"
+
+typedef struct ken_server ken_server;
+
+typedef struct ken_server_options {
+    uint32_t size;
+    ken *collection;         /* served under the name "default", while the server lives; NULL: encoder only */
+    const ken_model *model;  /* default: the collection's */
+    const char *listen;      /* "HOST:PORT" or "unix:PATH", ',' between; port 0: any that is free */
+    const char *uploads;     /* folder that pictures which are sent and kept go to; NULL: none */
+    const char *roots;       /* folders, ':' between: no file outside of them is given away; default: those of
+                                any item */
+    const char *api_key;     /* of an administrator; NULL or "": none */
+    const char *keys_file;   /* lines "name:read|write|admin:SHA-256 of the key in hex" */
+    ken_decode_options decode; /* max_pixels: default 50,000,000 */
+    uint64_t max_body;       /* bytes of a request; default 32 MiB */
+    uint32_t workers;        /* requests that are answered at the same time; default 16 */
+    uint32_t queue;          /* requests that may wait; default 256 */
+    uint32_t connections;    /* at the same time; default 1000 */
+    uint32_t timeout;        /* seconds without a byte; default 15 */
+    int shims;               /* 1: other services' routes as well: /post */
+} ken_server_options;
+#define KEN_SERVER_OPTIONS_INIT                                                                   \
+    { sizeof(ken_server_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, KEN_DECODE_OPTIONS_INIT, \
+      0, 0, 0, 0, 0, 0 }
+
+/* The HTTP API and the page; returns when it listens.  Forks a process that decodes strangers' pictures:
+ * best called before threads are started.  KEN_E_UNSUPPORTED in builds without HTTP or where libmicrohttpd
+ * is not installed. */
+KEN_CALL ken_status ken_server_start(ken_server **out, const ken_server_options *opts);
+/* Take over keys, max_body and queue; the rest stays.  On failure all does. */
+KEN_CALL ken_status ken_server_reload(ken_server *s, const ken_server_options *opts);
+/* Where it listens, "http://127.0.0.1:8787" or "unix:/run/ken.sock"; NULL behind the last. */
+KEN_API const char *ken_server_address(const ken_server *s, size_t i);
+/* Take no more connections, finish running requests for at most so many seconds, free it. */
+KEN_API void ken_server_stop(ken_server *s, double seconds);
 
 /* ---- training ---- */
 

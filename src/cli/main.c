@@ -20,7 +20,7 @@ const cli_cmd *const cli_commands[CMD_COUNT] = {
     [CMD_TOKENS] = &cli_cmd_tokens,     [CMD_MODELS] = &cli_cmd_models,
     [CMD_TRAIN] = &cli_cmd_train,
     [CMD_EVAL] = &cli_cmd_eval,         [CMD_ANN] = &cli_cmd_ann,
-    [CMD_BENCH] = &cli_cmd_bench,
+    [CMD_SERVE] = &cli_cmd_serve,       [CMD_BENCH] = &cli_cmd_bench,
     [CMD_CONFIG] = &cli_cmd_config,     [CMD_DOCTOR] = &cli_cmd_doctor,
     [CMD_HELP] = &cli_cmd_help,         [CMD_VERSION] = &cli_cmd_version,
 };

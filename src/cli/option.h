@@ -29,6 +29,7 @@ typedef enum cli_cmd_id {
     CMD_ANN,
     CMD_TRAIN,
     CMD_EVAL,
+    CMD_SERVE,
     CMD_BENCH,
     CMD_CONFIG,
     CMD_DOCTOR,
@@ -61,6 +62,7 @@ typedef enum cli_opt_id {
     OPT_NO_ORIENT,
     OPT_BACKGROUND,
     OPT_ENCODER,
+    OPT_API_KEY,
     OPT_OFFLINE,
     OPT_SEED,
     OPT_JSON,
@@ -178,6 +180,17 @@ typedef enum cli_opt_id {
     OPT_ANN_FILTER,
     OPT_ANN_TARGET,
     OPT_ANN_TO,
+    OPT_SERVE_LISTEN,
+    OPT_SERVE_ENCODER_ONLY,
+    OPT_SERVE_ROOTS,
+    OPT_SERVE_KEYS,
+    OPT_SERVE_MAX_BODY,
+    OPT_SERVE_MAX_PIXELS,
+    OPT_SERVE_QUEUE,
+    OPT_SERVE_WORKERS,
+    OPT_SERVE_CONNECTIONS,
+    OPT_SERVE_TIMEOUT,
+    OPT_SERVE_SHIMS,
     OPT_COUNT
 } cli_opt_id;
 

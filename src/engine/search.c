@@ -138,6 +138,7 @@ static ken_status add_rest(query *q)
             st = kn_fail(KEN_E_INVALID, "term %zu is a vector without a direction", i + 1);
         if (!st)
             add(q, q->vectors, t->weight);
+        q->has_text |= t->vector && t->of_text;
     }
     return st;
 }

@@ -78,3 +78,19 @@ ken_status ken_image_save(const ken_image *img, const char *path, int quality)
     kn_free(bytes);
     return st;
 }
+
+ken_status ken_image_encode(const ken_image *img, int quality, void **bytes, size_t *len)
+{
+    unsigned char *out = NULL;
+    if (quality < 0 || quality > 100)
+        return kn_fail(KEN_E_INVALID, "a quality of %d: 1 .. 100, or 0 for PNG", quality);
+    const ken_status st = kn_image_encode(&out, len, img, quality);
+    if (!st)
+        *bytes = out;
+    return st;
+}
+
+void ken_bytes_free(void *bytes)
+{
+    kn_free(bytes);
+}

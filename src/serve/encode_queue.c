@@ -1,0 +1,204 @@
+/* encode_queue.c - jobs wait in a list; the thread takes from its head what one pass may hold. */
+#include "serve/encode_queue.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/progress.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_TEXTS = 256, MAX_IMAGES = 64, REASON = 512 };
+
+/* What one request asks, on its own stack. */
+typedef struct job {
+    struct job *next;
+    const char *const *texts; /* or NULL: images */
+    const ken_image *const *images;
+    size_t n, done;
+    float *vectors;
+    ken_status st;
+    char why[REASON];
+} job;
+
+struct kn_encoder {
+    const ken_model *model;
+    size_t dim;
+    kn_encoded_fn fn;
+    void *cookie;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t more, done;
+    job *first, **last;
+    size_t waiting;
+    int stopping;
+};
+
+/* Of the jobs' kind that comes first: how much of which one is in this pass. */
+typedef struct pass {
+    int is_text;
+    size_t n;
+    const void *inputs[MAX_TEXTS];
+    job *jobs[MAX_TEXTS];
+    size_t places[MAX_TEXTS]; /* of the input in its job */
+    float *vectors;
+} pass;
+
+static size_t room(const pass *p)
+{
+    return (p->is_text ? MAX_TEXTS : MAX_IMAGES) - p->n;
+}
+
+/* The lock is held.  Long jobs stay at the head until all of them has been taken. */
+static void fill(kn_encoder *e, pass *p)
+{
+    p->n = 0;
+    p->is_text = e->first->texts != NULL;
+    for (job *j = e->first; j && room(p); j = j->next) {
+        if ((j->texts != NULL) != p->is_text)
+            continue;
+        for (; j->done < j->n && room(p); j->done++) {
+            p->jobs[p->n] = j;
+            p->places[p->n] = j->done;
+            p->inputs[p->n++] =
+                p->is_text ? (const void *)j->texts[j->done] : (const void *)j->images[j->done];
+        }
+    }
+    e->waiting -= p->n;
+}
+
+static ken_status run(const kn_encoder *e, pass *p)
+{
+    return p->is_text ? ken_model_embed_texts(e->model, (const char *const *)p->inputs, p->n, p->vectors)
+                      : ken_model_embed(e->model, (const ken_image *const *)p->inputs, p->n, p->vectors);
+}
+
+/* Results to their jobs, which are woken when they have all of theirs.  The lock is held. */
+static void hand_out(kn_encoder *e, const pass *p, ken_status st)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        job *j = p->jobs[i];
+        if (st && !j->st) {
+            j->st = st;
+            snprintf(j->why, sizeof j->why, "%s", ken_last_error());
+        }
+        if (!st)
+            memcpy(j->vectors + p->places[i] * e->dim, p->vectors + i * e->dim, e->dim * sizeof(float));
+    }
+    for (job **link = &e->first; *link;) {
+        job *j = *link;
+        if (j->done == j->n) {
+            *link = j->next;
+            j->n = SIZE_MAX; /* its owner's sign */
+        } else {
+            link = &j->next;
+        }
+    }
+    e->last = &e->first;
+    while (*e->last)
+        e->last = &(*e->last)->next;
+    pthread_cond_broadcast(&e->done);
+}
+
+static void *encode(void *cookie)
+{
+    kn_encoder *e = cookie;
+    static const size_t most = MAX_TEXTS;
+    pass p = { .vectors = kn_alloc_aligned(most * e->dim, sizeof(float)) };
+    pthread_mutex_lock(&e->lock);
+    for (;;) {
+        while (!e->first && !e->stopping)
+            pthread_cond_wait(&e->more, &e->lock);
+        if (!e->first)
+            break;
+        fill(e, &p);
+        pthread_mutex_unlock(&e->lock);
+        const double start = kn_clock();
+        const ken_status st = p.vectors ? run(e, &p) : KEN_E_NOMEM;
+        if (!st)
+            e->fn(p.is_text ? "text" : "image", p.n, kn_clock() - start, e->cookie);
+        pthread_mutex_lock(&e->lock);
+        hand_out(e, &p, st);
+    }
+    pthread_mutex_unlock(&e->lock);
+    kn_free(p.vectors);
+    return NULL;
+}
+
+ken_status kn_encoder_start(kn_encoder **out, const ken_model *m, kn_encoded_fn fn, void *cookie)
+{
+    kn_encoder *e = kn_zalloc(1, sizeof *e);
+    if (!e)
+        return KEN_E_NOMEM;
+    e->model = m;
+    e->dim = ken_model_get_info(m)->dim;
+    e->fn = fn;
+    e->cookie = cookie;
+    e->last = &e->first;
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->more, NULL);
+    pthread_cond_init(&e->done, NULL);
+    const int err = pthread_create(&e->thread, NULL, encode, e);
+    if (err) {
+        kn_free(e);
+        return kn_fail_errno(err);
+    }
+    *out = e;
+    return KEN_OK;
+}
+
+static ken_status wait_for(kn_encoder *e, job *j)
+{
+    if (!j->n)
+        return KEN_OK;
+    pthread_mutex_lock(&e->lock);
+    *e->last = j;
+    e->last = &j->next;
+    e->waiting += j->n;
+    pthread_cond_signal(&e->more);
+    while (j->n != SIZE_MAX)
+        pthread_cond_wait(&e->done, &e->lock);
+    pthread_mutex_unlock(&e->lock);
+    return j->st ? kn_fail(j->st, "%s", j->why) : KEN_OK;
+}
+
+ken_status kn_encoder_texts(kn_encoder *e, const char *const *texts, size_t n, float *vectors)
+{
+    job j = { .texts = texts, .n = n, .vectors = vectors };
+    if (!ken_model_get_info(e->model)->has_texts)
+        return kn_fail(KEN_E_MODEL, "model %s has no text network", ken_model_get_info(e->model)->name);
+    return wait_for(e, &j);
+}
+
+ken_status kn_encoder_images(kn_encoder *e, const ken_image *const *images, size_t n, float *vectors)
+{
+    job j = { .images = images, .n = n, .vectors = vectors };
+    if (!ken_model_get_info(e->model)->has_images)
+        return kn_fail(KEN_E_UNSUPPORTED, "model %s has no image network",
+                       ken_model_get_info(e->model)->name);
+    return wait_for(e, &j);
+}
+
+size_t kn_encoder_waiting(kn_encoder *e)
+{
+    pthread_mutex_lock(&e->lock);
+    const size_t n = e->waiting;
+    pthread_mutex_unlock(&e->lock);
+    return n;
+}
+
+void kn_encoder_stop(kn_encoder *e)
+{
+    if (!e)
+        return;
+    pthread_mutex_lock(&e->lock);
+    e->stopping = 1;
+    pthread_cond_signal(&e->more);
+    pthread_mutex_unlock(&e->lock);
+    pthread_join(e->thread, NULL);
+    pthread_mutex_destroy(&e->lock);
+    pthread_cond_destroy(&e->more);
+    pthread_cond_destroy(&e->done);
+    kn_free(e);
+}

@@ -1,0 +1,25 @@
+/*
+ * encode_queue.h - words and pictures of several requests, encoded in one pass.
+ *
+ * One thread takes everything that has come while the network was busy: nobody waits for company, and
+ * under load the batches grow by themselves.
+ */
+#ifndef SERVE_ENCODE_QUEUE_H
+#define SERVE_ENCODE_QUEUE_H
+
+#include "ken.h"
+
+typedef struct kn_encoder kn_encoder;
+
+/* Told after each pass: how many, of what ("text" or "image"), and how long it took. */
+typedef void (*kn_encoded_fn)(const char *what, size_t n, double seconds, void *cookie);
+
+KEN_CALL ken_status kn_encoder_start(kn_encoder **out, const ken_model *m, kn_encoded_fn fn, void *cookie);
+/* As ken_model_embed_texts() and ken_model_embed(), bit for bit; they wait. */
+KEN_CALL ken_status kn_encoder_texts(kn_encoder *e, const char *const *texts, size_t n, float *vectors);
+KEN_CALL ken_status kn_encoder_images(kn_encoder *e, const ken_image *const *images, size_t n,
+                                      float *vectors);
+size_t kn_encoder_waiting(kn_encoder *e); /* texts and pictures */
+void kn_encoder_stop(kn_encoder *e);      /* when nobody waits any more; NULL is fine */
+
+#endif
