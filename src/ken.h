@@ -555,7 +555,9 @@ typedef struct ken_explain_options {
     uint32_t size;
     const char *method; /* "auto" (default) is the best that the network allows:
                            "parts": what each place adds to the cosine, exactly; residual networks
-                           "gradcam": Grad-CAM at the last map; residual networks */
+                           "gradcam": Grad-CAM at the last map; residual networks
+                           "relevance": through the attention, Chefer et al. 2021; transformers, for whom
+                           this needs some three times the memory of the weights */
     uint32_t grid;      /* cells a side of a map, at most 256; default: 16 or more, as suits the network */
     uint32_t regions;   /* at most, up to 16; default 3 */
 } ken_explain_options;

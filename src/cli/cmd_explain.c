@@ -161,7 +161,7 @@ const cli_cmd cli_cmd_explain = {
              "model is looked at from the side that agrees best.\n\n"
              "The vector of a residual network is a sum over places, so that the score is exactly a sum\n"
              "over pairs of places (`parts`); `gradcam` asks what the last map's channels have to do with\n"
-             "it.",
+             "it.  Of a transformer, `relevance` follows the score's gradient through the attention.",
     .examples = "ken explain query.jpg hit.jpg -o why.png\tboth, with what they have in common\n"
                 "ken explain \"text:a brown bear\" a.jpg --json\twhere the words fit\n",
     .run = run,

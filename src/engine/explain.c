@@ -6,8 +6,9 @@
  * places (Stylianou, Souvenir and Pless, "Visualizing deep similarity networks", 2019), and that of
  * a picture and words sum_i f_i t / |f|.
  *
- * Grad-CAM weighs the last map's channels by the cosine's gradient, d cos / d f = (t - cos f/|f|) / |f|.
- * Here pairs are products of the two sides' heat, which is scaled to sum to 1.
+ * Grad-CAM weighs the last map's channels by the cosine's gradient, d cos / d f = (t - cos f/|f|) / |f|;
+ * attention relevance takes it back through a transformer (nn/graph.h).  Here pairs are products of the
+ * two sides' heat, which is scaled to sum to 1.
  */
 #include "engine/explain.h"
 
@@ -20,10 +21,11 @@
 #include <string.h>
 
 enum { LEAST_GRID = 16, MOST_GRID = 256, DEFAULT_REGIONS = 3, MOST_REGIONS = 16 };
+enum { LAYERS = 0 /* of attention that relevance goes through: all */ };
 
-typedef enum method { AUTO, PARTS, GRADCAM, METHODS } method;
-static const char *const names[METHODS] = { "auto", "parts", "gradcam" };
-static const char *const sources[METHODS] = { "", "", "Grad-CAM" };
+typedef enum method { AUTO, PARTS, GRADCAM, RELEVANCE, METHODS } method;
+static const char *const names[METHODS] = { "auto", "parts", "gradcam", "relevance" };
+static const char *const sources[METHODS] = { "", "", "Grad-CAM", "attention relevance" };
 
 /* What is handed out, with all that it points to. */
 typedef struct explanation {
@@ -132,32 +134,78 @@ static void cosine_grad(const kn_explaining *e, const kn_side *s, const kn_side 
                               : 0;
 }
 
-static ken_status make_heat(const kn_explaining *e, kn_side *s, const kn_side *other)
+/* places (n) to sum to 1, unless all are 0 */
+static void scale_to_one(float *places, size_t n)
 {
-    s->heat = kn_alloc(s->places, sizeof *s->heat);
-    float *dout = kn_alloc(e->dim, sizeof *dout);
-    ken_status st = s->heat && dout ? KEN_OK : KEN_E_NOMEM;
-    if (!st && is_picture(s)) {
-        cosine_grad(e, s, other, dout);
-        st = kn_net_gradcam(kn_model_net(e->model), s->pixels, 1, dout, s->heat);
-    } else if (!st) {
-        s->heat[0] = 1;
-    }
     double sum = 0;
-    for (size_t i = 0; !st && i < s->places; i++)
-        sum += (double)s->heat[i];
-    for (size_t i = 0; !st && sum > 0 && i < s->places; i++)
-        s->heat[i] = (float)((double)s->heat[i] / sum);
-    kn_free(dout);
+    for (size_t i = 0; i < n; i++)
+        sum += (double)places[i];
+    for (size_t i = 0; sum > 0 && i < n; i++)
+        places[i] = (float)((double)places[i] / sum);
+}
+
+/* What both pictures, or the only one, are run with. */
+typedef struct batch {
+    kn_side *side[2];
+    size_t n;
+    uint8_t *pixels;
+    float *dout, *heat;
+} batch;
+
+static ken_status make_batch(kn_explaining *e, batch *b)
+{
+    const kn_prep *p = kn_model_prep(e->model);
+    const size_t size = (size_t)p->crop[0] * p->crop[1] * 3;
+    size_t places = 0;
+    for (int i = 0; i < 2; i++)
+        if (is_picture(&e->side[i])) {
+            b->side[b->n++] = &e->side[i];
+            places = e->side[i].places;
+        }
+    b->pixels = kn_alloc(b->n * size, 1);
+    b->dout = kn_alloc(b->n * e->dim, sizeof *b->dout);
+    b->heat = kn_alloc(b->n * places, sizeof *b->heat);
+    if (!b->pixels || !b->dout || !b->heat)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < b->n; i++) {
+        kn_side *s = b->side[i];
+        memcpy(b->pixels + i * size, s->pixels, size);
+        cosine_grad(e, s, s == &e->side[0] ? &e->side[1] : &e->side[0], b->dout + i * e->dim);
+    }
+    return KEN_OK;
+}
+
+static ken_status make_heat(kn_explaining *e, method how)
+{
+    const kn_net *net = kn_model_net(e->model);
+    batch b = { .n = 0 };
+    ken_status st = make_batch(e, &b);
+    if (!st && how == GRADCAM)
+        st = kn_net_gradcam(net, b.pixels, b.n, b.dout, b.heat);
+    else if (!st)
+        st = kn_net_relevance(net, b.pixels, b.n, b.dout, LAYERS, b.heat);
+    for (int i = 0; i < 2 && !st; i++) {
+        kn_side *s = &e->side[i];
+        s->heat = kn_alloc(s->places, sizeof *s->heat);
+        if (!s->heat)
+            st = KEN_E_NOMEM;
+        else if (is_picture(s))
+            memcpy(s->heat, b.heat + (s == b.side[0] ? 0 : s->places), s->places * sizeof *s->heat);
+        else
+            s->heat[0] = 1;
+        if (!st)
+            scale_to_one(s->heat, s->places);
+    }
+    kn_free(b.pixels);
+    kn_free(b.dout);
+    kn_free(b.heat);
     return st;
 }
 
-static ken_status pair_heat(kn_explaining *e)
+static ken_status pair_heat(kn_explaining *e, method how)
 {
-    kn_side *a = &e->side[0], *b = &e->side[1];
-    ken_status st = make_heat(e, a, b);
-    if (!st)
-        st = make_heat(e, b, a);
+    const kn_side *a = &e->side[0], *b = &e->side[1];
+    const ken_status st = make_heat(e, how);
     for (size_t i = 0; !st && i < a->places; i++)
         for (size_t j = 0; j < b->places; j++)
             e->pairs[i * b->places + j] = (double)a->heat[i] * (double)b->heat[j];
@@ -173,11 +221,14 @@ static ken_status choose(const ken_model *m, const char *name, method *out)
         if (!strcmp(name, names[i]))
             *out = (method)i;
     if (name && strcmp(name, names[*out]))
-        return kn_fail(KEN_E_INVALID, "method \"%s\": one of auto, parts, gradcam", name);
+        return kn_fail(KEN_E_INVALID, "method \"%s\": one of auto, parts, gradcam, relevance", name);
+    const int parts = kn_net_has_parts(kn_model_net(m));
     if (*out == AUTO)
-        *out = PARTS;
-    if (!kn_net_has_parts(kn_model_net(m)))
-        return kn_fail(KEN_E_UNSUPPORTED, "%s explains residual networks; this one is a transformer",
+        *out = parts ? PARTS : RELEVANCE;
+    if (parts && *out == RELEVANCE)
+        return kn_fail(KEN_E_UNSUPPORTED, "relevance explains transformers; this is a residual network");
+    if (!parts && *out != RELEVANCE)
+        return kn_fail(KEN_E_UNSUPPORTED, "%s explains residual networks; this is a transformer",
                        names[*out]);
     return KEN_OK;
 }
@@ -204,7 +255,7 @@ static ken_status explain(kn_explaining *e, method how, size_t most, explanation
     if (!st && !(e->pairs = kn_alloc(e->side[0].places * e->side[1].places, sizeof *e->pairs)))
         st = KEN_E_NOMEM;
     if (!st)
-        st = how == PARTS ? pair_parts(e) : pair_heat(e);
+        st = how == PARTS ? pair_parts(e) : pair_heat(e, how);
     if (!st)
         st = kn_explain_maps(e, kn_model_prep(e->model));
     if (!st && !(x->regions = kn_zalloc(most, sizeof *x->regions)))

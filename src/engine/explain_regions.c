@@ -389,7 +389,7 @@ static ken_status write_sentence(const kn_explaining *e, const char *by, const k
 {
     ken_status st = *by ? kn_buf_addf(b, "By %s, ", by) : KEN_OK;
     if (!n)
-        return kn_buf_adds(b, "no place speaks for the match.");
+        return kn_buf_adds(b, *by ? "no place stands out." : "No place speaks for the match.");
     for (size_t i = 0; i < n && i < 2 && !st; i++) {
         const int percent = (int)lrint(100 * (double)r[i].share);
         if (i && !percent)

@@ -176,7 +176,9 @@ static void give_memory(kn_graph *g)
     g->scratch = own(g, g->scratch_bytes);
     g->turned = own(g, g->turned_bytes);
     g->w = own(g, g->w_len * sizeof *g->w);
-    g->dw = own(g, g->w_len * sizeof *g->dw);
+    g->dw = own(g, g->o.relevance ? 0 : g->w_len * sizeof *g->dw);
+    if (g->o.relevance)
+        kn_g_watch(g);
     g->ids = own(g, (size_t)g->o.tokens * sizeof *g->ids);
     g->first = own(g, ((size_t)g->o.batch + 1) * sizeof *g->first);
 }
@@ -184,6 +186,9 @@ static void give_memory(kn_graph *g)
 static void start_weights(kn_graph *g)
 {
     memset(g->w, 0, g->w_len * sizeof *g->w);
+    g->dirty = 1;
+    if (g->o.relevance)
+        return;
     memset(g->dw, 0, g->w_len * sizeof *g->dw);
     for (size_t i = 0; i < g->params_len; i++) {
         const kn_param *p = &g->params[i];
@@ -193,7 +198,6 @@ static void start_weights(kn_graph *g)
         for (size_t j = 0; g->std[i] < 0 && j < p->len; j++)
             w[j] = -g->std[i] - 1;
     }
-    g->dirty = 1;
 }
 
 static void build(kn_graph *g)

@@ -34,6 +34,8 @@ typedef struct kn_graph_options {
     float drop;        /* chance to drop an element inside transformer branches */
     float drop_path;   /* chance to drop the last block's branch for a sample; less for earlier ones */
     int text;          /* 1: the text network, 0: the image network */
+    int relevance;     /* 1: for kn_graph_relevance alone: weights are zeros until they are loaded, and have no
+                          gradients */
 } kn_graph_options;
 
 KEN_CALL ken_status kn_graph_new(kn_graph **out, const kn_net_config *c, const kn_graph_options *o);
@@ -59,6 +61,11 @@ KEN_CALL ken_status kn_graph_texts(kn_graph *g, const int32_t *ids, const size_t
 /* Adds the gradients of the weights for the last forward pass (train), given d loss / d features. */
 void kn_graph_backward(kn_graph *g, const float *dout);
 void kn_graph_zero_gradients(kn_graph *g);
+/* Of the last forward pass of a vision transformer, what each patch has to do with a target that has the
+ * gradient dout (n, dim) to the features: heat (n, patches) >= 0, over the last `layers` layers (0: all).
+ * Chefer, Gur and Wolf, "Generic attention-model explainability", 2021: R = I, then layer by layer
+ * R += mean over heads of max(0, A d target / d A) R; the class token's row. */
+void kn_graph_relevance(kn_graph *g, const float *dout, uint32_t layers, float *heat);
 
 uint32_t kn_graph_dim(const kn_graph *g);
 double kn_graph_macs(const kn_graph *g); /* multiply-adds of one sample's forward pass (images) */

@@ -7,6 +7,8 @@
  */
 #include "nn/graph_state.h"
 
+#include "base/error.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -151,6 +153,17 @@ static void weigh(const head_loop *l, const float *q, const float *k, size_t t, 
     }
 }
 
+/* brought (t) = the class token's row times max(0, P dP) */
+static void bring(const head_loop *l, size_t i, uint32_t head, const float *p, const float *dp, size_t t)
+{
+    const float *row = l->g->relevance + i * t;
+    float *brought = l->g->brought + (i * l->op->heads + head) * t;
+    memset(brought, 0, t * sizeof *brought);
+    for (size_t r = 0; r < t; r++)
+        for (size_t j = 0; j < t; j++)
+            brought[j] += row[r] * fmaxf(p[r * t + j] * dp[r * t + j], 0);
+}
+
 static void head_backward(const head_loop *l, size_t i, uint32_t head, float *scratch)
 {
     const kn_kernels *k = l->g->crew.k;
@@ -171,6 +184,8 @@ static void head_backward(const head_loop *l, size_t i, uint32_t head, float *sc
     multiply(l, turned, t, t, panels, d, dv);
     k->pack(v, t, d, KN_F32, panels);
     multiply(l, dout, t, d, panels, t, dp);
+    if (l->g->relevance)
+        bring(l, i, head, p, dp, t);
     for (size_t r = 0; r < t; r++)
         k->softmax_grad(p + r * t, dp + r * t, t);
     k->pack_turned(key, d, d, t, 1, KN_F32, panels);
@@ -205,11 +220,26 @@ static void attention_forward(kn_graph *g, kn_op *op)
     kn_crew_run(&g->crew, g->n * op->heads, 1, forward_piece, &l);
 }
 
+/* The class token's row of R, one layer further down. */
+static void add_brought(kn_graph *g, const kn_op *op)
+{
+    const size_t t = g->values[op->out].per;
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t j = 0; j < t; j++) {
+            double sum = 0;
+            for (size_t h = 0; h < op->heads; h++)
+                sum += (double)g->brought[(i * op->heads + h) * t + j];
+            g->relevance[i * t + j] += (float)(sum / op->heads);
+        }
+}
+
 /* The products that read q, k and v are the only consumers: nothing is there to be added to. */
 static void attention_backward(kn_graph *g, kn_op *op)
 {
     head_loop l = loop_of(g, op);
     kn_crew_run(&g->crew, g->n * op->heads, 1, backward_piece, &l);
+    if (g->relevance)
+        add_brought(g, op);
 }
 
 static const kn_op_class attention = { "attention", attention_forward, attention_backward,
@@ -225,4 +255,43 @@ int kn_g_attention(kn_graph *g, int in, uint32_t heads, int causal)
     op->heads = heads;
     op->causal = causal;
     return out;
+}
+
+/* ---- relevance ---- */
+
+void kn_g_watch(kn_graph *g)
+{
+    size_t rows = 0, heads = 0;
+    for (size_t i = 0; i < g->ops_len; i++)
+        if (g->ops[i].class == &attention) {
+            rows = g->values[g->ops[i].out].per;
+            heads = g->ops[i].heads;
+        }
+    if (!rows) {
+        g->st = kn_fail(KEN_E_UNSUPPORTED, "relevance is of vision transformers");
+        return;
+    }
+    g->relevance = kn_own(&g->owned, g->o.batch * rows, sizeof *g->relevance);
+    g->brought = kn_own(&g->owned, g->o.batch * heads * rows, sizeof *g->brought);
+    if (!g->relevance || !g->brought)
+        g->st = KEN_E_NOMEM;
+    for (size_t i = 0; i < g->params_len; i++)
+        g->params[i].frozen = 1;
+}
+
+void kn_graph_relevance(kn_graph *g, const float *dout, uint32_t layers, float *heat)
+{
+    const kn_value *v = &g->values[g->output];
+    const size_t t = 1 + (size_t)g->config.vit.grid[0] * g->config.vit.grid[1];
+    uint32_t left = layers ? layers : g->config.vit.trunk.layers;
+    memcpy(v->dx, dout, g->n * v->c * sizeof *dout);
+    memset(g->relevance, 0, g->n * t * sizeof *g->relevance);
+    for (size_t i = 0; i < g->n; i++)
+        g->relevance[i * t] = 1;
+    for (size_t i = g->ops_len; i-- > 0 && left;) {
+        g->ops[i].class->backward(g, &g->ops[i]);
+        left -= g->ops[i].class == &attention;
+    }
+    for (size_t i = 0; i < g->n; i++)
+        memcpy(heat + i * (t - 1), g->relevance + i * t + 1, (t - 1) * sizeof *heat);
 }

@@ -44,6 +44,34 @@ static ken_status take_rows(const loading *l, const kn_param *p, const kn_tensor
     return st;
 }
 
+/* An int8 matrix: rows, and what 1 stands for in each, in NAME.s beside NAME.w. */
+static ken_status take_steps(const loading *l, const kn_param *p, const kn_tensor *t)
+{
+    const size_t n = (size_t)p->shape[0], k = (size_t)(p->rank > 1 ? p->shape[1] : 1);
+    const kn_tensor *steps = NULL;
+    kn_type type = KN_F32;
+    char name[sizeof p->name];
+    memcpy(name, p->name, sizeof name);
+    name[strlen(name) - 1] = 's';
+    ken_status st = kn_tensor_shape(t, p->rank, p->shape);
+    if (!st)
+        st = kn_tensor_find(l->w, name, &steps);
+    if (!st && !steps)
+        st = kn_fail(KEN_E_FORMAT, "tensor %s: missing", name);
+    if (!st)
+        st = kn_tensor_shape(steps, 1, &(uint64_t){ n });
+    if (!st)
+        st = kn_tensor_type(steps, &type);
+    const kn_rows rows = { .n = n, .k = 1, .data = st ? NULL : steps->data, .type = type };
+    for (size_t i = 0; !st && i < n; i++) {
+        float step;
+        kn_rows_get(l->g->crew.k, &rows, i, &step);
+        for (size_t j = 0; j < k; j++)
+            l->g->w[p->at + i * k + j] = (float)((const int8_t *)t->data)[i * k + j] * step;
+    }
+    return st;
+}
+
 /* The scale of attention out of the q rows of NAME.qkv.w and .b. */
 static void unscale(const loading *l, const kn_param *p)
 {
@@ -56,11 +84,14 @@ static void unscale(const loading *l, const kn_param *p)
 static ken_status take(const loading *l, const kn_param *p, const kn_tensor *t)
 {
     kn_type type = KN_F32;
-    ken_status st = kn_tensor_type(t, &type);
+    const int steps = t->dtype == KN_DT_I8 && ends_with(p->name, ".w");
+    ken_status st = steps ? KEN_OK : kn_tensor_type(t, &type);
     if (st)
         return st;
     /* tables of embeddings and positions are rows in any layout */
-    if (l->panels && p->rank == 2 && ends_with(p->name, ".w"))
+    if (steps)
+        st = take_steps(l, p, t);
+    else if (l->panels && p->rank == 2 && ends_with(p->name, ".w"))
         st = take_panels(l, p, t, type);
     else
         st = take_rows(l, p, t, type);

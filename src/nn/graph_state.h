@@ -65,6 +65,8 @@ struct kn_graph {
     size_t n, rows;          /* samples; tokens of a ragged batch */
     int train;
     uint64_t step;
+    float *relevance, *brought; /* with o.relevance, (batch, tokens): the class token's row of R so far; (batch,
+                                   heads, tokens): what a layer's heads add */
     const uint8_t *pixels;
     kn_lut lut;
     int32_t *ids;
@@ -127,6 +129,9 @@ int kn_g_drop(kn_graph *g, int in, float rate, int whole_sample);
 int kn_g_tokens(kn_graph *g, int in);            /* class token and positions: v.cls, v.pos */
 int kn_g_embed(kn_graph *g, const kn_text_config *c);
 int kn_g_pick(kn_graph *g, int in, int last);    /* the first or last row of each sample, f32 */
+
+/* graph_attention.c: memory of o.relevance, and no weight that wants a gradient. */
+void kn_g_watch(kn_graph *g);
 
 /* graph_wino.c: whether a convolution is done in tiles; then op->packed and op->turned hold
  * kn_g_wino_panels() bytes, and its operation has kn_g_wino_scratch() bytes of scratch. */

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "nn/graph.h"
 #include "nn/net_state.h"
 
 #include <string.h>
@@ -121,5 +122,34 @@ ken_status kn_net_gradcam(const kn_net *net, const uint8_t *pixels, size_t n, co
         weigh_channels(&w, places, r->channels, heat + i * places);
     }
     kn_work_give(pool, area);
+    return st;
+}
+
+/* ---- transformers ---- */
+
+ken_status kn_net_relevance(const kn_net *net, const uint8_t *pixels, size_t n, const float *dout,
+                            uint32_t layers, float *heat)
+{
+    const kn_graph_options o = { .batch = (uint32_t)n, .math = KN_MATH_F32, .threads = net->crew.threads,
+                                 .relevance = 1 };
+    kn_graph *g = NULL;
+    const float *features;
+    size_t kept = 0;
+    if (net->config.image != KN_NET_VIT)
+        return kn_fail(KEN_E_UNSUPPORTED, "the model's image network is no transformer");
+    if (!net->weights)
+        return kn_fail(KEN_E_UNSUPPORTED, "a network of random weights has nothing to explain");
+    ken_status st = kn_graph_new(&g, &net->config, &o);
+    if (!st)
+        st = kn_graph_load(g, net->weights, &kept);
+    if (!st && kept)
+        st = kn_fail(KEN_E_FORMAT, "%zu tensors are missing", kept);
+    if (!st)
+        st = kn_check_interrupt();
+    if (!st)
+        st = kn_graph_images(g, pixels, n, 0, 0, &features);
+    if (!st)
+        kn_graph_relevance(g, dout, layers, heat);
+    kn_graph_free(g);
     return st;
 }

@@ -30,4 +30,9 @@ KEN_CALL ken_status kn_net_parts(const kn_net *net, const uint8_t *pixels, size_
 KEN_CALL ken_status kn_net_gradcam(const kn_net *net, const uint8_t *pixels, size_t n, const float *dout,
                                    float *heat);
 
+/* Attention relevance of vision transformers (nn/graph.h), likewise, over the last `layers` layers (0: all).
+ * Builds the network anew in f32 to go back through it: needs some three times the memory of its weights. */
+KEN_CALL ken_status kn_net_relevance(const kn_net *net, const uint8_t *pixels, size_t n, const float *dout,
+                                     uint32_t layers, float *heat);
+
 #endif

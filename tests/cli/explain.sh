@@ -59,6 +59,17 @@ is 2 "too fine a grid"
 run explain -m "$small" red.ppm blue.ppm -o no/such/map.png
 is 2 "a map that cannot be written"
 no_out "says nothing then"
+need_model hf-clip
+photos=$root/tests/golden/models
+run explain -m "$model" "$photos/apple.png" "$photos/milk.png" --json -o vit.png
+is 0 "a transformer"
+json 'd["method"] == "relevance" and abs(sum(d["a"]) - 1) < 1e-3 and d["text"].startswith("By attention relevance, ")' \
+    "says how it was found"
+run explain -m "$model" red.ppm "text:a red apple" --json
+is 0 "a transformer and words"
+run explain -m "$model" red.ppm blue.ppm --method parts
+is 5 "a class token is no sum"
+err "parts explains" "says of what"
 need_model
 run explain -m "$model" red.ppm text:x
 is 5 "words need a text network"

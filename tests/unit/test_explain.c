@@ -264,6 +264,40 @@ START_TEST(maps_are_of_the_whole_picture)
 }
 END_TEST
 
+/* _i: family.  A transformer's maps are shares; each kind of network refuses the other's methods. */
+START_TEST(each_network_has_its_methods)
+{
+    static const char *const methods[] = { "parts", "gradcam", "relevance" };
+    const family *f = &families[_i];
+    make_model made;
+    char preprocess[256];
+    write_family(f, KN_F16, &made, preprocess);
+    ken_model *m = open_model(path, "f32");
+    ken_image *img[2] = { noise(30, 20, 1), noise(20, 40, 2) };
+    const ken_term a = { .image = img[0] }, b = { .image = img[1] };
+    ken_explain_options o = KEN_EXPLAIN_OPTIONS_INIT;
+    for (int k = 0; k < 3; k++) {
+        ken_explanation *e = NULL;
+        o.method = methods[k];
+        const int allowed = f->resnet ? k < 2 : k == 2;
+        ck_assert_int_eq(ken_explain(m, &a, &b, &o, &e), allowed ? KEN_OK : KEN_E_UNSUPPORTED);
+        if (!allowed)
+            continue;
+        ck_assert_str_eq(e->method, methods[k]);
+        for (int side = 0; side < 2 && k; side++) {
+            const double sum = sum_of(side ? e->b : e->a, e->grid);
+            ck_assert_msg(sum == 0 || fabs(sum - 1) < 1e-5, "%s, %s: %g", f->name, methods[k], sum);
+        }
+        ck_assert_int_eq(strstr(e->text, "By ") == e->text, k > 0);
+        ken_explanation_free(e);
+    }
+    for (int i = 0; i < 2; i++)
+        ken_image_free(img[i]);
+    ken_model_close(m);
+    make_release(&made);
+}
+END_TEST
+
 /* ---- regions ---- */
 
 enum { GRID = 16, N = 16 };
@@ -356,10 +390,10 @@ END_TEST
 /* Every allocation denied in turn. */
 START_TEST(survives_denied_memory)
 {
-    static const char *const methods[] = { "parts", "gradcam" };
+    static const char *const methods[] = { "parts", "gradcam", "relevance" };
     make_model made;
     char preprocess[256];
-    write_family(&families[6], KN_F32, &made, preprocess);
+    write_family(&families[_i < 2 ? 6 : 0], KN_F32, &made, preprocess);
     ken_model *m = open_model(path, "f32");
     ken_image *img = noise(40, 60, 7);
     const ken_term a = { .image = img };
@@ -404,9 +438,10 @@ static void fill(TCase *tc)
     tcase_add_loop_test(tc, the_map_has_its_gradient, 0, FAMILIES);
     tcase_add_loop_test(tc, maps_sum_to_the_cosine, 0, 3);
     tcase_add_test(tc, maps_are_of_the_whole_picture);
+    tcase_add_loop_test(tc, each_network_has_its_methods, 0, FAMILIES);
     tcase_add_test(tc, regions_are_where_the_pairs_are);
     tcase_add_test(tc, wrong_use_is_told);
-    tcase_add_loop_test(tc, survives_denied_memory, 0, 2);
+    tcase_add_loop_test(tc, survives_denied_memory, 0, 3);
 }
 
 int main(void)
