@@ -32,6 +32,7 @@ static ken_search_options search_options(void)
     o.where = cli_opt(OPT_WHERE);
     o.exact = cli_opt_on(OPT_EXACT);
     o.ef = (uint32_t)cli_opt_whole(OPT_ANN_EF);
+    o.verify = cli_opt_whole(OPT_VERIFY) ? (int)cli_opt_whole(OPT_VERIFY) : -1;
     return o;
 }
 

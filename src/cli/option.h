@@ -84,6 +84,7 @@ typedef enum cli_opt_id {
     OPT_NUMBER,
     OPT_MIN,
     OPT_MIN_RAW,
+    OPT_VERIFY,
     OPT_EXACT,
     OPT_INDEX_KIND,
     OPT_HIDDEN,

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/parallel.h"
+#include "engine/verify.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +115,8 @@ static ken_status draw_model(const kn_batch *b, kn_task *t)
         st = KEN_E_NOMEM;
     if (!st)
         st = kn_views_fit(&s, b->s->prep, b->s->threads, t->drawn);
+    if (!st)
+        kn_verify_keep(b->s->k, &s, t->hash);
     kn_shape_release(&s);
     return st;
 }

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "engine/lookup.h"
 #include "engine/object_add.h"
+#include "engine/verify.h"
 
 #include <errno.h>
 #include <string.h>
@@ -139,6 +140,8 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
         st = kn_scan_vanished(s);
     if (!st)
         st = kn_scan_compact(s);
+    if (!st && (s->r->removed || s->r->updated))
+        st = kn_verify_sweep(s->k);
     if (!st)
         st = note_features(s);
     if (!st)

@@ -13,6 +13,7 @@
 #include "engine/choice.h"
 #include "engine/lookup.h"
 #include "engine/remote.h"
+#include "engine/verify.h"
 #include "engine/views.h"
 
 #include <inttypes.h>
@@ -302,20 +303,44 @@ static size_t keep_hits(const query *q, const ken_search_options *o, const kn_ne
     return kept;
 }
 
+/* How many models the picture that is asked for is to be held against. */
+static uint32_t to_verify(const query *q, const kn_view *v, const ken_search_options *o)
+{
+    if (q->n != 1 || !q->terms[0].image || !(q->terms[0].weight > 0) || !v->view_rows || o->verify < 0)
+        return 0;
+    return o->verify ? (uint32_t)o->verify : KN_VERIFY_DEFAULT;
+}
+
 static ken_status find(const query *q, const ken_search_options *o, ken_hit *hits, size_t *found)
 {
     kn_view *v = NULL;
     const kn_choice *c = NULL;
-    size_t n = 0;
-    const size_t k = o->k ? o->k : DEFAULT_K;
+    size_t n = 0, deep = o->k ? o->k : DEFAULT_K;
+    const size_t k = deep;
+    uint32_t verified = 0;
     kn_near *near = NULL;
+    ken_hit *all = NULL;
     ken_status st = kn_choice_get(q->k, o->where, o->hidden, &v, &c);
-    if (!st)
-        st = q->k->store->v->search ? ask_store(q, c, o, k, &near, &n) : scan_view(q, v, c, o, k, &near, &n);
-    if (!st)
-        *found = keep_hits(q, o, near, n, hits);
+    if (!st) {
+        verified = to_verify(q, v, o);
+        deep = verified * (size_t)KN_VERIFY_LOOKS > k ? verified * (size_t)KN_VERIFY_LOOKS : k;
+        st = q->k->store->v->search ? ask_store(q, c, o, deep, &near, &n)
+                                    : scan_view(q, v, c, o, deep, &near, &n);
+    }
+    if (!st && !(all = kn_alloc(deep, sizeof *all)))
+        st = KEN_E_NOMEM;
+    if (!st) {
+        n = keep_hits(q, o, near, n, all);
+        if (verified)
+            st = kn_verify_models(q->k, q->terms[0].image, verified, all, n);
+    }
+    if (!st) {
+        *found = n < k ? n : k;
+        memcpy(hits, all, *found * sizeof *hits);
+    }
     if (v)
         kn_view_release(q->k, v);
+    kn_free(all);
     kn_free(near);
     return st;
 }

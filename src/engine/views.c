@@ -150,19 +150,35 @@ static void find_border(const ken_image *img, uint8_t rgb[3])
         rgb[c] = (uint8_t)(sum[c] / n);
 }
 
+enum { SEEN = 112 }; /* pixels a side of a picture that is held against a model */
+
+static ken_status make_small(const ken_image *img, uint8_t *rgb)
+{
+    kn_prep p = { .fit = KN_FIT_LONGEST, .resize = { SEEN, SEEN }, .crop = { SEEN, SEEN },
+                  .filter = KN_BOX };
+    find_border(img, p.fill);
+    return kn_image_fit(img, &p, rgb);
+}
+
+ken_status kn_views_thing(kn_thing *out, const ken_image *img)
+{
+    uint8_t *rgb = kn_alloc((size_t)SEEN * SEEN, 3);
+    ken_status st = rgb ? make_small(img, rgb) : KEN_E_NOMEM;
+    if (!st)
+        st = kn_thing_find(out, rgb, SEEN);
+    kn_free(rgb);
+    return st;
+}
+
 ken_status ken_mesh_align(const ken_mesh *m, const ken_image *img, ken_alignment *out)
 {
-    enum { SIDE = 112 };
     if (!m || !img || !out || out->size != sizeof *out)
         return kn_fail(KEN_E_INVALID, "ken_mesh_align: a NULL argument, or size is not set");
-    kn_prep p = { .fit = KN_FIT_LONGEST, .resize = { SIDE, SIDE }, .crop = { SIDE, SIDE },
-                  .filter = KN_BOX };
     kn_alignment a;
-    uint8_t *rgb = kn_alloc((size_t)SIDE * SIDE, 3);
-    find_border(img, p.fill);
-    ken_status st = rgb ? kn_image_fit(img, &p, rgb) : KEN_E_NOMEM;
+    uint8_t *rgb = kn_alloc((size_t)SEEN * SEEN, 3);
+    ken_status st = rgb ? make_small(img, rgb) : KEN_E_NOMEM;
     if (!st)
-        st = kn_align(&m->shape, rgb, SIDE, &a);
+        st = kn_align(&m->shape, rgb, SEEN, &a);
     kn_free(rgb);
     if (st)
         return st;

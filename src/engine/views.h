@@ -8,7 +8,7 @@
 #define ENGINE_VIEWS_H
 
 #include "image/image.h"
-#include "mesh/shape.h"
+#include "mesh/outline.h"
 
 struct ken_mesh {
     kn_shape shape;
@@ -19,6 +19,8 @@ uint32_t kn_views_side(const kn_prep *p);
 /* The standard views, drawn and fitted: (KN_VIEWS, crop[0], crop[1], 3).  The same for any threads. */
 KEN_CALL ken_status kn_views_fit(const kn_shape *s, const kn_prep *p, uint32_t threads,
                                  uint8_t *pixels);
+/* What stands out in a picture; KEN_E_FORMAT if nothing does. */
+KEN_CALL ken_status kn_views_thing(kn_thing *out, const ken_image *img);
 /* The mean of (KN_VIEWS, dim) vectors, brought to length 1. */
 void kn_views_mean(const float *vectors, size_t dim, float *mean);
 

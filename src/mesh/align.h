@@ -10,7 +10,7 @@
 #ifndef MESH_ALIGN_H
 #define MESH_ALIGN_H
 
-#include "mesh/shape.h"
+#include "mesh/outline.h"
 
 typedef struct kn_alignment {
     float agreement; /* 0..1: 1 less the share of the picture's variance that is neither explained nor noise */

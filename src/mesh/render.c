@@ -171,7 +171,9 @@ static void fill_row(canvas *v, int32_t y, int64_t from, int64_t to, const plane
                      const plane *light)
 {
     float *d = v->depth + (size_t)y * (size_t)v->side, *l = v->light + (size_t)y * (size_t)v->side;
-    for (int64_t x = from; x <= to; x++) {
+    for (int64_t x = from; !v->light && x <= to; x++)
+        d[x] = 1;
+    for (int64_t x = from; v->light && x <= to; x++) {
         const float near = at(depth, (float)x, (float)y);
         if (near > d[x]) {
             d[x] = near;
@@ -210,7 +212,7 @@ static void fill_triangle(canvas *v, const spot t[3], double area)
 static void draw_triangle(canvas *v, const camera *c, const kn_shot *shot, const kn_shape *s,
                           size_t i)
 {
-    spot t[3];
+    spot t[3] = { 0 };
     for (int k = 0; k < 3; k++)
         place(c, s->points + 9 * i + 3 * k, &t[k]);
     const int64_t twice = (t[1].x - t[0].x) * (t[2].y - t[0].y)
@@ -218,7 +220,7 @@ static void draw_triangle(canvas *v, const camera *c, const kn_shot *shot, const
     const int turned = twice > 0; /* y runs down: fronts are negative */
     if (!twice || (turned && s->closed))
         return;
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; v->light && k < 3; k++)
         t[k].light = light_of(c, shot, s->normals + 9 * i + 3 * k, turned);
     if (!turned) {
         const spot swap = t[1];
@@ -230,7 +232,7 @@ static void draw_triangle(canvas *v, const camera *c, const kn_shot *shot, const
 
 /* ---- pixels ---- */
 
-static float linear(uint8_t v)
+float kn_linear(uint8_t v)
 {
     return (float)v / 255 * ((float)v / 255);
 }
@@ -242,19 +244,19 @@ static void resolve(const canvas *v, const kn_shot *s, uint8_t *rgb, uint8_t *co
     const float share = 1.0f / (float)(n * n);
     float ink[3], paper[3];
     for (int c = 0; c < 3; c++) {
-        ink[c] = linear(s->colour[c]);
-        paper[c] = linear(s->background[c]);
+        ink[c] = kn_linear(s->colour[c]);
+        paper[c] = kn_linear(s->background[c]);
     }
     for (uint32_t y = 0; y < s->size; y++)
         for (uint32_t x = 0; x < s->size; x++) {
             float sum = 0, covered = 0;
             for (uint32_t j = 0; j < n * n; j++) {
                 const size_t i = (size_t)(y * n + j / n) * side + x * n + j % n;
-                sum += v->light[i];
+                sum += v->light ? v->light[i] : 0;
                 covered += v->depth[i] > 0 ? 1.0f : 0.0f;
             }
             const size_t i = (size_t)y * s->size + x;
-            for (int c = 0; c < 3; c++) {
+            for (int c = 0; v->light && c < 3; c++) {
                 const float mixed = sum * share * ink[c] + (1 - covered * share) * paper[c];
                 rgb[3 * i + (size_t)c] = (uint8_t)(sqrtf(mixed) * 255 + .5f);
             }
@@ -274,7 +276,7 @@ ken_status kn_shape_render(const kn_shape *s, const kn_shot *shot, uint8_t *rgb,
     v.depth = kn_zalloc(side * side, 2 * sizeof *v.depth);
     if (!v.depth)
         return KEN_E_NOMEM;
-    v.light = v.depth + side * side;
+    v.light = rgb ? v.depth + side * side : NULL;
     for (size_t i = 0; i < s->n; i++)
         draw_triangle(&v, &c, shot, s, i);
     resolve(&v, shot, rgb, cover);

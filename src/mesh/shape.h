@@ -48,8 +48,9 @@ enum { KN_VIEWS = 12 };
 const char *kn_view_named(uint32_t view); /* NULL from KN_VIEWS on */
 void kn_shot_view(kn_shot *s, uint32_t view); /* sets eye and up */
 
-/* (size, size, 3) sRGB into rgb; and, unless NULL, how much of each pixel the model covers, 0..255, into
- * cover (size, size).  KEN_E_INVALID for a shot out of range. */
+/* (size, size, 3) sRGB into rgb, and how much of each pixel the model covers, 0..255, into cover
+ * (size, size); what is NULL is not wanted.  KEN_E_INVALID for a shot out of range. */
+float kn_linear(uint8_t v); /* light of an sRGB value, 0..1; the curve is taken for a square */
 KEN_CALL ken_status kn_shape_render(const kn_shape *s, const kn_shot *shot, uint8_t *rgb,
                                     uint8_t *cover);
 
