@@ -300,8 +300,8 @@ peers:                              ## a virtual environment with the peers, in 
 bench-peers: all                    ## ken and its peers, interleaved, in one run
 	$(Q)sh bench/peers.sh $(WHAT)
 
-scores: all                         ## every score that README quotes, with weights/ken-small
-	$(Q)sh tools/scores.sh
+scores: all $(B)/bench/explain      ## every score that README quotes, with weights/ken-small
+	$(Q)KEN_EXPLAIN=$(B)/bench/explain sh tools/scores.sh
 
 demo: all                           ## index and search real pictures, and show the answers
 	$(Q)sh tools/demo.sh

@@ -1,16 +1,16 @@
 /* explain.c - do explanations point at what they are about?
  *
- *   explain MODEL [val|test] [N] [METHOD] [OUT.png]
+ *   explain MODEL [val|test [N [pictures|words [METHOD [OUT]]]]]
  *
  * Pictures of two toys side by side, each covering at most 15 % of it, cut out of photographs in the same
- * light and put before a room; beside a clean picture of one of them.  Of N toys (200) of the split, ids as
- * weights/toys-test.md has them.
+ * light and put before a room; beside a clean picture of one of them, or its caption.  Of the first N toys
+ * (100) of the split, ids and references as weights/toys-test.md has them.
  *
- * Pointing game (Zhang et al. 2016): the map's maximum lies on the right toy.  Beside it how often the
- * picture's middle does, and how often the maximum lies on the other one.
+ * Pointing game (Zhang et al. 2016): the map's maximum lies in the right toy's box, or on its mask.  Beside it
+ * how often the picture's middle does, and how often the maximum lies in the other one's box.
  * Deletion (Petsiuk et al. 2018): the cells of the picture are greyed, an eighth of them at a time, the most
- * relevant first; how often the mean score on the way is lower than with a random order.
- * OUT.png: some of the pictures with their maps. */
+ * relevant first; how often the mean score on the way is lower than with a random order (the mean of four).
+ * Prints shares as JSON.  OUT-0.png … show some pictures with their maps. */
 #include "base/alloc.h"
 #include "base/rand.h"
 #include "image/image.h"
@@ -32,7 +32,7 @@ typedef struct scene {
 } scene;
 
 typedef struct tally {
-    int n, box, mask, other, centre_box, centre_mask, dropped, harder;
+    int n, large, box, mask, other, centre_box, centre_mask, dropped;
     double covers;
 } tally;
 
@@ -189,7 +189,7 @@ static void shuffle(kn_rand *r, int *order)
     }
 }
 
-static void delete_both(const scene *s, const ken_explanation *e, const ken_image *reference, uint64_t id,
+static void delete_both(const scene *s, const ken_explanation *e, const ken_term *reference, uint64_t id,
                         tally *t)
 {
     float want[2048];
@@ -197,7 +197,8 @@ static void delete_both(const scene *s, const ken_explanation *e, const ken_imag
     int order[CELLS * CELLS];
     uint8_t color[3];
     kn_rand r = kn_rand_at(id, 77);
-    must(ken_model_embed(model, &reference, 1, want));
+    must(reference->text ? ken_model_embed_texts(model, &reference->text, 1, want)
+                         : ken_model_embed(model, &reference->image, 1, want));
     for (uint32_t i = 0; i < SIDE * SIDE * 3; i++)
         mean[i % 3] += s->rgb[i] / (double)(SIDE * SIDE);
     for (int k = 0; k < 3; k++)
@@ -236,46 +237,56 @@ static void show(const ken_explanation *e, const ken_term *a, const ken_term *b,
     ken_image_free(img);
 }
 
-int main(int argc, char **argv)
+static void judge(uint64_t id, uint64_t other, int words, const ken_explain_options *o, uint64_t number,
+                  const char *out, tally *t)
 {
     static scene s;
     static uint8_t rgb[REFERENCE * REFERENCE * 3];
+    char en[KN_TOY_CAPTION], zh[KN_TOY_CAPTION], says[KN_TOY_CAPTION];
+    kn_toy toy;
+    ken_explanation *e = NULL;
+    kn_toy_make(&toy, id);
+    kn_toy_caption(&toy, NULL, 1, 0, en, zh, says);
+    must(kn_toy_picture(camera, id, KN_TOY_CLEAN, GALLERY_SEED, 0, REFERENCE, rgb, NULL, NULL));
+    make_scene(&s, id, other);
+    if (s.covers[1] > 0.15 || s.covers[2] > 0.15) {
+        t->large++;
+        return;
+    }
+    ken_image *reference = image_of(rgb, REFERENCE), *img = image_of(s.rgb, SIDE);
+    const ken_term a = { .image = words ? NULL : reference, .text = words ? en : NULL }, b = { .image = img };
+    must(ken_explain(model, &a, &b, o, &e));
+    t->n++;
+    t->covers += s.covers[1];
+    point(&s, e, t);
+    delete_both(&s, e, &a, id, t);
+    show(e, &a, &b, number, out);
+    ken_explanation_free(e);
+    ken_image_free(reference);
+    ken_image_free(img);
+}
+
+int main(int argc, char **argv)
+{
     ken_explain_options o = KEN_EXPLAIN_OPTIONS_INIT;
     tally t = { 0 };
     if (argc < 2) {
-        fprintf(stderr, "usage: explain MODEL [val|test] [N] [METHOD] [OUT]\n");
+        fprintf(stderr, "usage: explain MODEL [val|test [N [pictures|words [METHOD [OUT]]]]]\n");
         return 2;
     }
     const uint64_t first = argc > 2 && !strcmp(argv[2], "test") ? 1100000 : 1000000;
-    const uint64_t n = argc > 3 ? strtoull(argv[3], NULL, 10) : 200;
-    o.method = argc > 4 ? argv[4] : NULL;
+    const uint64_t n = argc > 3 ? strtoull(argv[3], NULL, 10) : 100;
+    const int words = argc > 4 && !strcmp(argv[4], "words");
+    o.method = argc > 5 ? argv[5] : NULL;
     must(ken_model_open(&model, argv[1], NULL));
     must(kn_toy_camera_new(&camera, SIDE));
-    for (uint64_t i = 0; i < n; i++) {
-        ken_explanation *e = NULL;
-        must(kn_toy_picture(camera, first + i, KN_TOY_CLEAN, GALLERY_SEED, 0, REFERENCE, rgb, NULL, NULL));
-        make_scene(&s, first + i, first + (i + n / 2 + 1) % n);
-        if (s.covers[1] > 0.15 || s.covers[2] > 0.15 || s.covers[1] < 0.01) {
-            fprintf(stderr, "skip %d: covers %.3f %.3f\n", (int)i, s.covers[1], s.covers[2]);
-            continue;
-        }
-        ken_image *reference = image_of(rgb, REFERENCE), *img = image_of(s.rgb, SIDE);
-        const ken_term a = { .image = reference }, b = { .image = img };
-        must(ken_explain(model, &a, &b, &o, &e));
-        t.n++;
-        t.covers += s.covers[1];
-        point(&s, e, &t);
-        delete_both(&s, e, reference, first + i, &t);
-        show(e, &a, &b, i, argc > 5 ? argv[5] : NULL);
-        ken_explanation_free(e);
-        ken_image_free(reference);
-        ken_image_free(img);
-    }
-    const double all = t.n ? t.n / 100.0 : 1;
-    printf("%d pictures, the toy covers %.1f %%\n", t.n, t.covers / all);
-    printf("pointing: box %.1f mask %.1f other %.1f; centre: box %.1f mask %.1f\n", t.box / all, t.mask / all,
-           t.other / all, t.centre_box / all, t.centre_mask / all);
-    printf("deletion: better than random %.1f\n", t.dropped / all);
+    for (uint64_t i = 0; i < n; i++)
+        judge(first + i, first + (i + n / 2 + 1) % n, words, &o, i, argc > 6 ? argv[6] : NULL, &t);
+    const double all = t.n ? t.n : 1;
+    printf("{\"pictures\":%d,\"too_large\":%d,\"covers\":%.4f,\"box\":%.4f,\"mask\":%.4f,\"other\":%.4f,"
+           "\"centre_box\":%.4f,\"centre_mask\":%.4f,\"deletion\":%.4f}\n",
+           t.n, t.large, t.covers / all, t.box / all, t.mask / all, t.other / all, t.centre_box / all,
+           t.centre_mask / all, t.dropped / all);
     kn_toy_camera_free(camera);
     ken_model_close(model);
     return 0;

@@ -4,7 +4,7 @@
 # MODEL is a name or a file (weights/ken-small.safetensors), test the default.  Renders what
 # weights/toys-test.md lays down into build/scores, about 15,000 pictures; with SCORES=many also 100,000
 # objects.  Groceries and the CIFAR network need the test data ($KEN_TEST_DATA, default ../shared/data).
-# KEN, KEN_TOYS and KEN_CONVERT are the programs.
+# KEN, KEN_TOYS and KEN_CONVERT are the programs; KEN_EXPLAIN is bench/explain, without which it is left out.
 set -eu
 cd "$(dirname "$0")/.."
 model=${1:-weights/ken-small.safetensors} which=${2:-test}
@@ -81,6 +81,16 @@ if "$ken" models --models "$(dirname "$model")" --json | grep -q '"text": *true'
     done
     row "  whoever knows all that is said" "$("$toys" ceiling --ids $([ "$which" = test ] && echo 1100000:1101000 || echo 1000000:1001000) \
         --captions 2 --json | percent top1)"
+fi
+
+if [ -x "${KEN_EXPLAIN:-}" ]; then
+    row "explanations, one of two small toys, %" "in box" "on toy" "on other" middle deletion
+    for what in pictures words; do
+        "$KEN_EXPLAIN" "$model" "$which" 100 $what > $out/explain.json || continue
+        line=
+        for part in box mask other centre_box deletion; do line="$line $(percent $part < $out/explain.json)"; done
+        row "  by $what" $line
+    done
 fi
 
 if [ -f "$set_dir/many-done" ]; then
