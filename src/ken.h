@@ -337,8 +337,8 @@ KEN_CALL ken_status ken_index_import(ken_index **out, const char *path,
 /* to: "faiss", or "hnswlib" for HNSW.  Cosine becomes the inner product of unit vectors.
  * KEN_E_INVALID if there are changes that are not compacted. */
 KEN_CALL ken_status ken_index_export(const ken_index *ix, const char *to, const char *path);
-/* What has been added since the build is compared row by row until this builds anew; a file and its
- * log are replaced in one step. */
+/* What has been added since the build is compared row by row until this links it in, or builds anew
+ * where little would be kept; a file and its log are replaced in one step. */
 KEN_CALL ken_status ken_index_compact(ken_index *ix);
 
 /* All n rows, (n, dim), or none.  KEN_E_EXISTS if an id is present. */

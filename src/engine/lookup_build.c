@@ -24,16 +24,31 @@ static int is_dead(const kn_view *v, size_t i, uint32_t slot)
 
 /* ---- building ---- */
 
-/* Places of the role's live rows, *n of them, in the order of segments; kn_free. */
-static uint64_t *live_places(const kn_view *v, kn_role role, uint64_t live, size_t *n)
+/* Places of the role's live rows that no index covers, *n of them, in the order of segments; kn_free.
+ * covered: of each segment so many rows, or NULL. */
+static uint64_t *live_places(const kn_view *v, kn_role role, const uint32_t *covered, uint64_t most, size_t *n)
 {
-    uint64_t *places = kn_alloc(live ? (size_t)live : 1, sizeof *places);
+    uint64_t *places = kn_alloc(most ? (size_t)most : 1, sizeof *places);
     *n = 0;
     for (size_t i = 0; places && i < v->n; i++)
-        for (uint32_t s = 0; kn_lookup_role(v, i) == role && s < v->segments[i].rows; s++)
+        for (uint32_t s = covered ? covered[i] : 0;
+             kn_lookup_role(v, i) == role && s < v->segments[i].rows; s++)
             if (!is_dead(v, i, s))
                 places[(*n)++] = kn_place_id(v->segments[i].info.number, s);
     return places;
+}
+
+/* A bitmap of an index's slots whose row is dead or not there. */
+static uint64_t *dead_slots(const kn_view *v, const kn_index *ix)
+{
+    const kn_rows *r = kn_index_rows(ix);
+    uint64_t *gone = kn_zalloc(r->n / 64 + 1, sizeof *gone);
+    size_t segment;
+    uint32_t slot;
+    for (size_t i = 0; gone && i < r->n; i++)
+        if (!kn_place_find(v, r->ids[i], &segment, &slot) || is_dead(v, segment, slot))
+            gone[i / 64] |= UINT64_C(1) << i % 64;
+    return gone;
 }
 
 /* The note for all of the role's segments as v has them. */
@@ -66,6 +81,7 @@ typedef struct builder {
     kn_view *v;
     kn_build build;
     char asked[KN_SPEC_TEXT];
+    int afresh;  /* nothing goes on: what is there may be damaged where nobody has looked */
     int changed; /* a file was written or removed */
 } builder;
 
@@ -74,10 +90,14 @@ static ken_status build_role(builder *b, kn_role role, const char *path, const k
 {
     size_t n = 0;
     kn_index *ix = NULL;
-    uint64_t *places = live_places(b->v, role, c->live, &n);
-    ken_status st = places ? kn_index_build_over(&ix, c->wanted, &f->source, places, n, b->v->dim, &b->build)
-                           : KEN_E_NOMEM;
+    const int goes_on = f->ix && !strcmp(c->kind, c->wanted) && !b->afresh && kn_index_intact(f->ix);
+    uint64_t *places = live_places(b->v, role, goes_on ? f->covered : NULL, c->live, &n);
+    uint64_t *gone = goes_on ? dead_slots(b->v, f->ix) : NULL;
+    ken_status st = !places || (goes_on && !gone) ? KEN_E_NOMEM
+                    : goes_on ? kn_index_follow(&ix, f->ix, gone, places, n, &b->build)
+                              : kn_index_build_over(&ix, c->wanted, &f->source, places, n, b->v->dim, &b->build);
     kn_free(places);
+    kn_free(gone);
     if (!st)
         st = put_note(ix, b->v, role);
     if (!st)
@@ -140,7 +160,7 @@ ken_status kn_lookup_update(kn_edit *w, const char *kind, int force, ken_progres
                             void *cookie)
 {
     ken *k = w->k;
-    builder b = { .w = w };
+    builder b = { .w = w, .afresh = force };
     b.build = (kn_build){ .threads = k->models.threads ? k->models.threads : kn_processors(),
                           .progress = progress,
                           .cookie = cookie };

@@ -32,6 +32,7 @@ typedef struct kn_graph {
     uint32_t m, n, layers; /* n: nodes */
     kn_layer layer[KN_LAYERS];
     uint64_t unreachable;
+    uint32_t trained;      /* nodes when the coder was trained */
     const uint32_t *slots; /* (n) the first row of a node */
     const uint32_t *twins; /* (rows.n) the next equal row, or KN_NO_ROW */
     const uint8_t *bits;   /* (n, padded / 8) or NULL */
@@ -79,8 +80,13 @@ static inline uint32_t kn_beam_at(uint64_t key)
     return (uint32_t)key & 0x7fffffff;
 }
 
-/* Nodes, codes and layers of rows; owned by g.  bytes.c of the graph is graph_build.c. */
+/* Nodes, codes and layers of rows; owned by g. */
 KEN_CALL ken_status kn_graph_build(kn_graph *g, const kn_rows *rows, uint32_t m, const kn_build *b);
+/* The same by changing `old`, which stays as it is: rows of which gone has no bit, in their order, come
+ * first among `rows`, then new ones.  The same changes give the same graph at any number of threads.
+ * Where little would be kept, all is built. */
+KEN_CALL ken_status kn_graph_change(kn_graph *g, const kn_graph *old, const uint64_t *gone,
+                                    const kn_rows *rows, const kn_build *b);
 void kn_graph_release(kn_graph *g);
 
 #endif

@@ -261,12 +261,26 @@ static ken_status build(void **state, const kn_rows *rows, const kn_spec *spec, 
     return st;
 }
 
+static ken_status change(void **next, const void *state, const uint64_t *gone, const kn_rows *rows,
+                         const kn_build *b)
+{
+    kn_graph *g = kn_zalloc(1, sizeof *g);
+    if (!g)
+        return KEN_E_NOMEM;
+    ken_status st = kn_graph_change(g, state, gone, rows, b);
+    if (st)
+        kn_free(g);
+    else
+        *next = g;
+    return st;
+}
+
 /* ---- sections --------------------------------------------------------------------- */
 
 typedef struct head { /* section "graph" */
     uint64_t seed, unreachable;
     float scale;
-    uint32_t m, n, layers, coder_dim, reserved;
+    uint32_t m, n, layers, coder_dim, trained; /* trained 0: in files before there was this number */
     uint32_t layer_n[KN_LAYERS];
 } head;
 _Static_assert(sizeof(head) == 72, "its layout is in files");
@@ -287,7 +301,8 @@ static ken_status save(const void *state, kn_index_writer *w)
                .m = g->m,
                .n = g->n,
                .layers = g->layers,
-               .coder_dim = g->coder.dim };
+               .coder_dim = g->coder.dim,
+               .trained = g->trained };
     for (uint32_t l = 0; l < g->layers; l++)
         h.layer_n[l] = g->layer[l].n;
     ken_status st = kn_index_writer_put(w, "graph", &h, sizeof h);
@@ -398,6 +413,7 @@ static ken_status open_it(void **state, const kn_rows *rows, const kn_spec *spec
     g->n = h.n;
     g->layers = h.layers;
     g->unreachable = h.unreachable;
+    g->trained = h.trained ? h.trained : h.n;
     st = open_sections(g, f, &h);
     if (st)
         release(g);
@@ -485,6 +501,7 @@ const kn_kind kn_kind_hnsw = { .build = build,
                                .open = open_it,
                                .save = save,
                                .release = release,
+                               .change = change,
                                .search = search,
                                .info = info,
                                .check = check,

@@ -322,27 +322,33 @@ uint64_t kn_index_next_id(const kn_index *ix)
 
 /* ---- building ---- */
 
-/* The kind's structure over base: what `from` has of it goes on, where a kind can do that. */
-static ken_status make_state(void **state, const kn_kind *kind, const kn_spec *spec,
-                             const kn_rows *base, const kn_build *b, const kn_index *from)
+/* What an index is made from: another, without those of its slots whose bit in gone is set.  All NULL:
+ * from nothing. */
+typedef struct origin {
+    const kn_index *ix;
+    const uint64_t *gone;
+} origin;
+
+int kn_index_intact(const kn_index *ix)
 {
-    if (!from || !from->state || !kind->change || strcmp(spec->text, from->spec.text))
+    return !ix->file.map.data || !kn_index_file_check(&ix->file, NULL, NULL);
+}
+
+/* The kind's structure over base: what the origin has of it goes on, where a kind can do that; nothing
+ * of a damaged file does. */
+static ken_status make_state(void **state, const kn_kind *kind, const kn_spec *spec,
+                             const kn_rows *base, const kn_build *b, const origin *from)
+{
+    if (!from->ix || !from->ix->state || !kind->change || strcmp(spec->text, from->ix->spec.text)
+        || !kn_index_intact(from->ix))
         return kind->build(state, base, spec, b);
-    uint64_t *gone = kn_zalloc(from->base.n / 64 + 1, sizeof *gone);
-    if (!gone)
-        return KEN_E_NOMEM;
-    for (size_t i = 0; i < from->base.n; i++)
-        if (!kn_index_lives(from, i))
-            gone[i / 64] |= 1ull << i % 64;
-    const ken_status st = kind->change(state, from->state, gone, base, b);
-    kn_free(gone);
-    return st;
+    return kind->change(state, from->ix->state, from->gone, base, b);
 }
 
 /* The base becomes these rows and ids, taken over, with a structure over them.  On failure the index is
- * as it was and they are the caller's.  from: the index that these are the merged rows of, or NULL. */
+ * as it was and they are the caller's.  from: what lives of it comes first among the rows. */
 static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, const kn_build *b,
-                            const kn_index *from)
+                            const origin *from)
 {
     kn_rows base = { rows, ids, n, ix->dim, ix->metric, ix->base.source };
     const kn_build none = { 0 };
@@ -389,7 +395,7 @@ ken_status kn_index_build(kn_index **out, const char *spec, kn_metric metric, co
     if (!st && ids)
         st = refuse_present(ix, own, n);
     if (!st)
-        st = take_base(ix, copy, own, n, b, NULL);
+        st = take_base(ix, copy, own, n, b, &(origin){ 0 });
     if (st) {
         kn_free(copy);
         kn_free(own);
@@ -414,10 +420,37 @@ ken_status kn_index_build_over(kn_index **out, const char *spec, const kn_source
         if (n)
             memcpy(own, ids, n * sizeof *own);
         ix->base.source = source;
-        st = take_base(ix, NULL, own, n, b, NULL);
+        st = take_base(ix, NULL, own, n, b, &(origin){ 0 });
     }
     if (st) {
         kn_free(own);
+        kn_index_free(ix);
+        return st;
+    }
+    *out = ix;
+    return KEN_OK;
+}
+
+ken_status kn_index_follow(kn_index **out, const kn_index *from, const uint64_t *gone,
+                           const uint64_t *more, size_t n_more, const kn_build *b)
+{
+    kn_index *ix = NULL;
+    size_t n = 0;
+    ken_status st = kn_index_new(&ix, from->asked, from->dim, from->metric);
+    uint64_t *ids = st ? NULL : kn_alloc(from->base.n + n_more + 1, sizeof *ids);
+    if (!st && !ids)
+        st = KEN_E_NOMEM;
+    for (size_t i = 0; !st && i < from->base.n; i++)
+        if (!(gone[i / 64] >> i % 64 & 1))
+            ids[n++] = from->base.ids[i];
+    if (!st && n_more)
+        memcpy(ids + n, more, n_more * sizeof *ids);
+    if (!st) {
+        ix->base.source = from->base.source;
+        st = take_base(ix, NULL, ids, n + n_more, b, &(origin){ from, gone });
+    }
+    if (st) {
+        kn_free(ids);
         kn_index_free(ix);
         return st;
     }
@@ -665,7 +698,11 @@ static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged
     const int codes_alone = ix->base.n && !ix->base.f32 && !ix->pending && n;
     float *rows = codes_alone ? NULL : kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *rows);
     uint64_t *ids = kn_alloc(n ? n : 1, sizeof *ids);
-    ken_status st = (rows || codes_alone) && ids ? gather(ix, rows, ids) : KEN_E_NOMEM;
+    uint64_t *gone = kn_zalloc(ix->base.n / 64 + 1, sizeof *gone);
+    ken_status st = (rows || codes_alone) && ids && gone ? gather(ix, rows, ids) : KEN_E_NOMEM;
+    for (size_t i = 0; gone && i < ix->base.n; i++)
+        if (!kn_index_lives(ix, i))
+            gone[i / 64] |= 1ull << i % 64;
     if (b) {
         same = *b;
         same.seed = ix->seed;
@@ -673,7 +710,8 @@ static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged
     if (!st)
         st = kn_index_new(merged, ix->asked, ix->dim, ix->metric);
     if (!st)
-        st = take_base(*merged, rows, ids, n, &same, ix);
+        st = take_base(*merged, rows, ids, n, &same, &(origin){ ix, gone });
+    kn_free(gone);
     if (st) {
         kn_free(rows);
         kn_free(ids);

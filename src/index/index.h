@@ -96,7 +96,7 @@ typedef struct kn_kind {
                        const kn_index_file *f);
     ken_status (*save)(const void *state, kn_index_writer *w);
     void (*release)(void *state);
-    /* The next state when rows change, for kinds that have something trained to keep: old slots whose
+    /* The next state when rows change, for kinds that have something to keep: old slots whose
      * bit in `gone` is clear, then the new rows, are `rows`' slots in order.  NULL: build is called. */
     ken_status (*change)(void **next, const void *state, const uint64_t *gone, const kn_rows *rows,
                          const kn_build *b);
@@ -137,6 +137,10 @@ KEN_CALL ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metri
 KEN_CALL ken_status kn_index_build_over(kn_index **out, const char *spec, const kn_source *source,
                                         const uint64_t *ids, size_t n, uint32_t dim,
                                         const kn_build *b);
+/* Another over the same source: without the slots of which gone has the bit, with n_more new ids; by
+ * changing what `from` has where its kind can.  `from` may be freed before it. */
+KEN_CALL ken_status kn_index_follow(kn_index **out, const kn_index *from, const uint64_t *gone,
+                                    const uint64_t *more, size_t n_more, const kn_build *b);
 KEN_CALL ken_status kn_index_open_over(kn_index **out, const char *path, const kn_source *source);
 void kn_index_free(kn_index *ix);
 
@@ -186,6 +190,8 @@ typedef struct kn_index_info {
     const char *table;             /* measured recall (tune.h), or NULL */
 } kn_index_info;
 void kn_index_get_info(const kn_index *ix, kn_index_info *out);
+/* 1: every checksum of its file holds. */
+int kn_index_intact(const kn_index *ix);
 /* Everything, slowly; KEN_E_CORRUPT if fn was told of anything. */
 KEN_CALL ken_status kn_index_check(const kn_index *ix, ken_problem_fn fn, void *cookie);
 

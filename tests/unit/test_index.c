@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/rand.h"
-#include "index/index.h"
+#include "index/graph.h"
 
 #include <float.h>
 #include <math.h>
@@ -385,15 +385,16 @@ static ken_index *make_index(const char *kind, const char *metric, const float *
     return ix;
 }
 
-static double recall_of(const ken_index *ix, const ken_index *truth, const float *q, size_t nq,
-                        size_t dim)
+/* Of ten neighbours, with so many in sight (0: the index's choice). */
+static double recall_at(const ken_index *ix, const ken_index *truth, const float *q, size_t nq, uint32_t ef)
 {
     enum { K = 10 };
+    ken_find_options o = KEN_FIND_OPTIONS_INIT;
+    o.ef = ef;
     ken_hit *a = malloc(nq * K * sizeof *a), *b = malloc(nq * K * sizeof *b);
     size_t *found = malloc(nq * sizeof *found), hit = 0;
     OK(ken_index_search(truth, q, nq, K, b, found));
-    OK(ken_index_search(ix, q, nq, K, a, found));
-    (void)dim;
+    OK(ken_index_find(ix, q, nq, K, &o, a, found));
     for (size_t i = 0; i < nq; i++)
         for (size_t j = 0; j < K; j++)
             hit += a[i * K + j].raw >= b[i * K + K - 1].raw;
@@ -401,6 +402,12 @@ static double recall_of(const ken_index *ix, const ken_index *truth, const float
     free(b);
     free(found);
     return (double)hit / (double)(nq * K);
+}
+
+static double recall_of(const ken_index *ix, const ken_index *truth, const float *q, size_t nq, size_t dim)
+{
+    (void)dim;
+    return recall_at(ix, truth, q, nq, 0);
 }
 
 static void check_recall(const char *metric, size_t dim, double least)
@@ -457,6 +464,84 @@ START_TEST(threads_change_nothing)
         }
         kn_free(want);
     }
+    free(rows);
+}
+END_TEST
+
+/* ---- change ---- */
+
+/* Ten rounds in which a tenth goes and as many come, merged each time.  ids: of the last state. */
+static void churn(ken_index *ix, const float *rows, size_t n, size_t dim, uint64_t *ids)
+{
+    const size_t part = n / 10;
+    kn_rand r = kn_rand_at(4, 44);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = i;
+    for (size_t round = 0; round < 10; round++)
+        for (size_t i = 0; i < part; i++) {
+            const size_t at = kn_rand_below(&r, (uint32_t)n);
+            const uint64_t new_id = n + round * part + i;
+            OK(ken_index_remove(ix, ids[at]));
+            OK(ken_index_add(ix, &new_id, rows + new_id * dim, 1));
+            ids[at] = new_id;
+            if (i + 1 == part)
+                OK(ken_index_compact(ix));
+        }
+}
+
+/* The graph that has followed is as good as a new one over the same rows, and the same for any number of
+ * threads. */
+START_TEST(churn_costs_no_recall)
+{
+    const char *metric = _i ? "l2" : "cosine";
+    const size_t n = quick() ? 2000 : 10000, dim = _i ? 96 : 160, nq = 400;
+    float *rows = make_rows(2 * n + nq, dim, 15), *last = malloc(n * dim * sizeof *last);
+    uint64_t *ids = malloc(n * sizeof *ids);
+    unsigned char *want = NULL;
+    size_t len = 0;
+    double followed = 0, fresh = 0;
+    for (uint32_t threads = 1; threads <= 3; threads += 2) {
+        ken_index *ix = make_index("HNSW16", metric, rows, n, dim, threads);
+        churn(ix, rows, n, dim, ids);
+        for (size_t i = 0; i < n; i++)
+            memcpy(last + i * dim, rows + ids[i] * dim, dim * sizeof *last);
+        OK(ken_index_save(ix, path));
+        ken_index_free(ix);
+        if (threads == 1)
+            OK(kn_read_file(&want, &len, path, 1 << 28));
+        else
+            same_bytes(path, want, len);
+    }
+    kn_index *state = NULL;
+    OK(kn_index_open(&state, path, 0));
+    /* it was changed, not built: the coder saw the first rows alone */
+    const kn_graph *g = kn_index_state(state);
+    ck_assert_uint_eq(g->trained, n);
+    ck_assert_uint_eq(g->unreachable, 0);
+    kn_index *built = NULL;
+    const kn_build b = { .seed = 9, .threads = 2 };
+    OK(kn_index_build(&built, "HNSW16", _i ? KN_METRIC_L2 : KN_METRIC_COSINE, ids, last, n, (uint32_t)dim, &b));
+    const kn_graph *h = kn_index_state(built);
+    ck_assert(memcmp(g->coder.centre, h->coder.centre, dim * sizeof(float)));
+    kn_index_free(built);
+    kn_index_free(state);
+    ken_index *ix = NULL, *new = make_index("HNSW16", metric, last, n, dim, 2),
+              *truth = make_index("Flat", metric, last, n, dim, 2);
+    OK(ken_index_open(&ix, path, 0, NULL));
+    OK(ken_index_check(ix, NULL, NULL));
+    for (uint32_t ef = 24; ef <= 96; ef *= 2) { /* few, or all would be found */
+        followed = recall_at(ix, truth, rows + 2 * n * dim, nq, ef);
+        fresh = recall_at(new, truth, rows + 2 * n * dim, nq, ef);
+        printf("%s, %zu rows, ten times a tenth: recall %.4f, built anew %.4f, ef %u\n", metric, n,
+               followed, fresh, ef);
+        ck_assert(followed >= fresh - .005);
+    }
+    ken_index_free(ix);
+    ken_index_free(new);
+    ken_index_free(truth);
+    kn_free(want);
+    free(ids);
+    free(last);
     free(rows);
 }
 END_TEST
@@ -686,6 +771,7 @@ static void fill(TCase *t)
     tcase_add_test(t, one_long_life);
     tcase_add_test(t, graph_finds_the_nearest);
     tcase_add_test(t, threads_change_nothing);
+    tcase_add_loop_test(t, churn_costs_no_recall, 0, 2);
     tcase_add_test(t, copies_hide_nobody);
     tcase_add_test(t, target_recall_holds);
     tcase_add_test(t, bad_vectors_are_refused);
