@@ -26,7 +26,8 @@ static int is_dead(const kn_view *v, size_t i, uint32_t slot)
 
 /* Places of the role's live rows that no index covers, *n of them, in the order of segments; kn_free.
  * covered: of each segment so many rows, or NULL. */
-static uint64_t *live_places(const kn_view *v, kn_role role, const uint32_t *covered, uint64_t most, size_t *n)
+static uint64_t *live_places(const kn_view *v, kn_role role, const uint32_t *covered, uint64_t most,
+                             size_t *n)
 {
     uint64_t *places = kn_alloc(most ? (size_t)most : 1, sizeof *places);
     *n = 0;
@@ -95,7 +96,8 @@ static ken_status build_role(builder *b, kn_role role, const char *path, const k
     uint64_t *gone = goes_on ? dead_slots(b->v, f->ix) : NULL;
     ken_status st = !places || (goes_on && !gone) ? KEN_E_NOMEM
                     : goes_on ? kn_index_follow(&ix, f->ix, gone, places, n, &b->build)
-                              : kn_index_build_over(&ix, c->wanted, &f->source, places, n, b->v->dim, &b->build);
+                              : kn_index_build_over(&ix, c->wanted, &f->source, places, n, b->v->dim,
+                                                    &b->build);
     kn_free(places);
     kn_free(gone);
     if (!st)

@@ -68,8 +68,8 @@ size_t kn_builder_prune(const kn_builder *b, kn_worker *w, kn_cand *list, size_t
                 w->ids[left++] = kn_node_at(b->l, list[j].at);
             }
         kn_code_seven_of(kn_builder_row(b, node), b->g->coder.dim, w->seven);
-        kn_builder_distances(b, w->seven, kn_byte_tail_of(kn_builder_row(b, node), b->g->coder.dim), w->ids, left,
-                  w->dots, w->d);
+        kn_builder_distances(b, w->seven, kn_byte_tail_of(kn_builder_row(b, node), b->g->coder.dim),
+                             w->ids, left, w->dots, w->d);
         for (size_t j = 0; j < left; j++)
             if (w->d[j] < list[w->left[j]].d)
                 w->dead[w->left[j]] = 1;
@@ -115,8 +115,8 @@ static size_t add_links(const kn_builder *b, kn_worker *w, uint32_t at, kn_cand 
     for (size_t k = 0; k < fill; k++)
         w->ids[k] = kn_node_at(b->l, ids[k]);
     kn_code_seven_of(kn_builder_row(b, node), b->g->coder.dim, w->seven);
-    kn_builder_distances(b, w->seven, kn_byte_tail_of(kn_builder_row(b, node), b->g->coder.dim), w->ids, fill, w->dots,
-              w->d);
+    kn_builder_distances(b, w->seven, kn_byte_tail_of(kn_builder_row(b, node), b->g->coder.dim),
+                         w->ids, fill, w->dots, w->d);
     for (size_t k = 0; k < fill; k++)
         list[n++] = (kn_cand){ w->d[k], ids[k] };
     return n;
@@ -173,8 +173,8 @@ static ken_status find_items(size_t begin, size_t end, uint32_t worker_number, v
                 m++;
             }
         kn_code_seven_of(kn_builder_row(b, node), g->coder.dim, w->seven);
-        kn_builder_distances(b, w->seven, kn_byte_tail_of(kn_builder_row(b, node), g->coder.dim), w->ids, m, w->dots,
-                  w->d);
+        kn_builder_distances(b, w->seven, kn_byte_tail_of(kn_builder_row(b, node), g->coder.dim),
+                             w->ids, m, w->dots, w->d);
         for (size_t k = 0; k < m; k++)
             list[k].d = w->d[k];
         if (b->again)
