@@ -409,7 +409,10 @@ typedef struct ken ken; /* safe to share between threads */
 
 typedef struct ken_options {
     uint32_t size;
-    const char *store;        /* "sqlite:" (default where built in), "file:" */
+    const char *store;        /* "sqlite:" (default where built in), "file:", or
+                                 "milvus://[USER:PASSWORD@]HOST:PORT/COLLECTION[?NAME=VALUE&...]": a
+                                 server, which keeps the vectors and searches (KEN_E_NET if it cannot be
+                                 reached); dir then holds the records and this machine's own notes */
     const char *model;        /* name or path; needed to create, remembered afterwards */
     ken_model_options models; /* how to open it */
     int create;               /* 1: make the collection if it is missing */
@@ -712,6 +715,31 @@ KEN_CALL ken_status ken_get_stats(ken *k, ken_stats *out);
 
 /* Every invariant of the collection, slowly; fn gets each broken one.  KEN_E_CORRUPT if any. */
 KEN_CALL ken_status ken_check(ken *k, ken_problem_fn fn, void *cookie);
+
+typedef struct ken_copy_options {
+    uint32_t size;
+    double wait; /* as in ken_options */
+    ken_progress_fn progress;
+    void *cookie;
+} ken_copy_options;
+#define KEN_COPY_OPTIONS_INIT \
+    { sizeof(ken_copy_options), 0, NULL, NULL }
+
+typedef struct ken_copy_report {
+    uint64_t items, vectors;  /* of `from`; vectors: those of parts and views too */
+    uint64_t copied, present; /* items that were written, and that were there already, the same */
+    uint64_t others;          /* that `to` has and `from` has not */
+    char checksum[33];        /* XXH3-128 over every record and vector of `from`, and read back from `to` */
+    double seconds;
+} ken_copy_report;
+
+/* Every record with its vectors from one store into another, which is made if it is missing: each is
+ * "FOLDER", "sqlite:FOLDER", "file:FOLDER" or a milvus:// URL.  Ids stay.  What is there already and equal is
+ * left alone, so that a copy that was cut short goes on where it stopped; at the end both sides are read and
+ * must have one checksum, else KEN_E_CORRUPT.  Needs no model.  KEN_E_MODEL if `to` holds vectors of another
+ * one, KEN_E_EXISTS if a path is another item's there. */
+KEN_CALL ken_status ken_copy(const char *from, const char *to, const ken_copy_options *opts,
+                             ken_copy_report *report);
 
 /* ---- measuring ---------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@ const cli_cmd *const cli_commands[CMD_COUNT] = {
     [CMD_SEARCH] = &cli_cmd_search,
     [CMD_OBJECT] = &cli_cmd_object,     [CMD_RECOGNIZE] = &cli_cmd_recognize,
     [CMD_SHOW] = &cli_cmd_show,         [CMD_RM] = &cli_cmd_rm,
+    [CMD_STORE] = &cli_cmd_store,
     [CMD_STATS] = &cli_cmd_stats,       [CMD_CHECK] = &cli_cmd_check,
     [CMD_EMBED] = &cli_cmd_embed,       [CMD_COMPARE] = &cli_cmd_compare,
     [CMD_EXPLAIN] = &cli_cmd_explain,

@@ -18,6 +18,7 @@ typedef enum cli_cmd_id {
     CMD_SHOW,
     CMD_RM,
     CMD_STATS,
+    CMD_STORE,
     CMD_CHECK,
     CMD_EMBED,
     CMD_COMPARE,

@@ -217,7 +217,7 @@ ken_status kn_collection_vector(ken *k, uint64_t id, uint32_t dim, float *out)
 {
     kn_item item = { 0 };
     kn_view *view = NULL;
-    if (k->store->v->vector)
+    if (k->store->v->vectors)
         return kn_remote_vector(k, id, dim, out);
     pthread_mutex_lock(&k->lock);
     ken_status st = place_and_view(k, id, &item, &view);
@@ -230,6 +230,48 @@ ken_status kn_collection_vector(ken *k, uint64_t id, uint32_t dim, float *out)
     kn_view_release_locked(view);
     pthread_mutex_unlock(&k->lock);
     kn_item_release(&item);
+    return st;
+}
+
+/* Of one item: its own vector, or those of its parts.  The caller holds `lock`. */
+static ken_status read_local(ken *k, kn_share share, const kn_item *item, uint32_t dim, float *out)
+{
+    kn_item now = { 0 };
+    kn_view *view = NULL;
+    const int whole = share == KN_WHOLES;
+    ken_status st = place_and_view(k, item->id, &now, &view);
+    if (!st && (whole ? !now.segment : now.parts != item->parts || !now.part_segment))
+        st = kn_fail(KEN_E_NOTFOUND, "item %" PRIu64 " has other vectors by now", item->id);
+    if (!st && view->dim != dim)
+        st = kn_fail(KEN_E_MODEL, "the collection has another model by now: open it again");
+    for (uint32_t i = 0; !st && i < (whole ? 1 : item->parts); i++)
+        st = whole ? kn_view_vector(view, now.segment, now.slot, out)
+                   : kn_view_vector(view, now.part_segment, now.part_slot + i, out + (size_t)i * dim);
+    kn_view_release_locked(view);
+    kn_item_release(&now);
+    return st;
+}
+
+ken_status kn_collection_vectors(ken *k, kn_share share, const kn_item *const *items, size_t n, uint32_t dim,
+                                 float *out)
+{
+    const int whole = share == KN_WHOLES;
+    uint64_t *ids = kn_alloc(n + 1, sizeof *ids);
+    uint32_t *counts = kn_alloc(n + 1, sizeof *counts);
+    ken_status st = ids && counts ? KEN_OK : KEN_E_NOMEM;
+    for (size_t i = 0; !st && i < n; i++) {
+        ids[i] = items[i]->id;
+        counts[i] = whole ? 1 : items[i]->parts;
+    }
+    pthread_mutex_lock(&k->lock);
+    if (!st && k->store->v->vectors)
+        st = k->store->v->vectors(k->store, share, ids, counts, n, dim, out);
+    else
+        for (size_t i = 0; !st && i < n; out += (size_t)counts[i++] * dim)
+            st = read_local(k, share, items[i], dim, out);
+    pthread_mutex_unlock(&k->lock);
+    kn_free(ids);
+    kn_free(counts);
     return st;
 }
 

@@ -39,7 +39,7 @@ ken_status kn_remote_vector(ken *k, uint64_t id, uint32_t dim, float *out)
     if (!st && dim && dim != own)
         st = kn_fail(KEN_E_MODEL, "the collection has another model by now: open it again");
     if (!st)
-        st = k->store->v->vector(k->store, KN_WHOLES, id, 1, (uint32_t)own, out);
+        st = k->store->v->vectors(k->store, KN_WHOLES, &id, NULL, 1, (uint32_t)own, out);
     pthread_mutex_unlock(&k->lock);
     kn_item_release(&item);
     return st;

@@ -15,7 +15,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { MARKER_MAX = 16384, IDS_AT_ONCE = 8192, EXPR_MAX = 1 << 20 };
+enum { MARKER_MAX = 16384, IDS_AT_ONCE = 8192, VECTORS_AT_ONCE = 256, EXPR_MAX = 1 << 20 };
 static const double LOOK_EVERY = 1, JOIN_WAIT = 30; /* seconds */
 static const char FOLDER[] = "milvus", MARKER[] = "url";
 
@@ -479,32 +479,84 @@ static size_t number_of(const kn_mv_text *key)
     return slash ? (size_t)strtoul(slash + 1, NULL, 10) : 0;
 }
 
-static ken_status store_vector(kn_store *s, kn_share share, uint64_t id, size_t n, uint32_t dim, float *out)
+/* "id in [...]", of ids[0 .. n) */
+static ken_status name_ids(kn_buf *b, const char *field, const uint64_t *ids, size_t n)
+{
+    b->len = 0;
+    ken_status st = kn_buf_addf(b, "%s in [", field);
+    for (size_t i = 0; !st && i < n; i++)
+        st = kn_buf_addf(b, "%s%" PRIu64, i ? ", " : "", ids[i]);
+    return st ? st : kn_buf_adds(b, "]");
+}
+
+/* Vectors that are asked for, and where each item's lie in out. */
+typedef struct wanted {
+    const uint64_t *ids;
+    const uint32_t *counts; /* or NULL: one each */
+    size_t n, rows;
+    uint32_t dim;
+    float *out;
+} wanted;
+
+static float *place_of(const wanted *w, uint64_t id, size_t number)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        const size_t count = w->counts ? w->counts[i] : 1;
+        if (w->ids[i] == id)
+            return number < count ? w->out + (at + number) * w->dim : NULL;
+        at += count;
+    }
+    return NULL;
+}
+
+static ken_status fetch(kn_remote *r, kn_share share, const wanted *w)
+{
+    const int whole = share == KN_WHOLES;
+    kn_mv_result got[] = { { .name = whole ? "id" : "owner", .type = KN_MV_LONG },
+                           { .name = "vector", .type = KN_MV_VECTOR },
+                           { .name = "key", .type = KN_MV_TEXT } };
+    kn_buf answer = { 0 }, expr;
+    size_t there = 0;
+    kn_buf_init(&expr, EXPR_MAX);
+    ken_status st = name_ids(&expr, got[0].name, w->ids, w->n);
+    if (!st && whole)
+        st = kn_buf_adds(&expr, " && state < 2");
+    if (!st)
+        st = kn_milvus_query(r->m, whole ? r->items : r->parts, expr.data, (uint32_t)w->rows + 1, got,
+                             whole ? 2 : 3, &answer);
+    if (!st && got[0].n && got[1].dim != w->dim)
+        st = kn_fail(KEN_E_CORRUPT, "%s: vectors of %u numbers", r->url.plain, got[1].dim);
+    for (size_t i = 0; !st && i < got[0].n; i++) {
+        float *to = place_of(w, (uint64_t)got[0].longs[i], whole ? 0 : number_of(&got[2].texts[i]));
+        there += to != NULL;
+        if (to)
+            memcpy(to, got[1].floats + i * w->dim * sizeof *to, w->dim * sizeof *to);
+    }
+    if (!st && there != w->rows)
+        st = kn_fail(KEN_E_NOTFOUND, "%s: item %" PRIu64 "%s %zu vectors there, not %zu", r->url.plain,
+                     w->ids[0], w->n > 1 ? " and those behind it have" : " has", there, w->rows);
+    kn_mv_results_release(got, 3);
+    kn_buf_release(&answer);
+    kn_buf_release(&expr);
+    return st;
+}
+
+static ken_status store_vectors(kn_store *s, kn_share share, const uint64_t *ids, const uint32_t *counts,
+                                size_t n, uint32_t dim, float *out)
 {
     kn_remote *r = of(s);
-    const int whole = share == KN_WHOLES;
-    kn_mv_result got[] = { { .name = "vector", .type = KN_MV_VECTOR },
-                           { .name = "key", .type = KN_MV_TEXT } };
-    kn_buf answer = { 0 };
-    char expr[96];
-    size_t there = 0;
+    ken_status st = KEN_OK;
     if (dim != r->dim)
         return kn_fail(KEN_E_MODEL, "the collection at %s has vectors of %u numbers", r->url.plain, r->dim);
-    snprintf(expr, sizeof expr, whole ? "id == %" PRIu64 " && state < 2" : "owner == %" PRIu64, id);
-    ken_status st = kn_milvus_query(r->m, whole ? r->items : r->parts, expr, (uint32_t)n + 1, got,
-                                    whole ? 1 : 2, &answer);
-    if (!st && got[0].n && got[0].dim != dim)
-        st = kn_fail(KEN_E_CORRUPT, "%s: vectors of %u numbers", r->url.plain, got[0].dim);
-    for (size_t i = 0; !st && i < got[0].n; i++) {
-        const size_t at = whole ? i : number_of(&got[1].texts[i]);
-        there += at < n;
-        if (at < n)
-            memcpy(out + at * dim, got[0].floats + i * dim * sizeof *out, dim * sizeof *out);
+    for (size_t from = 0, to; !st && from < n; from = to) {
+        wanted w = { .ids = ids + from, .counts = counts ? counts + from : NULL, .dim = dim, .out = out };
+        for (to = from; to < n && to - from < VECTORS_AT_ONCE; to++)
+            w.rows += counts ? counts[to] : 1;
+        w.n = to - from;
+        st = fetch(r, share, &w);
+        out += w.rows * dim;
     }
-    if (!st && there != n)
-        st = kn_fail(KEN_E_NOTFOUND, "%s: item %" PRIu64 " has no vector there", r->url.plain, id);
-    kn_mv_results_release(got, 2);
-    kn_buf_release(&answer);
     return st;
 }
 
@@ -565,16 +617,6 @@ static ken_status search_once(kn_remote *r, const kn_store_query *q, size_t k, c
     for (size_t i = 0; !st && i < q->nq; i++)
         st = keep_known(r, q, hits + i * k, &found[i]);
     return st;
-}
-
-/* "id in [...]", of ids[0 .. n) */
-static ken_status name_ids(kn_buf *b, const char *field, const uint64_t *ids, size_t n)
-{
-    b->len = 0;
-    ken_status st = kn_buf_addf(b, "%s in [", field);
-    for (size_t i = 0; !st && i < n; i++)
-        st = kn_buf_addf(b, "%s%" PRIu64, i ? ", " : "", ids[i]);
-    return st ? st : kn_buf_adds(b, "]");
 }
 
 static int best_first(const void *a, const void *b)
@@ -744,7 +786,7 @@ const kn_store_verbs kn_store_milvus = {
     .refresh = store_refresh,
     .keep = store_keep,
     .forget = store_forget,
-    .vector = store_vector,
+    .vectors = store_vectors,
     .search = store_search,
     .index = store_index,
     .settle = store_settle,

@@ -157,9 +157,11 @@ typedef struct kn_store_verbs {
     ken_status (*keep)(kn_store *s, kn_share share, const uint64_t *ids, const float *vectors, size_t n,
                        uint32_t dim);
     void (*forget)(kn_store *s); /* what was kept since the last end() */
-    /* An item's own vector (dim), or with share its parts' or views' (n, dim).  KEN_E_NOTFOUND; KEN_E_MODEL if
-     * they are of another length. */
-    ken_status (*vector)(kn_store *s, kn_share share, uint64_t id, size_t n, uint32_t dim, float *out);
+    /* Vectors of n items: counts[i] of the i-th one's parts or views, or its own (counts NULL), one behind the
+     * other in out (sum of counts, dim).  KEN_E_NOTFOUND if one lacks any; KEN_E_MODEL if they are of another
+     * length. */
+    ken_status (*vectors)(kn_store *s, kn_share share, const uint64_t *ids, const uint32_t *counts, size_t n,
+                          uint32_t dim, float *out);
     /* hits (nq, k) best first, raw alone filled in, and found (nq); an item may come once for each part. */
     ken_status (*search)(kn_store *s, const kn_store_query *q, ken_hit *hits, size_t *found);
     /* The kind of its index, "HNSW". */

@@ -18,17 +18,38 @@ server() {
 }
 
 server_start() {
+    for _ in 1 2 3; do
+        server_try && return 0
+        server_stop # as when a port was not free again yet
+    done
+    return 1
+}
+
+server_try() {
     case $kind in
     lite) "$env/bin/milvus-lite" server --data-dir "$tmp/server" --host 127.0.0.1 --port "$port" ;;
     standalone) "$env/bin/milvus-server" --data "$tmp/server" --proxy-port "$port" ;;
     esac > "$tmp/server.log" 2>&1 < /dev/null &
     server_pid=$!
-    for _ in $(seq 240); do
+    until=$(($(date +%s) + 120)) served=
+    while [ "$(date +%s)" -lt $until ]; do
         server_answers && return 0
-        kill -0 "$server_pid" 2> /dev/null || return 1
+        server_lives || return 1
         sleep .5
     done
+    echo "it does not answer within two minutes" >> "$tmp/server.log"
     return 1
+}
+
+# The command; and the process that it starts, once it has.
+server_lives() {
+    kill -0 "$server_pid" 2> /dev/null || return 1
+    [ "$kind" = standalone ] || return 0
+    if pgrep -P "$server_pid" -r R,S,D > /dev/null; then
+        served=yes
+    else
+        [ -z "$served" ]
+    fi
 }
 
 # A whole server has ports before it can do anything: what counts is that it lists its collections.
@@ -40,12 +61,15 @@ MilvusClient(f"http://127.0.0.1:{sys.argv[1]}", timeout=5).list_collections()
 PY
 }
 
-# The command, and the process that it has started.
+# With the process that it has started; until both are gone.
 server_kill() {
-    for p in $(cat /proc/"$server_pid"/task/*/children 2> /dev/null) "$server_pid"; do
-        kill -9 "$p" 2> /dev/null
-    done
+    all="$(pgrep -P "$server_pid") $server_pid"
+    # shellcheck disable=SC2086
+    kill -9 $all 2> /dev/null
     wait "$server_pid" 2> /dev/null
+    for p in $all; do
+        while kill -0 "$p" 2> /dev/null; do sleep .1; done
+    done
     server_pid=
 }
 

@@ -136,6 +136,29 @@ on_server toys_parts 'len(rows) == 0' "parts go with their object"
 run check --db second --json
 json 'd["ok"]' "check after all that"
 
+# ---- into another store, and back
+copies() { # from, to, what
+    run store copy "$1" "$2" --json
+    is 0 "$3"
+    json 'd["items"] > 60 and d["others"] == 0 and len(d["checksum"]) == 32' "$3: all of it, verified"
+}
+copies here "$url/copy" "from here to the server"
+json 'd["copied"] == d["items"] and d["present"] == 0' "all is new there"
+copies here "$url/copy" "again"
+json 'd["copied"] == 0 and d["present"] == d["items"]' "nothing is to be done"
+on_server copy 'len(rows) == len({r["path"] for r in rows})' "nothing twice"
+on_server copy_parts 'len(rows) == 8' "with the parts"
+run search @pics/p00007.ppm --db fourth --store "$url/copy" -n 5
+is 0 "the copy is searched"
+there=fourth same_hits "and has the same hits" @pics/p00007.ppm -n 20
+copies "$url/copy" file:back "from the server into a file store"
+there=back same_hits "which has the same hits" @pics/p00007.ppm -n 20
+run check --db back --json
+json 'd["ok"]' "and is whole"
+copies there "file:own" "a collection of a server's by its folder, with ids beyond 2^53"
+run index pics --db own --re-embed --json
+is 0 "which is re-embedded, large ids and all"
+
 # ---- ken dies while it indexes; then again, to the end
 pictures many 0 1500
 "$ken" index many --db there -q & pid=$!
