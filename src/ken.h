@@ -494,7 +494,8 @@ typedef struct ken_note {
  * *done is how many paths have an item; the others are passed over. */
 KEN_CALL ken_status ken_describe(ken *k, const ken_note *notes, size_t n, size_t *done);
 
-/* One part of a query.  Exactly one of text, image, vector, object, mesh or id (with is_id) is set. */
+/* One part of a query.  Exactly one of text, image, vector, object, mesh or id (with is_id) is set; but a
+ * vector may come along with text or image: what the model makes of it, which then isn't encoded again. */
 typedef struct ken_term {
     const char *text;
     const ken_image *image;
@@ -505,7 +506,6 @@ typedef struct ken_term {
     const char *object;  /* the mean of its references */
     const ken_mesh *mesh; /* as whichever of its standard views finds the most alike; more than one: all
                              from the same side */
-    int of_text;         /* 1: vector was made of words, by which scores are calibrated */
 } ken_term;
 
 typedef struct ken_search_options {

@@ -42,8 +42,9 @@ static ken_status check_terms(const ken_term *terms, size_t n)
         return kn_fail(KEN_E_INVALID, "a query of %zu terms", n);
     for (size_t i = 0; i < n; i++) {
         const ken_term *t = &terms[i];
-        const int kinds = (t->text != NULL) + (t->image != NULL) + (t->vector != NULL)
-                          + (t->is_id != 0) + (t->object != NULL) + (t->mesh != NULL);
+        const int vector = t->vector && !t->text && !t->image;
+        const int kinds = (t->text != NULL) + (t->image != NULL) + vector + (t->is_id != 0)
+                          + (t->object != NULL) + (t->mesh != NULL);
         if (kinds != 1)
             return kn_fail(KEN_E_INVALID, "term %zu is %s", i + 1,
                            kinds ? "more than one thing" : "empty");
@@ -73,12 +74,12 @@ static ken_status add_texts(query *q)
     if (!texts)
         return KEN_E_NOMEM;
     for (size_t i = 0; i < q->n; i++)
-        if (q->terms[i].text)
+        if (q->terms[i].text && !q->terms[i].vector)
             texts[n++] = q->terms[i].text;
     ken_status st = n ? q->k->encoder->texts(q->model, texts, n, q->vectors) : KEN_OK;
     n = 0;
     for (size_t i = 0; !st && i < q->n; i++)
-        if (q->terms[i].text)
+        if (q->terms[i].text && !q->terms[i].vector)
             add(q, q->vectors + n++ * q->dim, q->terms[i].weight);
     q->has_text = n > 0;
     kn_free(texts);
@@ -92,12 +93,12 @@ static ken_status add_images(query *q)
     if (!images)
         return KEN_E_NOMEM;
     for (size_t i = 0; i < q->n; i++)
-        if (q->terms[i].image)
+        if (q->terms[i].image && !q->terms[i].vector)
             images[n++] = q->terms[i].image;
     ken_status st = n ? q->k->encoder->images(q->model, images, n, q->vectors) : KEN_OK;
     n = 0;
     for (size_t i = 0; !st && i < q->n; i++)
-        if (q->terms[i].image)
+        if (q->terms[i].image && !q->terms[i].vector)
             add(q, q->vectors + n++ * q->dim, q->terms[i].weight);
     kn_free(images);
     return st;
@@ -139,7 +140,7 @@ static ken_status add_rest(query *q)
             st = kn_fail(KEN_E_INVALID, "term %zu is a vector without a direction", i + 1);
         if (!st)
             add(q, q->vectors, t->weight);
-        q->has_text |= t->vector && t->of_text;
+        q->has_text |= t->text != NULL;
     }
     return st;
 }

@@ -270,7 +270,7 @@ static int read_path(kn_call *c)
         return -1;
     }
     c->id = strstr(c->route->path, "{id}") ? last : NULL;
-    c->name = strstr(c->route->path, "{name}") ? last : NULL;
+    c->name = strstr(c->route->path, "{name}") || strstr(c->route->path, "{job}") ? last : NULL;
     return 0;
 }
 

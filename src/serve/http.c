@@ -28,7 +28,9 @@
 #include <utf8proc.h>
 
 enum { MEMORY = 64 << 10, STREAM_BLOCK = 4096, MAX_REPLY = 1 << 30 };
-enum { READING, TOO_LARGE, QUEUED, ANSWERED };
+enum { READING, TOO_LARGE, NO_ROOM, QUEUED, ANSWERED };
+/* All bodies that are being read or answered, together: so many of the longest. */
+enum { BODIES = 8 };
 static const double SLOWEST_HEAD = 30, SLOWEST_BODY = 300; /* seconds, however the bytes trickle */
 
 #define FUNCTIONS(X)                                                                                       \
@@ -60,7 +62,8 @@ struct kn_http {
     pthread_t *workers, sweeper;
     size_t n_workers;
     int has_sweeper;
-    pthread_mutex_t lock; /* guards the rest */
+    _Atomic uint64_t held; /* bytes of bodies */
+    pthread_mutex_t lock;  /* guards the rest */
     pthread_cond_t more, idle, tick;
     kn_request *first, **last;
     uint32_t waiting, active, connections;
@@ -234,6 +237,7 @@ static kn_request *begin(kn_http *h, struct MHD_Connection *c, const char *path,
 
 static void end(kn_request *r)
 {
+    atomic_fetch_sub(&r->http->held, r->held);
     kn_buf_release(&r->body);
     kn_buf_release(&r->out);
     for (size_t i = 0; i < r->n_args && i < KN_HTTP_ARGS; i++)
@@ -331,20 +335,33 @@ static void set_busy(kn_request *r, int busy)
     pthread_mutex_unlock(&h->lock);
 }
 
+static void let_go(kn_request *r)
+{
+    atomic_fetch_sub(&r->http->held, r->held);
+    r->held = 0;
+    kn_buf_release(&r->body);
+}
+
+/* What is too much is read and forgotten, so that the answer arrives; not for ever. */
 static enum MHD_Result take_body(kn_request *r, const char *bytes, size_t *n)
 {
     const uint64_t most = atomic_load(r->http->o.max_body);
     if (kn_clock() - r->begun > SLOWEST_BODY)
         return MHD_NO;
     if (r->state == READING && r->body.len + *n > most)
-        r->state = TOO_LARGE; /* the rest is read and forgotten, so that the answer arrives; not for ever */
-    if (r->state == TOO_LARGE) {
+        r->state = TOO_LARGE;
+    if (r->state == READING && atomic_load(&r->http->held) + *n > BODIES * most)
+        r->state = NO_ROOM;
+    if (r->state == READING) {
+        atomic_fetch_add(&r->http->held, *n);
+        r->held += *n;
+        if (kn_buf_add(&r->body, bytes, *n))
+            return MHD_NO;
+    } else {
+        let_go(r);
         r->offset += *n;
         if (r->offset > most + ((uint64_t)1 << 20))
             return MHD_NO;
-        kn_buf_release(&r->body);
-    } else if (kn_buf_add(&r->body, bytes, *n)) {
-        return MHD_NO;
     }
     *n = 0;
     return MHD_YES;
@@ -391,9 +408,9 @@ static enum MHD_Result on_access(void *cookie, struct MHD_Connection *c, const c
         return take_body(r, bytes, n);
     if (r->state == READING && !r->status)
         return enqueue(r);
-    if (r->state == TOO_LARGE) {
+    if (r->state == TOO_LARGE || r->state == NO_ROOM) {
         r->offset = 0;
-        h->o.large(r, h->o.cookie);
+        (r->state == TOO_LARGE ? h->o.large : h->o.full)(r, h->o.cookie);
     }
     return r->state == ANSWERED ? MHD_NO : send_reply(r);
 }

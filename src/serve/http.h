@@ -43,6 +43,7 @@ typedef struct kn_request {
     char *headers[KN_HTTP_HEADERS][2]; /* kn_free */
     size_t n_headers;
 
+    uint64_t held; /* bytes of the body, counted among the server's */
     struct kn_request *next; /* in the queue */
     void *connection;
     struct kn_http *http;
@@ -71,7 +72,7 @@ typedef struct kn_http_options {
     void (*head)(kn_request *r, void *cookie);
     /* On a worker, the whole body being there. */
     void (*run)(kn_request *r, void *cookie);
-    /* Too many wait: fill in the answer. */
+    /* Too many wait, or too much memory is held by bodies: fill in the answer. */
     void (*full)(kn_request *r, void *cookie);
     /* The body turned out longer than it may be: fill in the answer. */
     void (*large)(kn_request *r, void *cookie);

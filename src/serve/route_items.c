@@ -1,6 +1,7 @@
 /* route_items.c - the collection's items: records, small pictures, and the files themselves. */
 #include "base/alloc.h"
 #include "serve/server.h"
+#include "serve/uploads.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 
 enum { THUMBNAIL = 256, QUALITY = 82 };
 
-static cJSON *record_json(const ken_record *r)
+cJSON *kn_json_record(const ken_record *r)
 {
     cJSON *o = cJSON_CreateObject();
     kn_json_id(o, "id", r->id);
@@ -38,32 +39,35 @@ void kn_route_item(kn_call *c)
     ken_record *r;
     if (kn_take_item(c, &r))
         return;
-    kn_answer_json(c->r, 200, record_json(r));
+    kn_answer_json(c->r, 200, kn_json_record(r));
     ken_record_free(r);
 }
 
 /* ---- files ---- */
 
+int kn_path_allowed(const ken_server *s, const char *real)
+{
+    int ok = s->n_roots == 0;
+    for (size_t i = 0; !ok && i < s->n_roots; i++) {
+        const size_t n = strlen(s->roots[i]);
+        ok = !strncmp(real, s->roots[i], n) && (real[n] == '/' || !real[n]);
+    }
+    return ok || kn_upload_is(s, real);
+}
+
 /* Where the item's file really lies, if it is under a root; else the answer is given.  kn_free it. */
 static char *allowed_path(kn_call *c, const ken_record *r)
 {
     char *real = kn_alloc(PATH_MAX, 1);
-    int ok = c->s->n_roots == 0;
-    if (!real || !realpath(r->path, real)) {
+    if (!real || !realpath(r->path, real))
         kn_answer_error(c->r, 404, "file_missing", "id", "the file of item %s: %s", c->id,
                         real ? strerror(errno) : "out of memory");
-        kn_free(real);
-        return NULL;
-    }
-    for (size_t i = 0; !ok && i < c->s->n_roots; i++) {
-        const size_t n = strlen(c->s->roots[i]);
-        ok = !strncmp(real, c->s->roots[i], n) && real[n] == '/';
-    }
-    if (ok)
+    else if (!kn_path_allowed(c->s, real))
+        kn_answer_error(c->r, 403, "outside_roots", "id",
+                        "the file of item %s is outside of the server's roots", c->id);
+    else
         return real;
     kn_free(real);
-    kn_answer_error(c->r, 403, "outside_roots", "id",
-                    "the file of item %s is outside of the server's roots", c->id);
     return NULL;
 }
 
@@ -255,6 +259,20 @@ static void send_thumbnail(kn_call *c, const ken_record *r, const char *key, uin
     }
     kn_free(bytes);
     kn_free(path);
+}
+
+int kn_item_picture(kn_call *c, const ken_record *r, uint32_t w, ken_image **out)
+{
+    char *path = allowed_path(c, r);
+    if (!path)
+        return -1;
+    const ken_status st = load(c, r, path, w, out);
+    if (st == KEN_E_NOTFOUND || st == KEN_E_IO)
+        kn_answer_error(c->r, 404, "file_missing", "id", "%s", ken_last_error());
+    else if (st)
+        kn_answer_failed(c->r, st, "id");
+    kn_free(path);
+    return st ? -1 : 0;
 }
 
 void kn_route_thumbnail(kn_call *c)

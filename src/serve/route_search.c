@@ -45,7 +45,7 @@ static cJSON *hit_json(const kn_call *c, const ken_hit *h, size_t rank, const ke
 }
 
 /* One hit after the other to fn, without those that another process has removed since. */
-static ken_status each_hit(kn_call *c, const kn_answer *a, cJSON *list,
+static ken_status each_hit(kn_call *c, const kn_query *a, cJSON *list,
                            cJSON *(*fn)(const kn_call *, const ken_hit *, size_t, const ken_record *))
 {
     size_t rank = 0;
@@ -71,25 +71,92 @@ static cJSON *times_json(const ken_search_times *t)
     return o;
 }
 
-void kn_route_search(kn_call *c)
+static ken_status hits_json(kn_call *c, const kn_query *q, cJSON **out)
 {
-    kn_answer a = { 0 };
-    const cJSON *body = c->is_form ? cJSON_GetObjectItemCaseSensitive(c->body, "query") : c->body;
-    if (kn_query_run(c, body, &a))
-        return;
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "request_id", c->r->id);
     kn_json_text(o, "model", ken_model_get_info(c->s->model)->name);
-    cJSON *hits = cJSON_AddArrayToObject(o, "hits");
-    const ken_status st = each_hit(c, &a, hits, hit_json);
-    cJSON_AddItemToObject(o, "took_ms", times_json(&a.times));
-    if (st) {
+    const ken_status st = each_hit(c, q, cJSON_AddArrayToObject(o, "hits"), hit_json);
+    cJSON_AddItemToObject(o, "took_ms", times_json(&q->times));
+    if (q->added)
+        cJSON_AddItemToObject(o, "added", cJSON_Duplicate(q->added, 1));
+    if (st)
         cJSON_Delete(o);
-        kn_answer_failed(c->r, st, NULL);
-    } else {
-        kn_answer_json(c->r, 200, o);
+    else
+        *out = o;
+    return st;
+}
+
+void kn_route_search(kn_call *c)
+{
+    kn_query q = { 0 };
+    cJSON *o;
+    const cJSON *body = c->is_form ? cJSON_GetObjectItemCaseSensitive(c->body, "query") : c->body;
+    if (!kn_query_run(&q, c, body)) {
+        const ken_status st = hits_json(c, &q, &o);
+        if (st)
+            kn_answer_failed(c->r, st, NULL);
+        else
+            kn_answer_json(c->r, 200, o);
     }
-    kn_answer_free(&a);
+    kn_query_free(&q);
+}
+
+/* ---- many at once ---- */
+
+enum { MAX_BATCH = 64 };
+
+static int read_batch(kn_call *c, kn_query **queries, size_t *n)
+{
+    const cJSON *item;
+    char prefix[32];
+    cJSON_ArrayForEach (item, cJSON_GetObjectItemCaseSensitive(c->body, "searches")) {
+        if (!(queries[*n] = kn_zalloc(1, sizeof **queries))) {
+            kn_answer_failed(c->r, KEN_E_NOMEM, NULL);
+            return -1;
+        }
+        snprintf(prefix, sizeof prefix, "searches[%zu].", (*n)++);
+        if (kn_query_read(queries[*n - 1], c, item, prefix))
+            return -1;
+    }
+    return 0;
+}
+
+/* Answers are put into `list`; 0, or -1 with the error given. */
+static int search_batch(kn_call *c, kn_query *const *queries, size_t n, cJSON *list)
+{
+    cJSON *one;
+    for (size_t i = 0; i < n; i++) {
+        if (kn_query_search(queries[i]))
+            return -1;
+        const ken_status st = hits_json(c, queries[i], &one);
+        if (st) {
+            kn_answer_failed(c->r, st, NULL);
+            return -1;
+        }
+        cJSON_AddItemToArray(list, one);
+    }
+    return 0;
+}
+
+void kn_route_search_batch(kn_call *c)
+{
+    kn_query *queries[MAX_BATCH];
+    size_t n = 0;
+    float *vectors = NULL;
+    cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "results");
+    int bad = read_batch(c, queries, &n);
+    bad = bad ? bad : kn_query_encode(queries, n, &vectors);
+    bad = bad ? bad : search_batch(c, queries, n, list);
+    if (bad)
+        cJSON_Delete(o);
+    else
+        kn_answer_json(c->r, 200, o);
+    for (size_t i = 0; i < n; i++) {
+        kn_query_free(queries[i]);
+        kn_free(queries[i]);
+    }
+    kn_free(vectors);
 }
 
 /* ---- /api/search/…: the shape of simpler services ---- */
@@ -125,7 +192,7 @@ static cJSON *result_json(const kn_call *c, const ken_hit *h, size_t rank, const
     return o;
 }
 
-static void answer_api(kn_call *c, const kn_answer *a)
+static void answer_api(kn_call *c, const kn_query *a)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddBoolToObject(o, "success", 1);
@@ -142,7 +209,7 @@ static void answer_api(kn_call *c, const kn_answer *a)
 /* A search as /v1 takes it, made of the simple one's members. */
 static void run_api(kn_call *c, const char *text, int has_image, double text_weight)
 {
-    kn_answer a = { 0 };
+    kn_query a = { 0 };
     cJSON *q = cJSON_CreateObject(), *terms = cJSON_AddArrayToObject(q, "query");
     if (text) {
         cJSON *t = cJSON_CreateObject();
@@ -157,10 +224,9 @@ static void run_api(kn_call *c, const char *text, int has_image, double text_wei
         cJSON_AddItemToArray(terms, t);
     }
     cJSON_AddNumberToObject(q, "limit", kn_get_number(c->body, "top_k", 10));
-    if (!kn_query_run(c, q, &a)) {
+    if (!kn_query_run(&a, c, q))
         answer_api(c, &a);
-        kn_answer_free(&a);
-    }
+    kn_query_free(&a);
     cJSON_Delete(q);
 }
 

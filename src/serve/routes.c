@@ -57,9 +57,17 @@ SHAPE(search, "Search",
       { "query", KN_STRING | KN_ARRAY | KN_NEEDED, NULL, 1, MAX_TEXT, &term_item, 64, NULL,
         "words, or a list of terms whose weighted sum is looked for" },
       WHOLE("limit", 0, 1, MAX_HITS, "at most so many hits; 10"),
-      NUMBER("min_score", 0, 0, 1, "leave out hits below"),
+      { "min_score", KN_NUMBER | KN_STRING, "auto", 0, 1, NULL, 0, NULL,
+        "leave out hits below; auto: those that have nothing to do with the query" },
       NUMBER("min_raw", 0, -1, 1, "leave out hits whose cosine is below"),
-      TRUTH("hidden", 0, "items whose files have vanished, too"));
+      TRUTH("hidden", 0, "items whose files have vanished, too"),
+      TEXT("where", 0, 1, MAX_TEXT, "only items of which this holds, as of `ken search --where`"),
+      CHOICE("group", 0, "near|object|dir", "of each group the best hit alone"),
+      CHOICE("expand", 0, "none|prompts|aqe", "what is added to the query"),
+      TEXT("spaces", 0, 1, 512, "whose answers are fused, ',' between"),
+      CHOICE("fusion", 0, "rrf|weighted", NULL),
+      TRUTH("exact", 0, "compare with every vector"),
+      WHOLE("ef", 0, 1, 100000, "how many an HNSW index keeps in sight"));
 SHAPE(search_form, "SearchForm",
       OBJECT("query", KN_NEEDED, &search,
              "the search as JSON; {\"image\": {\"part\": NAME}} is a file of the form"));
@@ -80,11 +88,51 @@ SHAPE(hit, "Hit",
       LIST("size", KN_NEEDED, &side, 0, "width, height"),
       FREE("meta", KN_NEEDED | KN_NULL, NULL),
       SAYS_TEXT("thumbnail_url"), SAYS_TEXT("original_url"));
+SHAPE(addition, "Addition", SAYS_TEXT("what"), NUMBER("weight", KN_NEEDED, 0, 0, NULL));
+static const kn_field addition_item = OBJECT(NULL, 0, &addition, NULL);
 static const kn_field hit_item = OBJECT(NULL, 0, &hit, NULL);
 SHAPE(hits, "Hits",
       SAYS_TEXT("request_id"), SAYS_TEXT("model"),
       LIST("hits", KN_NEEDED, &hit_item, 0, "best first"),
-      OBJECT("took_ms", KN_NEEDED, &took, NULL));
+      OBJECT("took_ms", KN_NEEDED, &took, NULL),
+      LIST("added", 0, &addition_item, 0, "to the query, with expand"));
+static const kn_field search_item = OBJECT(NULL, 0, &search, NULL);
+SHAPE(batch, "SearchBatch",
+      LIST("searches", KN_NEEDED, &search_item, 64, "encoded in one pass"));
+static const kn_field hits_item = OBJECT(NULL, 0, &hits, NULL);
+SHAPE(batch_hits, "HitsBatch",
+      LIST("results", KN_NEEDED, &hits_item, 0, "in the order of the searches"));
+
+/* ---- explanations ---- */
+
+ONE_OF(explained, "Side", 3,
+       TEXT("text", 0, 1, MAX_TEXT, "words"),
+       OBJECT("image", 0, &picture, "a picture"),
+       TEXT("id", 0, 1, 20, "an item of the collection"));
+SHAPE(explain, "Explain",
+      OBJECT("a", KN_NEEDED, &explained, NULL),
+      OBJECT("b", KN_NEEDED, &explained, NULL),
+      TEXT("method", 0, 1, 32, "auto; parts, gradcam …"),
+      WHOLE("grid", 0, 2, 256, "cells a side of a map"),
+      WHOLE("regions", 0, 1, 16, "3"));
+SHAPE(explain_form, "ExplainForm",
+      OBJECT("explain", KN_NEEDED, &explain,
+             "as JSON; {\"image\": {\"part\": NAME}} is a file of the form"));
+static const kn_field any_object = FREE(NULL, 0, NULL);
+static const kn_field any_number = { NULL, KN_NUMBER, NULL, 0, 0, NULL, 0, NULL, NULL };
+SHAPE(region, "Region",
+      LIST("a", KN_NEEDED, &side, 0, "x, y, width, height; empty for words"),
+      LIST("b", KN_NEEDED, &side, 0, NULL),
+      NUMBER("share", KN_NEEDED, 0, 1, "of all that speaks for the match"));
+static const kn_field region_item = OBJECT(NULL, 0, &region, NULL);
+SHAPE(explanation, "Explanation",
+      LIST("grid", KN_NEEDED, &side, 0, "rows, columns"),
+      LIST("a", KN_NEEDED, &any_number, 0, "row by row over the whole picture; empty for words"),
+      LIST("b", KN_NEEDED, &any_number, 0, NULL),
+      NUMBER("score", KN_NEEDED, 0, 1, NULL),
+      NUMBER("raw", KN_NEEDED, -1.001, 1.001, NULL),
+      LIST("regions", KN_NEEDED, &region_item, 0, "best first"),
+      SAYS_TEXT("text"), SAYS_TEXT("method"), SAYS_TEXT("model"));
 
 /* ---- the simple searches ---- */
 
@@ -131,6 +179,19 @@ SHAPE(item, "Item",
       TEXT("model", KN_NEEDED, 0, 0, "fingerprint"),
       FREE("meta", KN_NEEDED | KN_NULL, NULL),
       TRUTH("hidden", KN_NEEDED, "the file has vanished"));
+static const kn_field item_item = OBJECT(NULL, 0, &item, NULL);
+SHAPE(items, "Items", LIST("items", KN_NEEDED, &item_item, 0, NULL));
+SHAPE(item_page, "ItemPage",
+      LIST("items", KN_NEEDED, &item_item, 0, "by id"),
+      TEXT("next_cursor", KN_NEEDED | KN_NULL, 0, 0, "null: this is the last page"));
+static const kn_field page_args[] = {
+    TEXT("cursor", 0, 1, 20, "next_cursor of the page before"),
+    WHOLE("limit", 0, 1, MAX_HITS, "100"),
+    TEXT("object", 0, 1, 200, "of this object alone"),
+    TRUTH("hidden", 0, "those whose files have vanished, too"), END };
+SHAPE(note, "ItemNote",
+      TEXT("object", 0, 0, 200, "its object; \"\": none"),
+      FREE("meta", 0, "takes the place of what was there"));
 static const kn_field thumbnail_args[] = {
     WHOLE("w", 0, 16, 1024, "the longer side in pixels; 256"), WHOLE("view", 0, 0, 11,
         "of a 3-D model: which side"), END };
@@ -170,6 +231,69 @@ SHAPE(recognition, "Recognition",
       TEXT("object", KN_NEEDED | KN_NULL, 0, 0, "null: unknown"),
       NUMBER("confidence", KN_NEEDED, 0, 1, "the chance that the first candidate is right"),
       LIST("candidates", KN_NEEDED, &candidate_item, 0, "best first"));
+
+/* ---- vectors ---- */
+
+ONE_OF(embed_input, "EmbeddingInput", 2,
+       TEXT("text", 0, 1, MAX_TEXT, NULL),
+       TEXT("image", 0, 1, 64 << 20, "base64 or a data URI"));
+static const kn_field embed_item = { NULL, KN_STRING | KN_OBJECT, NULL, 1, 64 << 20, NULL, 0, &embed_input,
+                                     NULL };
+SHAPE(embed, "EmbeddingRequest",
+      TEXT("model", 0, 1, 256, "name or fingerprint; any other than the server's is refused"),
+      { "input", KN_STRING | KN_ARRAY | KN_NEEDED, NULL, 1, 64 << 20, &embed_item, 2048, NULL,
+        "texts, or pictures as base64 or data URI where modality says so" },
+      CHOICE("encoding_format", 0, "float|base64", "base64: little-endian f32"),
+      CHOICE("modality", 0, "text|image", "what plain strings are"),
+      WHOLE("dimensions", 0, 1, 1 << 20, "as many as the model has"),
+      TEXT("user", 0, 0, 256, NULL));
+SHAPE(embedding, "Embedding",
+      SAYS_TEXT("object"), SAYS_COUNT("index"),
+      { "embedding", KN_ARRAY | KN_STRING | KN_NEEDED, NULL, 0, 0, &any_number, 0, NULL, NULL });
+static const kn_field embedding_item = OBJECT(NULL, 0, &embedding, NULL);
+SHAPE(usage, "Usage", SAYS_COUNT("prompt_tokens"), SAYS_COUNT("total_tokens"));
+SHAPE(embeddings, "Embeddings",
+      SAYS_TEXT("object"),
+      LIST("data", KN_NEEDED, &embedding_item, 0, "in the order of the inputs"),
+      SAYS_TEXT("model"), SAYS_TEXT("fingerprint"),
+      OBJECT("usage", KN_NEEDED, &usage, NULL));
+SHAPE(match, "PostMatch",
+      TEXT("id", 0, 1, 128, NULL), TEXT("text", 0, 1, MAX_TEXT, NULL),
+      TEXT("uri", 0, 1, 64 << 20, "a data URI"), TEXT("blob", 0, 1, 64 << 20, "base64"));
+static const kn_field match_item = OBJECT(NULL, 0, &match, NULL);
+SHAPE(document, "PostDocument",
+      TEXT("id", 0, 1, 128, NULL), TEXT("text", 0, 1, MAX_TEXT, NULL),
+      TEXT("uri", 0, 1, 64 << 20, "a data URI"), TEXT("blob", 0, 1, 64 << 20, "base64"),
+      LIST("matches", 0, &match_item, 256, "of /rank"));
+static const kn_field document_item = OBJECT(NULL, 0, &document, NULL);
+SHAPE(post, "PostRequest",
+      LIST("data", KN_NEEDED, &document_item, 256, NULL),
+      CHOICE("execEndpoint", 0, "/|/encode|/rank", NULL),
+      FREE("parameters", 0, "not looked at"), FREE("header", 0, "not looked at"));
+SHAPE(post_answer, "PostAnswer",
+      FREE("header", KN_NEEDED, NULL), FREE("parameters", KN_NEEDED | KN_NULL, NULL),
+      LIST("routes", KN_NEEDED, NULL, 0, NULL), LIST("data", KN_NEEDED, &any_object, 0, NULL));
+
+/* ---- jobs ---- */
+
+static const kn_field path_item = TEXT(NULL, 0, 1, 4096, NULL);
+SHAPE(index_request, "IndexRequest",
+      LIST("paths", 0, &path_item, 64, "absolute, under the server's roots; all of the roots if left out"));
+SHAPE(job_report, "JobReport",
+      SAYS_COUNT("seen"), SAYS_COUNT("added"), SAYS_COUNT("updated"), SAYS_COUNT("moved"),
+      SAYS_COUNT("removed"),
+      SAYS_COUNT("failed"), SAYS_COUNT("skipped"), NUMBER("seconds", KN_NEEDED, 0, 0, NULL));
+SHAPE(job, "Job",
+      SAYS_TEXT("id"), SAYS_TEXT("kind"),
+      CHOICE("state", KN_NEEDED, "running|done|failed|canceled", NULL),
+      SAYS_TEXT("stage"), SAYS_COUNT("done"),
+      WHOLE("total", KN_NEEDED, 0, MANY, "0 while unknown"),
+      NUMBER("rate", KN_NEEDED, 0, 0, "a second"),
+      NUMBER("seconds_left", KN_NEEDED | KN_NULL, 0, 0, NULL),
+      TEXT("problem", KN_NEEDED | KN_NULL, 0, 0, "the last one"),
+      OBJECT("report", KN_NEEDED | KN_NULL, &job_report, NULL));
+static const kn_field job_item = OBJECT(NULL, 0, &job, NULL);
+SHAPE(jobs, "Jobs", LIST("jobs", KN_NEEDED, &job_item, 0, "the oldest first"));
 
 /* ---- the server ---- */
 
@@ -246,8 +370,26 @@ const kn_route kn_routes[] = {
     { ROUTE("POST", C "/search", kn_route_search, KN_READ), .name = "search",
       .json = &search, .form = &search_form, .files = "pictures that the search names", .answer = &hits,
       .errors = "404 409", .summary = "Find by words, pictures, items and objects." },
+    { ROUTE("POST", C "/search/batch", kn_route_search_batch, KN_READ), .name = "searchBatch",
+      .json = &batch, .answer = &batch_hits, .errors = "404 409", .summary = "Several searches at once." },
+    { ROUTE("POST", C "/explain", kn_route_explain, KN_READ), .name = "explain", .json = &explain,
+      .form = &explain_form, .files = "pictures that the question names", .answer = &explanation,
+      .type = "image/png", .errors = "404 409",
+      .summary = "Where two pictures, or a picture and words, agree; drawn with Accept: image/png." },
+    { ROUTE("POST", C "/index", kn_route_index, KN_ADMIN), .name = "index", .json = &index_request,
+      .status = 202, .answer = &job, .errors = "404 503",
+      .summary = "Bring the collection up to date with folders, as a job; Idempotency-Key is heeded." },
+    { ROUTE("GET", C "/items", kn_route_items, KN_READ), .name = "items", .args = page_args,
+      .answer = &item_page, .errors = "404", .summary = "What the collection has, page by page." },
+    { ROUTE("POST", C "/items", kn_route_upload, KN_WRITE), .name = "upload", .json = &teach,
+      .form = &teach_form, .files = "pictures, too", .status = 201, .answer = &items, .errors = "404 409",
+      .summary = "Add pictures; their pixels are kept." },
     { ROUTE("GET", C "/items/{id}", kn_route_item, KN_READ), .name = "item",
       .answer = &item, .errors = "404", .summary = "What is known of an item." },
+    { ROUTE("PUT", C "/items/{id}", kn_route_item_put, KN_WRITE), .name = "describe", .json = &note,
+      .answer = &item, .errors = "404", .summary = "Say of which object an item is, and what else of it." },
+    { ROUTE("DELETE", C "/items/{id}", kn_route_item_delete, KN_WRITE), .name = "remove", .status = 204,
+      .errors = "404", .summary = "Forget an item; a file that was not sent here stays." },
     { ROUTE("GET", C "/items/{id}/thumbnail", kn_route_thumbnail, KN_READ), .name = "thumbnail",
       .args = thumbnail_args, .type = "image/jpeg", .errors = "304 403 404",
       .summary = "A small JPEG of it." },
@@ -265,6 +407,19 @@ const kn_route kn_routes[] = {
     { ROUTE("POST", C "/recognize", kn_route_recognize, KN_READ), .name = "recognize",
       .json = &recognize, .form = &recognize_form, .answer = &recognition, .errors = "404 409",
       .summary = "Which object a picture shows." },
+    { ROUTE("GET", "/v1/jobs", kn_route_jobs, KN_READ), .name = "jobs", .answer = &jobs,
+      .summary = "Running jobs and those that ended lately." },
+    { ROUTE("GET", "/v1/jobs/{job}", kn_route_job, KN_READ), .name = "job", .answer = &job, .errors = "404",
+      .summary = "How far one is." },
+    { ROUTE("DELETE", "/v1/jobs/{job}", kn_route_job_delete, KN_ADMIN), .name = "cancel", .status = 204,
+      .errors = "404", .summary = "Stop one, or forget one that has ended." },
+    { ROUTE("GET", "/v1/jobs/{job}/events", kn_route_job_events, KN_READ), .name = "jobEvents",
+      .type = "text/event-stream", .errors = "404", .summary = "Its progress as server-sent events." },
+    { ROUTE("POST", "/v1/embeddings", kn_route_embeddings, KN_READ), .name = "embeddings", .encoder_too = 1,
+      .json = &embed, .answer = &embeddings, .errors = "404 409",
+      .summary = "Vectors of texts and pictures." },
+    { ROUTE("POST", "/post", kn_route_post, KN_READ), .name = "post", .encoder_too = 2, .json = &post,
+      .answer = &post_answer, .errors = "409", .summary = "clip-as-service's route." },
     { ROUTE("POST", "/api/search/text", kn_route_api_text, KN_READ), .name = "searchText",
       .json = &api_text, .answer = &results, .errors = "409", .summary = "Find by words." },
     { ROUTE("POST", "/api/search/image", kn_route_api_image, KN_READ), .name = "searchImage",

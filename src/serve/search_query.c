@@ -1,9 +1,4 @@
-/*
- * search_query.c - terms out of JSON, encoded together with other requests', and searched.
- *
- * Words and pictures become vectors in the encoder's queue; what is left for ken_search() is to weigh
- * and to compare.
- */
+/* search_query.c - terms out of JSON, encoded together with other requests', and searched. */
 #include "serve/search_query.h"
 
 #include "base/alloc.h"
@@ -15,17 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TERMS = 64 };
+/* ---- reading ---- */
 
-typedef struct query {
-    kn_call *c;
-    ken_term terms[MAX_TERMS];
-    ken_image *images[MAX_TERMS]; /* of a term, or NULL */
-    size_t n;
-    float *vectors; /* (n, dim) */
-} query;
-
-static int read_id(query *q, const char *text, const char *param, ken_term *t)
+static int read_id(kn_query *q, const char *text, const char *param, ken_term *t)
 {
     char *end;
     errno = 0;
@@ -38,42 +25,40 @@ static int read_id(query *q, const char *text, const char *param, ken_term *t)
     return 0;
 }
 
-static int read_image(query *q, const cJSON *v, const char *param, ken_term *t)
+int kn_take_image(kn_call *c, const cJSON *v, const char *param, ken_image **out)
 {
     const char *data = kn_get_text(v, "data", NULL), *part = kn_get_text(v, "part", NULL);
-    const char *id = kn_get_text(v, "id", NULL);
-    ken_image **out = &q->images[q->n];
-    if (id)
-        return read_id(q, id, param, t);
     if (data)
-        return kn_take_base64(q->c, data, param, out);
+        return kn_take_base64(c, data, param, out);
     if (!part) {
-        kn_answer_error(q->c->r, 422, "url_refused", param,
+        kn_answer_error(c->r, 422, "url_refused", param,
                         "this server fetches nothing: send the picture itself");
         return -1;
     }
-    const kn_part *p = kn_form_part(&q->c->form, part);
+    const kn_part *p = c->is_form ? kn_form_part(&c->form, part) : NULL;
     if (!p) {
-        kn_answer_error(q->c->r, 422, "part_missing", param, "the form has no part %.60s", part);
+        kn_answer_error(c->r, 422, "part_missing", param, "there is no form with a part %.60s", part);
         return -1;
     }
-    return kn_take_picture(q->c, p->bytes, p->len, param, out);
+    return kn_take_picture(c, p->bytes, p->len, param, out);
 }
 
-static int read_term(query *q, const cJSON *v)
+static int read_term(kn_query *q, const cJSON *v, const char *prefix)
 {
     ken_term *t = &q->terms[q->n];
-    char param[32];
+    char param[64];
     int bad = 0;
-    snprintf(param, sizeof param, "query[%zu]", q->n);
+    snprintf(param, sizeof param, "%.40squery[%zu]", prefix, q->n);
     *t = (ken_term){ .weight = cJSON_IsObject(v) ? (float)kn_get_number(v, "weight", 1) : 1 };
     t->text = cJSON_IsString(v) ? v->valuestring : kn_get_text(v, "text", NULL);
     t->object = kn_get_text(v, "object", NULL);
     const cJSON *image = cJSON_GetObjectItemCaseSensitive(v, "image");
-    if (kn_get_text(v, "id", NULL))
-        bad = read_id(q, kn_get_text(v, "id", NULL), param, t);
+    const char *id = kn_get_text(v, "id", kn_get_text(image, "id", NULL));
+    if (id)
+        bad = read_id(q, id, param, t);
     else if (image)
-        bad = read_image(q, image, param, t);
+        bad = kn_take_image(q->c, image, param, &q->images[q->n]);
+    t->image = q->images[q->n];
     if (!bad && t->weight == 0) {
         kn_answer_error(q->c->r, 422, "invalid", param, "a weight of 0 leaves nothing");
         bad = -1;
@@ -82,70 +67,110 @@ static int read_term(query *q, const cJSON *v)
     return bad;
 }
 
-static int read_terms(query *q, const cJSON *v)
+int kn_query_read(kn_query *q, kn_call *c, const cJSON *body, const char *prefix)
 {
-    const cJSON *item;
-    if (!cJSON_IsArray(v))
-        return read_term(q, v);
-    cJSON_ArrayForEach(item, v) if (read_term(q, item)) return -1;
+    const cJSON *terms = cJSON_GetObjectItemCaseSensitive(body, "query"), *item;
+    q->c = c;
+    q->body = body;
+    if (!cJSON_IsArray(terms))
+        return read_term(q, terms, prefix);
+    cJSON_ArrayForEach (item, terms)
+        if (read_term(q, item, prefix))
+            return -1;
     return 0;
 }
 
 /* ---- encoding ---- */
 
-static ken_status encode_texts(query *q, size_t dim)
+/* Of a term that the queue may encode: words or a picture for the collection's own model. */
+static int is_queued(const kn_query *q, size_t i, int texts)
 {
-    const char *texts[MAX_TERMS];
-    size_t n = 0;
-    for (size_t i = 0; i < q->n; i++)
-        if (q->terms[i].text)
-            texts[n++] = q->terms[i].text;
-    ken_status st = n ? kn_encoder_texts(q->c->s->encoder, texts, n, q->vectors) : KEN_OK;
-    n = 0;
-    for (size_t i = 0; !st && i < q->n; i++) {
-        if (!q->terms[i].text)
-            continue;
-        q->terms[i].text = NULL;
-        q->terms[i].vector = q->vectors + n++ * dim;
-        q->terms[i].of_text = 1;
-    }
+    return !kn_get_text(q->body, "spaces", NULL) &&
+           (texts ? q->terms[i].text != NULL : q->terms[i].image != NULL);
+}
+
+static size_t count(kn_query *const *queries, size_t n, int texts)
+{
+    size_t sum = 0;
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; i < queries[k]->n; i++)
+            sum += (size_t)is_queued(queries[k], i, texts);
+    return sum;
+}
+
+static ken_status encode(kn_query *const *queries, size_t n, int texts, size_t m, float *vectors)
+{
+    const ken_server *s = queries[0]->c->s;
+    const size_t dim = ken_model_get_info(s->model)->dim;
+    size_t at = 0;
+    const void **inputs = kn_alloc(m, sizeof *inputs);
+    if (!inputs)
+        return KEN_E_NOMEM;
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; i < queries[k]->n; i++)
+            if (is_queued(queries[k], i, texts)) {
+                ken_term *t = &queries[k]->terms[i];
+                inputs[at] = texts ? (const void *)t->text : (const void *)t->image;
+                t->vector = vectors + at++ * dim;
+            }
+    const ken_status st = texts
+                              ? kn_encoder_texts(s->encoder, (const char *const *)inputs, m, vectors)
+                              : kn_encoder_images(s->encoder, (const ken_image *const *)inputs, m, vectors);
+    kn_free(inputs);
     return st;
 }
 
-static ken_status encode_images(query *q, size_t dim)
+int kn_query_encode(kn_query *const *queries, size_t n, float **vectors)
 {
-    const ken_image *images[MAX_TERMS];
-    size_t n = 0;
-    float *to = q->vectors + (size_t)MAX_TERMS * dim;
-    for (size_t i = 0; i < q->n; i++)
-        if (q->images[i])
-            images[n++] = q->images[i];
-    ken_status st = n ? kn_encoder_images(q->c->s->encoder, images, n, to) : KEN_OK;
-    n = 0;
-    for (size_t i = 0; !st && i < q->n; i++)
-        if (q->images[i])
-            q->terms[i].vector = to + n++ * dim;
-    return st;
-}
-
-static ken_status encode(query *q)
-{
-    const size_t dim = ken_model_get_info(q->c->s->model)->dim;
-    q->vectors = kn_alloc_aligned(2 * (size_t)MAX_TERMS * dim, sizeof *q->vectors);
-    ken_status st = q->vectors ? encode_texts(q, dim) : KEN_E_NOMEM;
-    return st ? st : encode_images(q, dim);
+    const double start = kn_clock();
+    const size_t dim = ken_model_get_info(queries[0]->c->s->model)->dim;
+    const size_t texts = count(queries, n, 1), images = count(queries, n, 0);
+    *vectors = kn_alloc_aligned((texts + images + 1) * dim, sizeof **vectors);
+    ken_status st = *vectors ? KEN_OK : KEN_E_NOMEM;
+    if (!st && texts)
+        st = encode(queries, n, 1, texts, *vectors);
+    if (!st && images)
+        st = encode(queries, n, 0, images, *vectors + texts * dim);
+    for (size_t k = 0; k < n; k++)
+        queries[k]->times.encode = kn_clock() - start;
+    if (st)
+        kn_answer_failed(queries[0]->c->r, st, "query");
+    return st ? -1 : 0;
 }
 
 /* ---- the search ---- */
 
-static ken_search_options options(const cJSON *body)
+static void added(const char *what, float weight, void *cookie)
+{
+    kn_query *q = cookie;
+    cJSON *one = cJSON_CreateObject();
+    kn_json_text(one, "what", what);
+    kn_json_real(one, "weight", (double)weight, 6);
+    cJSON_AddItemToArray(q->added, one);
+}
+
+static ken_search_options options(kn_query *q)
 {
     ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
-    o.k = (uint32_t)kn_get_number(body, "limit", 10);
-    o.min_score = (float)kn_get_number(body, "min_score", 0);
-    o.has_min_raw = cJSON_HasObjectItem(body, "min_raw");
-    o.min_raw = (float)kn_get_number(body, "min_raw", 0);
-    o.hidden = kn_get_bool(body, "hidden");
+    const cJSON *min = cJSON_GetObjectItemCaseSensitive(q->body, "min_score");
+    o.k = (uint32_t)kn_get_number(q->body, "limit", 10);
+    o.min_score = (float)kn_get_number(q->body, "min_score", 0);
+    o.min_auto = cJSON_IsString(min);
+    o.has_min_raw = cJSON_HasObjectItem(q->body, "min_raw");
+    o.min_raw = (float)kn_get_number(q->body, "min_raw", 0);
+    o.hidden = kn_get_bool(q->body, "hidden");
+    o.where = kn_get_text(q->body, "where", NULL);
+    o.group = kn_get_text(q->body, "group", NULL);
+    o.expand = kn_get_text(q->body, "expand", NULL);
+    o.spaces = kn_get_text(q->body, "spaces", NULL);
+    o.fusion = kn_get_text(q->body, "fusion", NULL);
+    o.exact = kn_get_bool(q->body, "exact");
+    o.ef = (uint32_t)kn_get_number(q->body, "ef", 0);
+    if (o.expand) {
+        q->added = cJSON_CreateArray();
+        o.added = added;
+        o.cookie = q;
+    }
     return o;
 }
 
@@ -155,39 +180,40 @@ static void failed(kn_call *c, ken_status st)
     if (st == KEN_E_NOTFOUND)
         kn_answer_error(c->r, 422, "not_found", "query", "%s", ken_last_error());
     else
-        kn_answer_failed(c->r, st, "query");
+        kn_answer_failed(c->r, st, NULL);
 }
 
-int kn_query_run(kn_call *c, const cJSON *body, kn_answer *a)
+int kn_query_search(kn_query *q)
 {
-    query q = { .c = c };
-    const ken_search_options o = options(body);
-    const double start = kn_clock();
-    int bad = read_terms(&q, cJSON_GetObjectItemCaseSensitive(body, "query"));
-    if (!bad) {
-        a->hits = kn_alloc(o.k, sizeof *a->hits);
-        ken_status st = a->hits ? encode(&q) : KEN_E_NOMEM;
-        const double encoded = kn_clock();
-        if (!st)
-            st = ken_search(c->s->db, q.terms, q.n, &o, a->hits, &a->found, &a->times);
-        if (st)
-            failed(c, st);
-        a->times.encode = encoded - start;
-        a->times.total = kn_clock() - start;
-        if (!st)
-            kn_metrics_searched(c->s->metrics, &a->times);
-        bad = st ? -1 : 0;
+    const ken_search_options o = options(q);
+    const double encoded = q->times.encode, start = kn_clock();
+    q->hits = kn_alloc(o.k, sizeof *q->hits);
+    const ken_status st =
+        q->hits ? ken_search(q->c->s->db, q->terms, q->n, &o, q->hits, &q->found, &q->times) : KEN_E_NOMEM;
+    if (st) {
+        failed(q->c, st);
+        return -1;
     }
-    if (bad)
-        kn_answer_free(a);
-    for (size_t i = 0; i < q.n; i++)
-        ken_image_free(q.images[i]);
-    kn_free(q.vectors);
+    q->times.encode += encoded;
+    q->times.total = encoded + kn_clock() - start;
+    kn_metrics_searched(q->c->s->metrics, &q->times);
+    return 0;
+}
+
+int kn_query_run(kn_query *q, kn_call *c, const cJSON *body)
+{
+    float *vectors = NULL;
+    int bad = kn_query_read(q, c, body, "");
+    bad = bad ? bad : kn_query_encode(&q, 1, &vectors);
+    bad = bad ? bad : kn_query_search(q);
+    kn_free(vectors);
     return bad;
 }
 
-void kn_answer_free(kn_answer *a)
+void kn_query_free(kn_query *q)
 {
-    kn_free(a->hits);
-    a->hits = NULL;
+    for (size_t i = 0; i < q->n; i++)
+        ken_image_free(q->images[i]);
+    kn_free(q->hits);
+    cJSON_Delete(q->added);
 }

@@ -1,18 +1,40 @@
-/* search_query.h - from a checked search body to hits. */
+/*
+ * search_query.h - from a checked search body to hits.
+ *
+ * Words and pictures become vectors in the encoder's queue, those of several searches in one go; what is
+ * left for ken_search() is to weigh and to compare.
+ */
 #ifndef SERVE_SEARCH_QUERY_H
 #define SERVE_SEARCH_QUERY_H
 
 #include "serve/server.h"
 
-typedef struct kn_answer {
-    ken_hit *hits;
+enum { KN_TERMS = 64 };
+
+typedef struct kn_query {
+    kn_call *c;
+    const cJSON *body;           /* of shape "Search"; must outlive it */
+    ken_term terms[KN_TERMS];
+    ken_image *images[KN_TERMS]; /* of a term, or NULL */
+    size_t n;
+    cJSON *added;                /* what `expand` adds, or NULL */
+
+    ken_hit *hits; /* (found) */
     size_t found;
     ken_search_times times;
-} kn_answer;
+} kn_query;
 
-/* Run the search that body (of shape "Search") describes, its pictures in c's form.  0, or -1 with the
- * answer given. */
-int kn_query_run(kn_call *c, const cJSON *body, kn_answer *a);
-void kn_answer_free(kn_answer *a);
+/* Terms out of the body, pictures out of c's form; `prefix` is how the body is called in errors:
+ * "searches[1].", or "".  0, or -1 with the answer given. */
+int kn_query_read(kn_query *q, kn_call *c, const cJSON *body, const char *prefix);
+/* The vectors of n queries in one pass, (kn_free) at *vectors while they are used.  As above. */
+int kn_query_encode(kn_query *const *queries, size_t n, float **vectors);
+int kn_query_search(kn_query *q);
+/* The three for one query. */
+int kn_query_run(kn_query *q, kn_call *c, const cJSON *body);
+void kn_query_free(kn_query *q); /* what it owns */
+
+/* {"text"|"image"|…}: a picture out of {"data"|"part"|"url"}, or -1 with the answer given. */
+int kn_take_image(kn_call *c, const cJSON *v, const char *param, ken_image **out);
 
 #endif

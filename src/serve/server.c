@@ -151,6 +151,8 @@ static ken_status start(ken_server *s, const ken_server_options *o)
         st = kn_thumbs_new(&s->thumbs, THUMBS);
     if (!st)
         st = kn_encoder_start(&s->encoder, s->model, encoded, s->metrics);
+    if (!st && s->db)
+        st = kn_jobs_new(&s->jobs, s->db);
     if (!st && !(s->openapi = kn_openapi(s)))
         st = KEN_E_NOMEM;
     return st ? st : start_http(s, o->listen);
@@ -199,7 +201,9 @@ void ken_server_stop(ken_server *s, double seconds)
 {
     if (!s)
         return;
+    kn_jobs_stop(s->jobs); /* which also ends the streams that tell of them */
     kn_http_stop(s->http, seconds);
+    kn_jobs_free(s->jobs);
     kn_encoder_stop(s->encoder);
     kn_decoders_stop(s->decoders);
     kn_thumbs_free(s->thumbs);

@@ -5,6 +5,7 @@
 #include "serve/decode.h"
 #include "serve/encode_queue.h"
 #include "serve/http.h"
+#include "serve/jobs.h"
 #include "serve/keys.h"
 #include "serve/metrics.h"
 #include "serve/multipart.h"
@@ -20,6 +21,7 @@ struct ken_server {
     kn_encoder *encoder;
     kn_decoders *decoders;
     kn_thumbs *thumbs;
+    kn_jobs *jobs;          /* with a collection */
     kn_keys *keys;
     kn_metrics *metrics;
     ken_decode_options decode;
@@ -104,6 +106,7 @@ void kn_json_text(cJSON *to, const char *name, const char *s);     /* NULL: null
 void kn_json_path(cJSON *to, const char *name, const char *bytes); /* and NAME_bytes if not UTF-8 */
 void kn_json_time(cJSON *to, const char *name, int64_t ns);
 cJSON *kn_json_model(const ken_model_info *i);
+cJSON *kn_json_record(const ken_record *r);
 /* Numbers, strings and truths of a checked object; the last argument where it has no such member. */
 double kn_get_number(const cJSON *o, const char *name, double otherwise);
 const char *kn_get_text(const cJSON *o, const char *name, const char *otherwise);
@@ -119,6 +122,12 @@ int kn_take_picture(kn_call *c, const void *bytes, size_t n, const char *param, 
 int kn_take_base64(kn_call *c, const char *text, const char *param, ken_image **out);
 /* The item of the path, or -1 with the answer given; ken_record_free it. */
 int kn_take_item(kn_call *c, ken_record **out);
+
+/* Its picture, or a view of a 3-D model; w: JPEG may come smaller, with a short side of still so many pixels
+ * (0: in full).  0, or -1 with the answer given. */
+int kn_item_picture(kn_call *c, const ken_record *r, uint32_t w, ken_image **out);
+/* Whether a file may be given away; real: its path without links. */
+int kn_path_allowed(const ken_server *s, const char *real);
 
 /* ---- the page ---- */
 
@@ -156,5 +165,18 @@ void kn_route_object(kn_call *c);
 void kn_route_object_put(kn_call *c);
 void kn_route_object_delete(kn_call *c);
 void kn_route_recognize(kn_call *c);
+void kn_route_search_batch(kn_call *c);
+void kn_route_explain(kn_call *c);
+void kn_route_items(kn_call *c);
+void kn_route_upload(kn_call *c);
+void kn_route_item_put(kn_call *c);
+void kn_route_item_delete(kn_call *c);
+void kn_route_index(kn_call *c);
+void kn_route_jobs(kn_call *c);
+void kn_route_job(kn_call *c);
+void kn_route_job_delete(kn_call *c);
+void kn_route_job_events(kn_call *c);
+void kn_route_embeddings(kn_call *c);
+void kn_route_post(kn_call *c);
 
 #endif
