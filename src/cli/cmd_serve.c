@@ -71,7 +71,7 @@ static void reload(ken_server *s)
 {
     ken_server_options o;
     char *uploads = NULL;
-    int bad = cli_settings_reload(CMD_SERVE);
+    int bad = cli_settings_refresh(CMD_SERVE);
     bad = bad ? bad : server_options(&o, &uploads);
     if (!bad && ken_server_reload(s, &o))
         bad = cli_error("%s", ken_last_error());

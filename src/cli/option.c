@@ -475,13 +475,23 @@ const char *cli_opt_origin(cli_opt_id id)
     return settings[id].origin;
 }
 
+static void forget(setting *s)
+{
+    cli_mem_free(s->value);
+    cli_mem_free(s->origin);
+    *s = (setting){ 0 };
+}
+
 void cli_options_free(int only_of_commands)
 {
-    for (int i = 0; i < OPT_COUNT; i++) {
-        if (only_of_commands && cli_options[i].commands == CLI_EVERY)
-            continue;
-        cli_mem_free(settings[i].value);
-        cli_mem_free(settings[i].origin);
-        settings[i] = (setting){ 0 };
-    }
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (!only_of_commands || cli_options[i].commands != CLI_EVERY)
+            forget(&settings[i]);
+}
+
+void cli_options_keep_flags(void)
+{
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (settings[i].layer != LAYER_FLAG)
+            forget(&settings[i]);
 }

@@ -236,12 +236,16 @@ const char *cli_option_set(cli_opt_id id, const char *value, cli_layer layer, co
 
 /* All values, or only those of options that not every command has. */
 void cli_options_free(int only_of_commands);
+/* Those that flags did not set. */
+void cli_options_keep_flags(void);
 
 /* Built-in values, then files, then variables, then what flags had set already.  cmd selects the
  * entries that count.  0, or the exit status with the reason printed. */
 int cli_settings_load(cli_cmd_id cmd);
 /* Forget the options of commands, flags too, and load anew for another one. */
 int cli_settings_reload(cli_cmd_id cmd);
+/* Read files and variables anew; flags hold. */
+int cli_settings_refresh(cli_cmd_id cmd);
 void cli_settings_free(void);
 /* The files of settings that were read, weakest first, ended by NULL. */
 const char *const *cli_settings_files(void);

@@ -82,6 +82,10 @@ static cli_opt_id find_key(const char *key, cli_cmd_id *cmd)
 {
     const char *dot = strchr(key, '.');
     *cmd = CMD_COUNT;
+    if (!strcmp(key, "auth.keys_file")) { /* the name that other servers' settings have for it */
+        *cmd = CMD_SERVE;
+        return OPT_SERVE_KEYS;
+    }
     if (dot) {
         char *name = cli_mem_textn(key, (size_t)(dot - key));
         *cmd = cli_cmd_find(name);
@@ -201,5 +205,12 @@ int cli_settings_reload(cli_cmd_id cmd)
 {
     forget_files();
     cli_options_free(1);
+    return cli_settings_load(cmd);
+}
+
+int cli_settings_refresh(cli_cmd_id cmd)
+{
+    forget_files();
+    cli_options_keep_flags();
     return cli_settings_load(cmd);
 }
