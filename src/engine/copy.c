@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "engine/writer.h"
 
@@ -581,7 +582,9 @@ static ken_status settle(copier *c)
     pthread_mutex_lock(&c->to.k->lock);
     ken_status st = store->v->settle(store);
     pthread_mutex_unlock(&c->to.k->lock);
-    return st;
+    if (st == KEN_E_NET)
+        kn_log(KEN_LOG_WARN, "all is stored, but the server does not settle it: %s", ken_last_error());
+    return st == KEN_E_NET ? KEN_OK : st;
 }
 
 static ken_status open_both(copier *c, const char *from, const char *to, const ken_copy_options *o)

@@ -84,7 +84,8 @@ static ken_status ask_store(const asking *a, size_t n, kn_near *near, size_t *fo
     for (uint32_t q = 0; !st && q < a->looks; q++) {
         size_t wholes = 0, parts = 0;
         kn_store_query ask = { .vectors = a->vectors + q * a->dim, .nq = 1, .k = n, .dim = (uint32_t)a->dim,
-                               .share = KN_WHOLES, .hidden = 1, .labelled = 1 };
+                               .share = KN_WHOLES, .hidden = 1, .labelled = 1,
+                               .exact = a->o->exact, .ef = a->o->ef };
         st = kn_remote_search(a->k, &ask, list, &wholes);
         ask.share = KN_PARTS;
         if (!st)

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/parallel.h"
 #include "engine/lookup.h"
 #include "engine/object_add.h"
@@ -113,7 +114,9 @@ static ken_status settle(kn_scan *s)
     pthread_mutex_lock(&s->k->lock);
     ken_status st = store->v->settle(store);
     pthread_mutex_unlock(&s->k->lock);
-    return st;
+    if (st == KEN_E_NET)
+        kn_log(KEN_LOG_WARN, "all is stored, but the server does not settle it: %s", ken_last_error());
+    return st == KEN_E_NET ? KEN_OK : st;
 }
 
 static ken_status run(kn_scan *s, const char *const *paths, size_t n)

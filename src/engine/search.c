@@ -273,7 +273,7 @@ static ken_status ask_store(const query *q, const kn_choice *c, const ken_search
     if (!near)
         return KEN_E_NOMEM;
     kn_store_query ask = { .vectors = q->sum, .nq = q->ways, .k = k, .dim = (uint32_t)q->dim,
-                           .share = KN_WHOLES, .hidden = o->hidden,
+                           .share = KN_WHOLES, .hidden = o->hidden, .exact = o->exact, .ef = o->ef,
                            .only = c ? c->ids : NULL, .n_only = c ? c->items : 0, .some = c != NULL };
     ken_status st = kn_remote_search(q->k, &ask, near, &n);
     ask.share = KN_VIEWS_OF_MODELS;

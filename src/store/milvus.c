@@ -15,7 +15,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { MARKER_MAX = 16384, IDS_AT_ONCE = 8192, VECTORS_AT_ONCE = 256, EXPR_MAX = 1 << 20 };
+enum { MARKER_MAX = 16384, IDS_AT_ONCE = 8192, VECTORS_AT_ONCE = 256, EF_MAX = 32768, EXPR_MAX = 1 << 20 };
 static const double LOOK_EVERY = 1, JOIN_WAIT = 30; /* seconds */
 static const char FOLDER[] = "milvus", MARKER[] = "url";
 
@@ -610,7 +610,8 @@ static ken_status search_once(kn_remote *r, const kn_store_query *q, size_t k, c
                              .vectors = q->vectors,
                              .nq = (uint32_t)q->nq,
                              .dim = q->dim,
-                             .k = (uint32_t)k };
+                             .k = (uint32_t)k,
+                             .ef = q->ef < EF_MAX ? q->ef : EF_MAX };
     if (!st)
         st = kn_milvus_search(r->m, &s, hits, found);
     kn_buf_release(&expr);
@@ -666,7 +667,12 @@ static ken_status store_search(kn_store *store, const kn_store_query *q, ken_hit
     kn_remote *r = of(store);
     const size_t k = q->k < KN_MV_MOST ? q->k : KN_MV_MOST;
     memset(found, 0, q->nq * sizeof *found);
-    if (!r->made || !k || !q->nq)
+    if (q->exact && strcmp(r->index, "FLAT"))
+        return kn_fail(KEN_E_UNSUPPORTED,
+                       "the server's index is %s: only a collection made with ?index=FLAT "
+                       "answers exactly",
+                       r->index);
+    if (!r->made || !k || !q->nq || (q->share == KN_VIEWS_OF_MODELS && !r->views))
         return KEN_OK;
     if (q->dim != r->dim)
         return kn_fail(KEN_E_MODEL, "the collection at %s has vectors of %u numbers", r->url.plain, r->dim);

@@ -47,6 +47,7 @@ typedef struct kn_remote {
     char metric[16], index[16]; /* of `items` */
     int inside;                 /* 1: between begin and end, 2: writing */
     int made;                   /* the server's collections are there */
+    int views;                  /* there are views of models among the parts */
     int swept;                  /* what a writer that died left among the parts is gone */
     double looked;              /* when others' rows were last asked for */
     kn_kept *kept;
@@ -88,7 +89,8 @@ KEN_CALL ken_status kn_remote_delete(kn_remote *r, const uint64_t *ids, size_t n
 
 #define KN_REMOTE_REV "remote_rev" /* the last revision that is in the records here */
 #define KN_REMOTE_BY "remote_by"
-#define KN_REMOTE_MADE "remote_made" /* "1": the server's collections are there */
+#define KN_REMOTE_MADE "remote_made"   /* "1": the server's collections are there */
+#define KN_REMOTE_VIEWS "remote_views" /* "1": models have been there */
 #define KN_REMOTE_METRIC "remote_metric"
 #define KN_REMOTE_INDEX "remote_index"
 #define KN_REMOTE_GONE "gone/"         /* a key's beginning; the id follows */
@@ -97,7 +99,7 @@ int kn_remote_shares(const char *key); /* 1 if a text is everybody's */
 /* Others' changes into the records here, and what this machine has put and not committed; outside of a
  * transaction, with the lock held. */
 KEN_CALL ken_status kn_remote_pull(kn_remote *r);
-/* dim, metric, index and made, as the records here say. */
+/* dim, metric, index, made and views, as the records here say. */
 KEN_CALL ken_status kn_remote_learn(kn_remote *r);
 /* fn gets the id of each row of `items`; non-zero ends the walk. */
 typedef int (*kn_remote_id_fn)(uint64_t id, void *cookie);

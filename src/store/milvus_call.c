@@ -14,7 +14,7 @@
 
 #define SERVICE "/milvus.proto.milvus.MilvusService/"
 
-static const double CONNECT_S = 5, CALL_S = 60, SLOW_S = 300, LEAST_S = 60;
+static const double CONNECT_S = 5, CALL_S = 60, SLOW_S = 300, LEAST_S = 60, STARTING_S = 90;
 static const double FIRST_PAUSE = .1, LONGEST_PAUSE = 5;
 static const size_t REQUEST_MAX = (size_t)64 << 20, BATCH_BYTES = (size_t)24 << 20;
 enum { BATCH_ROWS = 4096, UNEXPECTED_TRIES = 5, METHOD = 128 };
@@ -27,6 +27,7 @@ struct kn_milvus {
     kn_grpc *g;
     kn_buf answer;   /* of the last call */
     double patience; /* seconds that a call is made again */
+    double lost;     /* when the server was last found gone or busy; 0: never */
 };
 
 /* ---- status ---- */
@@ -72,7 +73,7 @@ static ken_status read_status(const kn_buf *answer, int within, status *out)
 }
 
 /* 1 if the server itself is not ready, rather than the request wrong. */
-static int may_pass(const status *s, int tries)
+static int may_pass(const kn_milvus *m, const status *s, int tries)
 {
     static const unsigned passing[] = {
         1, 2, 3, 4, 8, 103, 401, 402, 500, 501, 502, 503, 602, 901, 902, 903
@@ -82,7 +83,10 @@ static int may_pass(const status *s, int tries)
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
         if (s->code == passing[i])
             return 1;
-    return (s->code == UNEXPECTED || (!s->code && s->old == 1)) && tries < UNEXPECTED_TRIES;
+    if (s->code != UNEXPECTED && (s->code || s->old != 1))
+        return 0;
+    /* while it starts, half of it does not find the other half */
+    return tries < UNEXPECTED_TRIES || (m->lost > 0 && kn_clock() - m->lost < STARTING_S);
 }
 
 /* ---- one call, again and again ---- */
@@ -105,13 +109,15 @@ static ken_status once(kn_milvus *m, const char *name, const kn_pb *request, whe
     ken_status st =
         kn_grpc_call(m->g, method, request->buf.data, request->buf.len, timeout, &m->answer, &end);
     *again = end.again;
+    if (st && end.again)
+        m->lost = kn_clock();
     if (st)
         return st;
     if (where != NOWHERE)
         st = read_status(&m->answer, where == WITHIN, s);
     if (st || (!s->code && !s->old))
         return st;
-    *again = may_pass(s, tries);
+    *again = may_pass(m, s, tries);
     return kn_fail(KEN_E_NET, "%s (code %llu)", *s->reason ? s->reason : "refused",
                    (unsigned long long)(s->code ? s->code : s->old));
 }

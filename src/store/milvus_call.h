@@ -85,6 +85,7 @@ typedef struct kn_mv_search {
     const char *collection, *expr, *metric, *index;
     const float *vectors; /* (nq, dim) */
     uint32_t nq, dim, k;  /* k <= 16384 */
+    uint32_t ef;          /* 0: the URL's */
 } kn_mv_search;
 enum { KN_MV_MOST = 16384 };
 

@@ -114,8 +114,9 @@ static void write_consistency(kn_pb *w, uint32_t field, unsigned level)
 void kn_mv_write_search(kn_pb *w, const kn_milvus_url *u, const kn_mv_search *s)
 {
     char params[64] = "{}";
+    const unsigned ef = s->ef ? s->ef : u->ef;
     if (!strcmp(s->index, "HNSW"))
-        snprintf(params, sizeof params, "{\"ef\":%u}", u->ef > s->k ? u->ef : s->k);
+        snprintf(params, sizeof params, "{\"ef\":%u}", ef > s->k ? ef : s->k);
     if (!strcmp(s->index, "IVF_FLAT"))
         snprintf(params, sizeof params, "{\"nprobe\":%u}", u->nprobe);
     if (u->database)

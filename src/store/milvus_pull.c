@@ -102,6 +102,7 @@ typedef struct puller {
     uint64_t last, next_id; /* the greatest revision seen; the next id of this machine's */
     uint64_t *gone;         /* (gone_n) ids whose rows this machine must still delete */
     size_t gone_n, gone_cap;
+    int views; /* a model has come */
 } puller;
 
 static int same_text(const char *a, const char *b)
@@ -157,6 +158,7 @@ static ken_status apply(puller *p, kn_item *item)
         item->inode = file ? old.inode : 0; /* what this machine knows of its own file */
         item->device = file ? old.device : 0;
     }
+    p->views |= item->part_segment && !strcmp(item->kind, "model");
     const int same = !st && same_item(&old, item);
     st = same ? KEN_OK : make_way(p, item);
     if (!st && !same)
@@ -238,16 +240,19 @@ static ken_status take_states(kn_mv_result *c, void *cookie)
 ken_status kn_remote_learn(kn_remote *r)
 {
     char *metric = NULL, *index = NULL;
-    uint64_t dim = 0, made = 0;
+    uint64_t dim = 0, made = 0, views = 0;
     ken_status st = kn_store_number(r->near, "dim", &dim);
     if (!st)
         st = kn_store_number(r->near, KN_REMOTE_MADE, &made);
+    if (!st)
+        st = kn_store_number(r->near, KN_REMOTE_VIEWS, &views);
     if (!st)
         st = r->near->v->text(r->near, KN_REMOTE_METRIC, &metric);
     if (!st)
         st = r->near->v->text(r->near, KN_REMOTE_INDEX, &index);
     r->dim = (uint32_t)dim;
     r->made = made != 0;
+    r->views = views != 0;
     snprintf(r->metric, sizeof r->metric, "%s", metric ? metric : r->url.metric);
     snprintf(r->index, sizeof r->index, "%s", index ? index : r->url.index);
     kn_free(metric);
@@ -282,6 +287,8 @@ static ken_status commit(puller *p, uint64_t since, uint64_t next_id)
         st = kn_store_set_number(near, KN_REMOTE_REV, p->last);
     if (!st && p->next_id > next_id)
         st = kn_store_set_number(near, "next_id", p->next_id);
+    if (!st && p->views && !p->r->views)
+        st = kn_store_set_number(near, KN_REMOTE_VIEWS, 1);
     return st ? st : kn_store_set_number(near, KN_REMOTE_MADE, 1);
 }
 

@@ -428,6 +428,9 @@ static ken_status send(kn_remote *r, push *p)
                           p->partless_n - i < IDS_AT_ONCE ? p->partless_n - i : IDS_AT_ONCE);
     if (!st)
         st = push_parts(r);
+    for (size_t i = 0; !st && !r->views && i < r->kept_n; i++)
+        if (r->kept[i].share == KN_VIEWS_OF_MODELS)
+            st = kn_store_set_number(r->near, KN_REMOTE_VIEWS, (uint64_t)(r->views = 1));
     if (!st)
         st = send_rows(r, &p->rows);
     if (!st && r->texts_changed)

@@ -96,6 +96,8 @@ typedef struct kn_store_query {
     kn_share share;       /* KN_PARTS: and views */
     int hidden;           /* 1: of vanished files too; of KN_PARTS always */
     int labelled;         /* 1: of items that have an object alone */
+    int exact;            /* 1: every vector is compared; KEN_E_UNSUPPORTED where the store cannot */
+    uint32_t ef;          /* how widely its index is to look; 0: the store's choice */
     int some;             /* 1: only those of the items `only`, (n_only) ascending ids */
     const uint64_t *only;
     size_t n_only;
@@ -166,7 +168,7 @@ typedef struct kn_store_verbs {
     ken_status (*search)(kn_store *s, const kn_store_query *q, ken_hit *hits, size_t *found);
     /* The kind of its index, "HNSW". */
     const char *(*index)(kn_store *s);
-    /* After much was written: have it put in order for searches. */
+    /* After much was written: have it put in order for searches.  Nothing is lost if that fails. */
     ken_status (*settle)(kn_store *s);
 } kn_store_verbs;
 

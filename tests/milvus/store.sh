@@ -159,6 +159,39 @@ copies there "file:own" "a collection of a server's by its folder, with ids beyo
 run index pics --db own --re-embed --json
 is 0 "which is re-embedded, large ids and all"
 
+# ---- through TLS
+if command -v openssl > /dev/null && [ "$kind" = lite ]; then
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+        -keyout "$tmp/key.pem" -out "$tmp/cert.pem" > /dev/null 2>&1
+    front() { # further words: sets $tls_port and $front_pid
+        "$env/bin/python" "$root/tests/milvus/tls_front.py" "$tmp/cert.pem" "$tmp/key.pem" "$port" "$@" > "$tmp/front" &
+        front_pid=$!
+        for _ in $(seq 100); do [ -s "$tmp/front" ] && break; sleep .1; done
+        tls_port=$(cat "$tmp/front")
+    }
+    front
+    tls="milvus://localhost:$tls_port/toys?tls=1&retry=2"
+    run search @pics/p00007.ppm --db secret --store "$tls&ca=$tmp/cert.pem" -n 3 --json
+    is 0 "over TLS, the certificate known"
+    json 'len(d["hits"]) == 3' "it searches"
+    run search @pics/p00007.ppm --db other --store "$tls" -n 3
+    is 6 "not over TLS with a certificate that nobody has signed"
+    err "certificate" "which is said"
+    run search @pics/p00007.ppm --db other --store "milvus://127.0.0.1:$tls_port/toys?tls=1&retry=2&ca=$tmp/cert.pem"
+    is 6 "nor under another name"
+    run search @pics/p00007.ppm --db other --store "milvus://localhost:$tls_port/toys?retry=2"
+    is 6 "nor in the clear"
+    kill $front_pid
+    wait $front_pid 2> /dev/null
+    front http/1.1
+    run search @pics/p00007.ppm --db other --store "milvus://localhost:$tls_port/toys?tls=1&retry=2&ca=$tmp/cert.pem"
+    is 6 "nor where HTTP/2 is not spoken"
+    kill $front_pid
+    wait $front_pid 2> /dev/null
+elif [ "$kind" = lite ]; then
+    skip "milvus/tls" "there is no openssl command to make a certificate with"
+fi
+
 # ---- ken dies while it indexes; then again, to the end
 pictures many 0 1500
 "$ken" index many --db there -q & pid=$!
