@@ -490,7 +490,9 @@ typedef struct ken_note {
     const char *meta;   /* a JSON object, likewise */
 } ken_note;
 
-/* Attach notes to the items of these paths, all in one durable step; equal ones write nothing.
+/* Attach notes to the items of these paths, all in one durable step; equal ones write nothing.  A member
+ * "description" of meta is searched by words, too, where the model has a text network: such a hit's `raw` is
+ * brought to the scale of words and pictures.
  * *done is how many paths have an item; the others are passed over. */
 KEN_CALL ken_status ken_describe(ken *k, const ken_note *notes, size_t n, size_t *done);
 
@@ -524,8 +526,8 @@ typedef struct ken_search_options {
                           ~ is a pattern with * ? []; values with spaces or commas go into quotes; times
                           are spans (2024, 2024-05-17, 2024-05-17T14:30), bytes may be 10k or 2MiB */
     int min_auto;      /* 1: leave out what is no more like the query than things that have nothing to do
-                          with it; KEN_E_UNSUPPORTED where the model does not say how to tell */
-    const char *group; /* of each group the best hit alone: "near" (all but the same picture), "object",
+                          with it; KEN_E_MODEL where the model does not say how to tell */
+    const char *group; /* of each group the best hit alone: "near" (the same picture, or nearly), "object",
                           "dir"; NULL: every hit */
     const char *expand; /* what is added to the query: "prompts" (its texts in other words), "aqe" (its
                            first hits); NULL, "none": nothing */
@@ -599,6 +601,26 @@ KEN_CALL ken_status ken_explain(const ken_model *m, const ken_term *a, const ken
 KEN_CALL ken_status ken_explanation_draw(ken_image **out, const ken_explanation *e, const ken_term *a,
                                          const ken_term *b, uint32_t height);
 KEN_API void ken_explanation_free(ken_explanation *e); /* NULL is fine */
+
+/* Encode the texts and pictures of many searches in one pass of the network; the searches that follow, at
+ * best those of a few hundred terms, find the vectors ready.  opts: what they will be asked with, or NULL. */
+KEN_CALL ken_status ken_search_ahead(ken *k, const ken_term *terms, size_t n, const ken_search_options *opts);
+
+typedef struct ken_duplicates_options {
+    uint32_t size;
+    float min;         /* least cosine of two that are the same; default 0.97 */
+    const char *where; /* as of ken_search_options */
+    ken_progress_fn progress;
+    void *cookie;      /* of both functions */
+} ken_duplicates_options;
+#define KEN_DUPLICATES_OPTIONS_INIT \
+    { sizeof(ken_duplicates_options), 0, NULL, NULL, NULL }
+/* One picture of group 0, 1, …, by rising ids, and its cosine with the first of the group.  Non-zero ends
+ * the call with KEN_E_CANCELED. */
+typedef int (*ken_duplicate_fn)(size_t group, uint64_t id, float score, void *cookie);
+/* Pictures that are nearly the same, in groups of two and more; those whose files have vanished left out.
+ * As exact as the search index; KEN_E_UNSUPPORTED for a remote store. */
+KEN_CALL ken_status ken_duplicates(ken *k, const ken_duplicates_options *opts, ken_duplicate_fn fn);
 
 /* ---- objects of a collection ----
  * An object is a name that pictures of the collection have in common: its references. */
@@ -804,6 +826,21 @@ typedef struct ken_eval_search_report {
 KEN_CALL ken_status ken_eval_search(ken *k, const ken_search_case *cases, size_t n,
                                     ken_progress_fn progress, void *cookie,
                                     ken_eval_search_report *out);
+
+typedef struct ken_relevance_report {
+    uint64_t queries, nothing; /* nothing: those to which nothing is relevant */
+    double floor, margin;      /* of words, for as many pictures as there are; floor 2: too few queries of words */
+    double strange;            /* the largest share of words that the model does not know */
+    double pictures;           /* the least cosine of pictures; 2: too few queries of pictures */
+    double answered, silent;   /* shares of these very queries: of those with an answer that get one, of those
+                                  without that get none; -1 without any */
+} ken_relevance_report;
+
+/* Find out what `min_auto` needs in a collection of about this size, so that `answered` (such as .96) of the queries that have relevant items
+ * get an answer, and write the collection's model with it to path.  Cases without relevant items are those
+ * to which nothing is relevant.  KEN_E_INVALID with fewer than 20 queries that have an answer. */
+KEN_CALL ken_status ken_fit_relevance(ken *k, const ken_search_case *cases, size_t n, double answered,
+                                      const char *path, ken_relevance_report *out);
 
 /* Nearest-object recognition, as ken_recognize does it: each query is answered with the label whose
  * best reference is nearest.  Unknown ones belong to no object of the gallery and may be none.  Needs

@@ -3,7 +3,7 @@
  *
  * Pictures are squashed to 8 x 8; number i of a vector is a fixed pseudo-random sum of their bytes.
  * The model's name is its fingerprint's beginning, so that "a" and "b" are two models.  A text
- * "rgb:R,G,B" gives the vector of a picture of that colour.
+ * "rgb:R,G,B" gives the vector of a picture of that colour, any other one that its first letters say.
  */
 #ifndef FAKE_ENCODER_H
 #define FAKE_ENCODER_H
@@ -122,8 +122,12 @@ static ken_status fake_texts(const ken_model *m, const char *const *texts, size_
     uint8_t pixels[FAKE_BYTES];
     for (size_t i = 0; i < n; i++) {
         unsigned c[3];
-        if (sscanf(texts[i], "rgb:%u,%u,%u", &c[0], &c[1], &c[2]) != 3)
-            return kn_fail(KEN_E_INVALID, "not a colour: %s", texts[i]);
+        if (sscanf(texts[i], "rgb:%u,%u,%u", &c[0], &c[1], &c[2]) != 3) {
+            if (!strncmp(texts[i], "rgb:", 4))
+                return kn_fail(KEN_E_INVALID, "not a colour: %s", texts[i]);
+            for (size_t j = 0; j < 3; j++)
+                c[j] = (unsigned char)texts[i][j < strlen(texts[i]) ? j : 0];
+        }
         for (size_t j = 0; j < FAKE_BYTES; j++)
             pixels[j] = (uint8_t)c[j % 3];
         ken_status st = fake_pixels(m, pixels, 1, out + i * fake_of(m)->info.dim);

@@ -102,7 +102,7 @@ static int collect(walk *w, cli_args *a)
             w->no_command = a->n == 0;
         } else if (flags && !strncmp(arg, "--", 2)) {
             bad = long_flag(w, a, arg);
-        } else if (flags && arg[0] == '-' && arg[1]) {
+        } else if (flags && arg[0] == '-' && arg[1] && strncmp(arg, "-id:", 4)) { /* -id:7 is a term */
             bad = letters(w, arg);
         } else {
             add_operand(a, arg, OPT_COUNT);

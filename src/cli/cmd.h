@@ -33,7 +33,7 @@ typedef struct cli_cmd {
 } cli_cmd;
 
 extern const cli_cmd cli_cmd_index, cli_cmd_build, cli_cmd_search, cli_cmd_object, cli_cmd_recognize,
-    cli_cmd_show, cli_cmd_rm, cli_cmd_stats, cli_cmd_store,
+    cli_cmd_show, cli_cmd_rm, cli_cmd_stats, cli_cmd_store, cli_cmd_dups,
     cli_cmd_check, cli_cmd_embed, cli_cmd_compare, cli_cmd_explain, cli_cmd_classify, cli_cmd_preprocess,
     cli_cmd_tokens, cli_cmd_models, cli_cmd_train, cli_cmd_eval, cli_cmd_ann, cli_cmd_serve, cli_cmd_bench,
     cli_cmd_config, cli_cmd_doctor,

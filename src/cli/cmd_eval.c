@@ -242,18 +242,20 @@ static int run(const cli_args *a)
         return recognize(a);
     if (!strcmp(what, "search"))
         return cli_eval_search(a);
+    if (!strcmp(what, "relevance"))
+        return cli_eval_relevance(a);
     if (!strcmp(what, "calibrate"))
         return calibrate(a);
     if (!strcmp(what, "episodes"))
         return cli_eval_episodes(a);
     if (!strcmp(what, "omniglot-runs"))
         return cli_eval_omniglot_runs(a);
-    return cli_misuse("eval what?  recognize, search, calibrate, episodes or omniglot-runs");
+    return cli_misuse("eval what?  recognize, search, relevance, calibrate, episodes or omniglot-runs");
 }
 
 const cli_cmd cli_cmd_eval = {
     .name = "eval",
-    .args = "(recognize | search | calibrate | episodes DATA... | omniglot-runs DIR)",
+    .args = "(recognize | search | relevance | calibrate | episodes DATA... | omniglot-runs DIR)",
     .summary = "how well a model recognises, and a collection answers",
     .about =
         "recognize answers each query with the label whose best reference is nearest.  A LIST is a\n"
@@ -263,6 +265,8 @@ const cli_cmd cli_cmd_eval = {
         "{\"query\": as `ken search` takes it, \"relevant\": [paths]}.\n\n"
         "calibrate fits, on pictures that neither training nor testing sees, what `ken recognize`\n"
         "needs to say how sure it is and what is unknown, and writes it into a copy of the model.\n\n"
+        "relevance fits what `ken search --min auto` needs, from such lines, some of which say\n"
+        "\"relevant\": [] because nothing answers them, and writes it into a copy of the model.\n\n"
         "episodes draws classes, their pictures to be shown and their queries anew each time.\n"
         "omniglot-runs compares within the runs of Lake's one-shot classification: folders run01,\n"
         "run02 ... with class_labels.txt, a line \"test_file train_file\" a trial.",
@@ -270,6 +274,7 @@ const cli_cmd cli_cmd_eval = {
         "ken eval recognize -m M --gallery train.csv --queries val.csv\ttop-1, top-5, mAP\n"
         "ken eval recognize -m M --gallery refs/ --queries shots/ --refs 3\tfew-shot\n"
         "ken eval search --db photos.ken --queries known.jsonl\tprecision, recall, mAP, milliseconds\n"
+        "ken eval relevance --db toys.ken --queries known.jsonl -o M2\tM2 knows when nothing answers\n"
         "ken eval calibrate -m M --gallery g --queries q --unknown u -o M2\tM2 knows what it knows\n"
         "ken eval episodes small2.zip --exclude small1.zip -m M\t20-way 1-shot\n"
         "ken eval omniglot-runs all_runs/ --baseline mhd\t38.8 % error on Lake's runs\n",

@@ -12,6 +12,7 @@ void cli_eval_fraction(cJSON *o, const char *name, double v);
 void cli_eval_cuts(cJSON *o, const char *name, const double v[3]);
 
 int cli_eval_search(const cli_args *a);
+int cli_eval_relevance(const cli_args *a);
 int cli_eval_episodes(const cli_args *a);
 int cli_eval_omniglot_runs(const cli_args *a);
 

@@ -8,32 +8,56 @@
 #include "cli/query.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const double STRANGE = .3; /* share of a text; it is 0 for all captions of training */
-enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28 };
+enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28, BATCH = 64 };
 
 typedef struct answer {
     const cli_query *query;
     ken_hit *hits;
     size_t found;
     ken_search_times times;
+    cJSON *added; /* --explain-query with one JSON object: [{"text" or "path", "weight"}] */
 } answer;
+
+static int min_is_auto(void)
+{
+    return cli_opt(OPT_MIN_HIT) && !strcmp(cli_opt(OPT_MIN_HIT), "auto");
+}
 
 static ken_search_options search_options(void)
 {
     ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
     o.k = (uint32_t)cli_opt_whole(OPT_NUMBER);
-    o.min_score = (float)cli_opt_real(OPT_MIN);
+    o.min_auto = min_is_auto();
+    o.min_score = o.min_auto || !cli_opt(OPT_MIN_HIT) ? 0 : strtof(cli_opt(OPT_MIN_HIT), NULL);
     o.has_min_raw = cli_opt(OPT_MIN_RAW) != NULL;
     o.min_raw = (float)cli_opt_real(OPT_MIN_RAW);
     o.hidden = cli_opt_on(OPT_HIDDEN);
     o.where = cli_opt(OPT_WHERE);
+    o.group = cli_opt(OPT_GROUP);
+    o.expand = cli_opt(OPT_EXPAND);
     o.exact = cli_opt_on(OPT_EXACT);
     o.ef = (uint32_t)cli_opt_whole(OPT_ANN_EF);
     o.verify = cli_opt_whole(OPT_VERIFY) ? (int)cli_opt_whole(OPT_VERIFY) : -1;
     return o;
+}
+
+/* What --expand adds: a text, or a picture by its path. */
+static void note_added(const char *what, float weight, void *cookie)
+{
+    cJSON *added = cookie, *o = added ? cJSON_CreateObject() : NULL;
+    if (!added) {
+        cli_note("added to the query: %.3f × %s", (double)weight, what);
+        return;
+    }
+    cli_json_path(o, *what == '/' ? "path" : "text", what);
+    cli_json_real(o, "weight", (double)weight, 6);
+    cJSON_AddItemToArray(added, o);
 }
 
 /* ---- one hit in each form ---- */
@@ -47,6 +71,11 @@ static cJSON *hit_json(const ken_hit *h, size_t rank, const ken_record *r)
     cli_json_real(o, "raw", (double)h->raw, 6);
     cli_json_path(o, "path", r->path);
     cli_json_text(o, "object", r->object);
+    cJSON *meta = r->meta ? cJSON_Parse(r->meta) : NULL;
+    const cJSON *told = cJSON_GetObjectItemCaseSensitive(meta, "description");
+    if (cJSON_IsString(told))
+        cli_json_text(o, "description", told->valuestring);
+    cJSON_Delete(meta);
     return o;
 }
 
@@ -135,6 +164,8 @@ static int say_answer(ken *db, const answer *a, cli_mode mode, int whole)
     if (hits) {
         cJSON *o = cJSON_CreateObject();
         cJSON_AddItemToObject(o, "query", cli_query_json(a->query));
+        if (a->added)
+            cJSON_AddItemToObject(o, "added", cJSON_Duplicate(a->added, 1));
         cJSON_AddItemToObject(o, "hits", hits);
         times_json(o, &a->times);
         mode == OUT_JSON ? cli_json_say(o) : cli_json_say_line(o);
@@ -167,54 +198,95 @@ static int search(ken *db, const cli_query *q, int whole)
 {
     ken_search_options o = search_options();
     answer a = { .query = q, .hits = cli_mem_new(o.k, sizeof(ken_hit)) };
-    ken_status st = ken_search(db, q->terms, q->n, &o, a.hits, &a.found, &a.times);
     cli_mode mode = cli_out_mode();
+    if (cli_opt_on(OPT_EXPLAIN_QUERY)) {
+        a.added = whole || mode == OUT_JSON ? cJSON_CreateArray() : NULL;
+        o.added = note_added;
+        o.cookie = a.added;
+    }
+    ken_status st = ken_search(db, q->terms, q->n, &o, a.hits, &a.found, &a.times);
     if (!st)
         warn_of_strange_words(db, q);
     int code = st ? search_failed(st) : say_answer(db, &a, mode, whole || mode == OUT_JSON);
+    cJSON_Delete(a.added);
     cli_mem_free(a.hits);
     return code;
 }
 
 /* ---- many queries ---- */
 
+/* Lines that are asked together: their texts and pictures go through the network in one pass. */
+typedef struct bunch {
+    ken *db;
+    cli_query queries[BATCH];
+    size_t n, hits, failed;
+} bunch;
+
 /* Each line of the file is one term, a text where nothing else is said. */
-static int search_line(ken *db, const char *line, const ken_decode_options *d)
+static int read_line(bunch *b, const char *line, const ken_decode_options *d)
 {
-    cli_query q;
-    int code = cli_query_parse(&q, &line, 1, d);
-    if (!code)
-        code = search(db, &q, 1);
-    cli_query_free(&q);
-    return code;
+    cli_query *q = &b->queries[b->n];
+    const int code = cli_query_parse(q, &line, 1, d);
+    b->n += !code;
+    b->failed += code != 0;
+    if (code)
+        cli_query_free(q);
+    return code > CLI_EXIT_SOME ? code : 0;
+}
+
+/* What cannot be encoded is told by its own search. */
+static void encode_ahead(bunch *b)
+{
+    ken_search_options o = search_options();
+    ken_term terms[BATCH];
+    for (size_t i = 0; i < b->n; i++)
+        terms[i] = b->queries[i].terms[0];
+    if (ken_search_ahead(b->db, terms, b->n, &o))
+        return;
+}
+
+static int ask_batch(bunch *b)
+{
+    int code = 0;
+    encode_ahead(b);
+    for (size_t i = 0; i < b->n; i++) {
+        if (code <= CLI_EXIT_SOME && !ken_interrupted()) {
+            code = search(b->db, &b->queries[i], 1);
+            b->hits += code == 0;
+            b->failed += code == CLI_EXIT_WRONG;
+        }
+        cli_query_free(&b->queries[i]);
+    }
+    b->n = 0;
+    return code > CLI_EXIT_SOME ? code : 0;
 }
 
 static int search_batch(ken *db, const char *file, const ken_decode_options *d)
 {
-    size_t len, hits = 0, failed = 0;
+    size_t len;
+    bunch b = { .db = db };
     char *lines = cli_read_file(file, MAX_BATCH_FILE, &len);
     if (!lines)
         return cli_error("%s: %s", file, strerror(errno));
     int code = 0;
-    for (char *line = lines, *end; line < lines + len && !ken_interrupted(); line = end + 1) {
+    for (char *line = lines, *end; !code && line < lines + len && !ken_interrupted(); line = end + 1) {
         end = line + strcspn(line, "\n");
         *end = 0;
         if (end > line && end[-1] == '\r')
             end[-1] = 0;
-        if (!*line)
-            continue;
-        code = search_line(db, line, d);
-        hits += code == 0;
-        failed += code == CLI_EXIT_WRONG;
-        if (code > CLI_EXIT_SOME)
-            break;
+        if (*line)
+            code = read_line(&b, line, d);
+        if (!code && b.n == BATCH)
+            code = ask_batch(&b);
     }
+    const int last = ask_batch(&b);
     cli_mem_free(lines);
-    if (code > CLI_EXIT_SOME)
+    code = code ? code : last;
+    if (code)
         return code;
     return ken_interrupted() ? CLI_EXIT_INTERRUPTED
-           : failed          ? CLI_EXIT_SOME
-           : hits            ? 0
+           : b.failed        ? CLI_EXIT_SOME
+           : b.hits          ? 0
                              : CLI_EXIT_NONE;
 }
 
@@ -225,6 +297,10 @@ static int check_numbers(void)
     long n = cli_opt_whole(OPT_NUMBER);
     if (n < 1 || n > MAX_HITS)
         return cli_misuse("--number %ld: expects 1 to %d", n, MAX_HITS);
+    const char *min = cli_opt(OPT_MIN_HIT);
+    char *end = NULL;
+    if (min && !min_is_auto() && (!*min || !isfinite(strtof(min, &end)) || *end))
+        return cli_misuse("--min %s: expects a number, or auto", min);
     return 0;
 }
 
@@ -267,12 +343,15 @@ const cli_cmd cli_cmd_search = {
         "it from standard input), a 3-D model (stl:part.stl, ./part.stl; also .obj and .ply), an item\n"
         "(id:7) or an object (obj:bear).  + and - as arguments of\n"
         "their own add and take away the next term; a number and a colon before a term are its\n"
-        "weight; after text: nothing is interpreted.  Words that follow each other are one text.\n\n"
+        "weight; after text: nothing is interpreted.  Words that follow each other are one text.\n"
+        "+id:7 and -id:9 say what was good and what was not among the hits.\n\n"
         "--where takes tests joined by and, or, not and parentheses: KEY=VALUE, != < <= > >=, ~ for a\n"
         "pattern (* ? []), KEY in (A, B), KEY not in (A).  Keys: path name dir ext kind object id bytes\n"
         "width height mtime added taken description tag meta.KEY; meta, description and tag are what\n"
         "LIST.json told `ken index`.  Values with spaces go into quotes.  2024-05 is all of that month,\n"
         "2MiB a number of bytes; taken is meta.taken, else mtime.\n\n"
+        "--min auto leaves out what has nothing to do with the query, all if need be: of words, what\n"
+        "does not come near enough, and what a text with one word exchanged would suit better.\n\n"
         "On a terminal a table, in a pipe score<TAB>path.  Status 1 if nothing is found.",
     .examples = "ken search two parrots on a branch\tby words\n"
                 "ken \"two parrots on a branch\"\tthe same\n"
@@ -281,6 +360,7 @@ const cli_cmd cli_cmd_search = {
                 "ken search ./mug.jpg + \"in red\" - \"0.5:logo\"\tadd and take away\n"
                 "ken search \"text:16:9 monitor\"\twords that look like a weight\n"
                 "ken search -l receipts -0 | xargs -0 cp -t out\tfor other programs\n"
+                "ken search mug +id:7 -id:9\tmore like item 7, less like item 9\n"
                 "ken search dog --where 'taken>=2024 and ext in (jpg,heic)'\tof those alone\n"
                 "ken search --batch queries.txt\ta query a line, a JSON line each\n",
     .run = run,

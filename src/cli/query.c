@@ -144,6 +144,8 @@ static int term(parser *p, const char *arg)
         return add_image(p, s, weight);
     if (!strncmp(s, "id:", 3))
         return add_id(p, s + 3, weight);
+    if (!strncmp(s, "+id:", 4) || !strncmp(s, "-id:", 4))
+        return add_id(p, s + 4, *s == '-' ? -weight : weight);
     if (!strncmp(s, "obj:", 4)) {
         if (!s[4])
             return cli_misuse("obj: expects the name of an object");

@@ -12,8 +12,8 @@
 #include "engine/eval_match.h"
 #include "engine/fit.h"
 #include "engine/model.h"
+#include "engine/model_meta.h"
 #include "kernels/kernels.h"
-#include "nn/weights.h"
 #include "train/metrics.h"
 
 #include <cjson/cJSON.h>
@@ -372,62 +372,15 @@ static char *print_scores(const char *old, const double ab[2])
     return copy;
 }
 
-static ken_status copy_meta(kn_writer *w, const kn_weights *in, const char *recognition,
-                            const char *scores)
-{
-    ken_status st = KEN_OK;
-    for (size_t i = 0; !st && i < kn_weights_meta_len(in); i++) {
-        const char *key, *value;
-        kn_weights_meta_at(in, i, &key, &value);
-        if (strcmp(key, "checksum") && strcmp(key, "recognition") && strcmp(key, "scores"))
-            st = kn_writer_meta(w, key, value);
-    }
-    if (!st)
-        st = kn_writer_meta(w, "recognition", recognition);
-    return st ? st : kn_writer_meta(w, "scores", scores);
-}
-
-static ken_status copy_tensors(kn_writer *w, const kn_weights *in, const char *path)
-{
-    ken_status st = KEN_OK;
-    for (size_t i = 0; !st && i < kn_weights_len(in); i++) {
-        const kn_tensor *t = kn_weights_at(in, i);
-        st = kn_writer_declare(w, t->name, t->dtype, t->rank, t->shape);
-    }
-    if (!st)
-        st = kn_writer_begin(w, path);
-    for (size_t i = 0; !st && i < kn_weights_len(in); i++) {
-        const kn_tensor *t = kn_weights_at(in, i);
-        size_t bytes = 0;
-        void *to = kn_writer_data(w, t->name, &bytes);
-        if (!to || bytes != t->bytes)
-            st = kn_fail(KEN_E_FORMAT, "tensor %s cannot be copied", t->name);
-        else if (bytes)
-            memcpy(to, t->data, bytes);
-    }
-    return st ? st : kn_writer_commit(w);
-}
-
 static ken_status write_model(const ken_model *m, const kn_recognition *r, const double ab[2],
                               const char *path)
 {
-    kn_weights *in = NULL;
-    kn_writer *w = NULL;
-    char *recognition = kn_recognition_print(r), *scores = NULL;
-    ken_status st = recognition ? kn_weights_open(&in, ken_model_get_info(m)->path) : KEN_E_NOMEM;
-    if (!st && !(scores = print_scores(kn_weights_meta(in, "scores"), ab)))
-        st = KEN_E_NOMEM;
-    if (!st)
-        st = kn_writer_new(&w);
-    if (!st)
-        st = copy_meta(w, in, recognition, scores);
-    if (!st)
-        st = copy_tensors(w, in, path);
-    kn_writer_free(w);
-    kn_weights_close(in);
+    char *recognition = kn_recognition_print(r), *scores = print_scores(kn_model_meta(m, "scores"), ab);
+    const kn_meta_change changes[] = { { "recognition", recognition }, { "scores", scores } };
+    ken_status st = recognition && scores ? kn_model_rewrite(m, changes, 2, path) : KEN_E_NOMEM;
     kn_free(recognition);
     kn_free(scores);
-    return st ? kn_fail_in(st, "%s", path) : KEN_OK;
+    return st;
 }
 
 /* ---- the call ---- */

@@ -5,7 +5,7 @@
  * share; later the model is opened when something must be encoded or scored.  A collection keeps
  * its precision, too: the same file in another precision gives other vectors.
  */
-#include "engine/collection.h"
+#include "engine/features.h"
 #include "engine/model_find.h"
 
 #include "base/alloc.h"
@@ -175,6 +175,7 @@ static void destroy(ken *k)
 {
     if (k->view)
         kn_view_release_locked(k->view);
+    kn_features_free(k->features);
     if (k->model)
         k->encoder->close(k->model);
     if (k->other)

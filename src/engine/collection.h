@@ -31,6 +31,7 @@ struct ken {
     pthread_mutex_t lock;
     kn_store *store;
     kn_view *view;    /* the last one made, or NULL */
+    struct kn_features *features; /* of features.h; NULL until the first query */
     ken_model *model; /* the collection's own, once opened */
     ken_model *other; /* one that was asked for and is not: for a re-embedding */
 };

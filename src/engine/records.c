@@ -2,8 +2,8 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/described.h"
 #include "engine/remote.h"
-#include "engine/writer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -366,6 +366,8 @@ ken_status ken_describe(ken *k, const ken_note *notes, size_t n, size_t *done)
             st = describe_one(k->store, &notes[i], &have);
         st = kn_edit_close(&w, st);
     }
+    if (!st)
+        st = kn_described_sync(&w);
     if (!st)
         *done = have;
     kn_edit_end(&w);

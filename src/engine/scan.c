@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/parallel.h"
+#include "engine/described.h"
 #include "engine/lookup.h"
 #include "engine/object_add.h"
 #include "engine/verify.h"
@@ -147,6 +148,8 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
         st = kn_verify_sweep(s->k);
     if (!st)
         st = note_features(s);
+    if (!st && s->o->reembed)
+        st = kn_described_sync(&s->w);
     if (!st)
         st = settle(s);
     if (st || (s->k->store->v->search && !s->o->index)) /* that one minds its index itself */

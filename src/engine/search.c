@@ -10,8 +10,12 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/progress.h"
-#include "engine/choice.h"
+#include "engine/described.h"
+#include "engine/expand.h"
+#include "engine/features.h"
+#include "engine/group.h"
 #include "engine/lookup.h"
+#include "engine/relevance.h"
 #include "engine/remote.h"
 #include "engine/verify.h"
 #include "engine/views.h"
@@ -26,6 +30,7 @@ enum { DEFAULT_K = 10, MAX_TERMS = 1024 };
 typedef struct query {
     ken *k;
     const ken_model *model;
+    const ken_search_options *o;
     const ken_term *terms;
     size_t n, dim;
     size_t ways;    /* 1, or KN_VIEWS with a model among the terms */
@@ -76,7 +81,7 @@ static ken_status add_texts(query *q)
     for (size_t i = 0; i < q->n; i++)
         if (q->terms[i].text && !q->terms[i].vector)
             texts[n++] = q->terms[i].text;
-    ken_status st = n ? q->k->encoder->texts(q->model, texts, n, q->vectors) : KEN_OK;
+    ken_status st = kn_expand_texts(q->k, q->model, q->o, texts, n, q->vectors);
     n = 0;
     for (size_t i = 0; !st && i < q->n; i++)
         if (q->terms[i].text && !q->terms[i].vector)
@@ -95,7 +100,7 @@ static ken_status add_images(query *q)
     for (size_t i = 0; i < q->n; i++)
         if (q->terms[i].image && !q->terms[i].vector)
             images[n++] = q->terms[i].image;
-    ken_status st = n ? q->k->encoder->images(q->model, images, n, q->vectors) : KEN_OK;
+    ken_status st = kn_features_images(q->k, q->model, images, n, q->vectors);
     n = 0;
     for (size_t i = 0; !st && i < q->n; i++)
         if (q->terms[i].image && !q->terms[i].vector)
@@ -312,26 +317,90 @@ static uint32_t to_verify(const query *q, const kn_view *v, const ken_search_opt
     return o->verify ? (uint32_t)o->verify : KN_VERIFY_DEFAULT;
 }
 
-static ken_status find(const query *q, const ken_search_options *o, ken_hit *hits, size_t *found)
+static ken_status nearest(const query *q, kn_view *v, const kn_choice *c, size_t k, kn_near **near, size_t *n)
 {
-    kn_view *v = NULL;
-    const kn_choice *c = NULL;
-    size_t n = 0, deep = o->k ? o->k : DEFAULT_K;
-    const size_t k = deep;
-    uint32_t verified = 0;
+    return q->k->store->v->search ? ask_store(q, c, q->o, k, near, n) : scan_view(q, v, c, q->o, k, near, n);
+}
+
+/* The query and its first hits. */
+static ken_status expand(const query *q, kn_view *v, const kn_choice *c)
+{
     kn_near *near = NULL;
-    ken_hit *all = NULL;
-    ken_status st = kn_choice_get(q->k, o->where, o->hidden, &v, &c);
-    if (!st) {
-        verified = to_verify(q, v, o);
-        deep = verified * (size_t)KN_VERIFY_LOOKS > k ? verified * (size_t)KN_VERIFY_LOOKS : k;
-        st = q->k->store->v->search ? ask_store(q, c, o, deep, &near, &n)
-                                    : scan_view(q, v, c, o, deep, &near, &n);
+    size_t n = 0;
+    ken_status st = nearest(q, v, c, KN_AQE_HITS, &near, &n);
+    for (size_t way = 0; !st && way < q->ways; way++)
+        st = kn_expand_by_hits(q->k, q->dim, q->o, near, n, q->sum + way * q->dim);
+    kn_free(near);
+    return st;
+}
+
+/* What is found by its description comes beside what is found by itself; of an item the better counts. */
+static ken_status add_described(const query *q, kn_view *v, const kn_choice *c, size_t k, kn_near **near,
+                                size_t *n)
+{
+    size_t more = 0;
+    if (!q->has_text || q->ways > 1 || q->o->min_auto || q->k->store->v->search || !v->n)
+        return KEN_OK;
+    kn_near *both = kn_grow(*near, *n + k, sizeof *both);
+    if (!both)
+        return KEN_E_NOMEM;
+    *near = both;
+    ken_status st = kn_described_search(q->k, v, c, q->o->hidden, q->sum, k, both + *n, &more);
+    if (!st && more)
+        *n = merge(both, *n + more);
+    return st;
+}
+
+/* The k best that are left when the rest is cut: as deep as it takes. */
+static ken_status dig(const query *q, kn_view *v, const kn_choice *c, kn_grouping group, size_t k,
+                      kn_near **out, size_t *found)
+{
+    const ken_search_options *o = q->o;
+    const size_t items = c ? c->items : v->rows;
+    size_t deep = o->min_auto ? kn_relevance_depth(k) : k, met = 0, n = 0;
+    kn_near *near = NULL;
+    ken_status st;
+    for (;; deep *= 4) {
+        kn_free(near);
+        near = NULL;
+        st = nearest(q, v, c, deep, &near, &met);
+        n = met;
+        if (!st)
+            st = add_described(q, v, c, deep, &near, &n);
+        if (!st && o->min_auto)
+            st = kn_relevance_cut(q->k, q->model, q->terms, q->n, items, near, &n,
+                                  group == KN_GROUP_NONE ? k : n);
+        if (!st)
+            st = kn_group_cut(q->k, group, q->dim, near, &n, k);
+        if (st || n >= k || met < deep || group == KN_GROUP_NONE)
+            break;
     }
-    if (!st && !(all = kn_alloc(deep, sizeof *all)))
-        st = KEN_E_NOMEM;
+    if (st)
+        kn_free(near);
+    else
+        *out = near, *found = n < k ? n : k;
+    return st;
+}
+
+static ken_status look(const query *q, kn_view *v, const kn_choice *c, ken_hit *hits, size_t *found)
+{
+    const size_t k = q->o->k ? q->o->k : DEFAULT_K;
+    const uint32_t verified = to_verify(q, v, q->o);
+    const size_t wide = verified * (size_t)KN_VERIFY_LOOKS > k ? verified * (size_t)KN_VERIFY_LOOKS : k;
+    size_t n = 0;
+    kn_near *near = NULL;
+    ken_hit *all = kn_alloc(wide, sizeof *all);
+    kn_grouping group;
+    kn_expansion expansion;
+    ken_status st = all ? kn_group_named(&group, q->o->group) : KEN_E_NOMEM;
+    if (!st)
+        st = kn_expansion_named(&expansion, q->o->expand);
+    if (!st && expansion == KN_EXPAND_AQE)
+        st = expand(q, v, c);
+    if (!st)
+        st = dig(q, v, c, group, wide, &near, &n);
     if (!st) {
-        n = keep_hits(q, o, near, n, all);
+        n = keep_hits(q, q->o, near, n, all);
         if (verified)
             st = kn_verify_models(q->k, q->terms[0].image, verified, all, n);
     }
@@ -339,10 +408,20 @@ static ken_status find(const query *q, const ken_search_options *o, ken_hit *hit
         *found = n < k ? n : k;
         memcpy(hits, all, *found * sizeof *hits);
     }
-    if (v)
-        kn_view_release(q->k, v);
     kn_free(all);
     kn_free(near);
+    return st;
+}
+
+static ken_status find(const query *q, ken_hit *hits, size_t *found)
+{
+    kn_view *v = NULL;
+    const kn_choice *c = NULL;
+    ken_status st = kn_choice_get(q->k, q->o->where, q->o->hidden, &v, &c);
+    if (!st)
+        st = look(q, v, c, hits, found);
+    if (v)
+        kn_view_release(q->k, v);
     return st;
 }
 
@@ -351,7 +430,7 @@ static ken_status search(ken *k, const ken_term *terms, size_t n, const ken_sear
 {
     const double start = kn_clock();
     double encoded = start;
-    query q = { .k = k, .terms = terms, .n = n };
+    query q = { .k = k, .o = o, .terms = terms, .n = n };
     ken_status st = check_terms(terms, n);
     if (!st)
         st = kn_collection_model(k, &q.model);
@@ -361,7 +440,7 @@ static ken_status search(ken *k, const ken_term *terms, size_t n, const ken_sear
         encoded = kn_clock();
     }
     if (!st)
-        st = find(&q, o, hits, found);
+        st = find(&q, hits, found);
     kn_free(q.sum);
     kn_free(q.vectors);
     if (!st && times) {
@@ -383,8 +462,8 @@ ken_status ken_search(ken *k, const ken_term *terms, size_t n, const ken_search_
         st = kn_fail(KEN_E_INVALID, "ken_search_options: size is not set");
     else if (!terms || !hits || !found)
         st = kn_fail(KEN_E_INVALID, "ken_search: no terms, or no place for hits");
-    else if (o->min_auto || o->group || o->expand || o->spaces)
-        st = kn_fail(KEN_E_UNSUPPORTED, "ken_search: of the options only `where` is there so far");
+    else if (o->spaces)
+        st = kn_fail(KEN_E_UNSUPPORTED, "ken_search: this build knows no spaces");
     else
         st = search(k, terms, n, o, hits, found, times);
     kn_leave(k);

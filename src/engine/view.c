@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "engine/choice.h"
+#include "engine/described.h"
 #include "engine/lookup.h"
 
 #include <string.h>
@@ -27,6 +27,7 @@ static void free_view(kn_view *v)
             kn_free(v->dead[i]);
     }
     kn_view_unname(v);
+    kn_described_free(v->described);
     for (size_t i = 0; i < KN_CHOICES; i++)
         kn_choice_free(v->choices[i]);
     kn_lookup_free(v->lookup);

@@ -34,6 +34,8 @@ typedef struct kn_view {
     kn_counts counts;   /* of the store, at that time */
     uint64_t **unnamed; /* (n) bitmaps of what is of no object … */
     kn_run *named;      /* (runs_n) … and the runs without it; NULL: every picture has an object */
+    struct kn_described *described; /* of described.h, or NULL; guarded by the collection's lock … */
+    int described_known;            /* … until it was looked for */
     struct kn_choice *choices[KN_CHOICES]; /* of choice.h, the first ones; guarded by the collection's lock */
     struct kn_lookup_file *lookup; /* indexes (lookup.h) since the first search that uses them, or NULL;
                                       set while the collection's lock is held */

@@ -21,7 +21,7 @@ static const char help[] =
     "usage: ken-toys render --ids A:B [--views N] [--mode MODE] [options] -o DIR\n"
     "       ken-toys sheet --ids A:B [--size N] [--seed N] -o FILE.png\n"
     "       ken-toys montage --gallery LIST [--size N] -o FILE.png\n"
-    "       ken-toys captions --ids A:B [--captions N] [--wrong]\n"
+    "       ken-toys captions --ids A:B [--captions N] [--wrong] [--apart-from C:D]\n"
     "       ken-toys ceiling --ids A:B [--captions N]\n"
     "       ken-toys histogram --gallery LIST --queries LIST\n"
     "       ken-toys pairs --gallery LIST --queries LIST [--gallery-vectors G.npy --query-vectors "
@@ -54,6 +54,8 @@ static const char help[] =
     "      --captions N     captions of each picture, or toy (1)\n"
     "      --masks          also MODE-VIEW-mask.png, white where the toy is\n"
     "      --format FORMAT  png (default) or jpg\n"
+    "      --apart-from C:D one caption of each toy, of which two things or more are wrong of every toy\n"
+    "                       C up to, not including, D; none of a toy that has no such caption\n"
     "      --wrong          captions with one thing wrong, which says marks by '!'\n"
     "      --threads N\n"
     "      --json           ceiling, histogram, pairs: as JSON\n"
@@ -100,6 +102,7 @@ static int misuse(const char *what, const char *value)
 
 enum {
     IDS = 256,
+    APART_FROM,
     VIEWS,
     FIRST_VIEW,
     MODE,
@@ -121,6 +124,7 @@ enum {
 
 static const struct option longs[] = {
     { "ids", required_argument, NULL, IDS },
+    { "apart-from", required_argument, NULL, APART_FROM },
     { "views", required_argument, NULL, VIEWS },
     { "first-view", required_argument, NULL, FIRST_VIEW },
     { "mode", required_argument, NULL, MODE },
@@ -155,12 +159,12 @@ static int number(uint64_t *out, const char *s, char stop, uint64_t least, uint6
     return 0;
 }
 
-static int set_ids(tt_args *a, const char *s)
+static int set_ids(uint64_t *first, uint64_t *end, const char *s)
 {
     const char *colon = strchr(s, ':');
-    if (!colon || number(&a->first, s, ':', 0, UINT64_MAX / 2) ||
-        number(&a->end, colon + 1, 0, 0, UINT64_MAX / 2) || a->end <= a->first)
-        return misuse("--ids is A:B, from A up to, not including, B; not", s);
+    if (!colon || number(first, s, ':', 0, UINT64_MAX / 2) || number(end, colon + 1, 0, 0, UINT64_MAX / 2) ||
+        *end <= *first)
+        return misuse("toys are A:B, from A up to, not including, B; not", s);
     return TT_DONE;
 }
 
@@ -191,7 +195,9 @@ static int set_option(tt_args *a, int c)
 {
     switch (c) {
     case IDS:
-        return set_ids(a, optarg);
+        return set_ids(&a->first, &a->end, optarg);
+    case APART_FROM:
+        return set_ids(&a->apart_first, &a->apart_end, optarg);
     case VIEWS:
         return set_number(&a->views, optarg, 1, MOST_VIEWS, "--views is 1 to 100000, not");
     case FIRST_VIEW:

@@ -14,6 +14,7 @@ enum { TT_DONE = 0, TT_WRONG_USE = 2, TT_INTERRUPTED = 130 };
 
 typedef struct tt_args {
     uint64_t first, end; /* ids first .. end - 1 */
+    uint64_t apart_first, apart_end; /* toys that captions must not fit; none if equal */
     uint32_t views, first_view, captions, size, threads;
     uint64_t seed;
     kn_toy_mode mode;

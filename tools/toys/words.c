@@ -11,27 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-int tt_captions(const tt_args *a)
-{
-    char en[KN_TOY_CAPTION], zh[KN_TOY_CAPTION], says[KN_TOY_CAPTION];
-    ken_status st = KEN_OK;
-    for (uint64_t id = a->first; !st && id < a->end; id++) {
-        kn_toy t;
-        kn_toy_make(&t, id);
-        for (uint32_t k = 0; k < a->captions; k++) {
-            kn_toy_view v;
-            kn_toy_view_make(&v, &t, a->mode, a->seed, k);
-            kn_toy_caption(&t, &v, k + 1, a->wrong, en, zh, says);
-            printf("{\"id\":%llu,\"en\":\"%s\",\"zh\":\"%s\",\"says\":\"%s\"}\n",
-                   (unsigned long long)id, en, zh, says);
-        }
-        st = kn_check_interrupt();
-    }
-    return st ? tt_fail(st) : TT_DONE;
-}
-
-/* ---- the ceiling ---- */
-
 typedef int32_t values[KN_TELLS][2];
 
 /* A comma-separated list of attributes as a mask. */
@@ -46,6 +25,60 @@ static uint32_t told_in(const char *says)
     }
     return mask;
 }
+
+/* How many of the told things are otherwise of b than of a. */
+static int differences(values a, values b, uint32_t told)
+{
+    int n = 0;
+    for (int i = 0; i < KN_TELLS; i++)
+        if (told >> i & 1 && a[i][0] >= 0)
+            n += a[i][0] != b[i][0] || a[i][1] != b[i][1];
+    return n;
+}
+
+enum { APART = 2 };
+
+/* Does the caption say two things or more that are wrong of every other toy? */
+static int stands_apart(const tt_args *a, const kn_toy *t, const char *says)
+{
+    values own, other;
+    kn_toy u;
+    const uint32_t told = told_in(says);
+    kn_toy_tells(t, own);
+    for (uint64_t id = a->apart_first; id < a->apart_end; id++) {
+        kn_toy_make(&u, id);
+        kn_toy_tells(&u, other);
+        if (differences(own, other, told) < APART)
+            return 0;
+    }
+    return 1;
+}
+
+int tt_captions(const tt_args *a)
+{
+    char en[KN_TOY_CAPTION], zh[KN_TOY_CAPTION], says[KN_TOY_CAPTION];
+    const int choosy = a->apart_end > a->apart_first;
+    ken_status st = KEN_OK;
+    for (uint64_t id = a->first; !st && id < a->end; id++) {
+        kn_toy t;
+        kn_toy_make(&t, id);
+        for (uint32_t k = 0; k < a->captions; k++) {
+            kn_toy_view v;
+            kn_toy_view_make(&v, &t, a->mode, a->seed, k);
+            kn_toy_caption(&t, &v, k + 1, a->wrong, en, zh, says);
+            if (choosy && !stands_apart(a, &t, says))
+                continue;
+            printf("{\"id\":%llu,\"en\":\"%s\",\"zh\":\"%s\",\"says\":\"%s\"}\n",
+                   (unsigned long long)id, en, zh, says);
+            if (choosy)
+                break;
+        }
+        st = kn_check_interrupt();
+    }
+    return st ? tt_fail(st) : TT_DONE;
+}
+
+/* ---- the ceiling ---- */
 
 /* How many of the told things both have: the thing is one, its colour another. */
 static int matches(values a, values b, uint32_t told)
