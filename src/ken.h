@@ -592,7 +592,8 @@ typedef struct ken_explanation {
 
 /* Where two agree: each a picture, a text or a vector (ken_term's weight is not looked at), at least one a
  * picture.  *out is freed with ken_explanation_free.  KEN_E_UNSUPPORTED for a method that the network does
- * not allow, KEN_E_MODEL for a text without a text network. */
+ * not allow, KEN_E_MODEL for a text without a text network, KEN_E_LIMIT of networks with more than some
+ * 4,000 places.  Same arguments, same bits, with any number of threads. */
 KEN_CALL ken_status ken_explain(const ken_model *m, const ken_term *a, const ken_term *b,
                                 const ken_explain_options *opts, ken_explanation **out);
 /* Both pictures side by side, each `height` pixels high (0: 384, at most 4096), with the maps over them:

@@ -21,6 +21,7 @@
 #include <string.h>
 
 enum { LEAST_GRID = 16, MOST_GRID = 256, DEFAULT_REGIONS = 3, MOST_REGIONS = 16 };
+enum { MOST_PAIRS = 1 << 24 /* of places: 128 MB; 64 x 64 places on both sides */ };
 enum { LAYERS = 0 /* of attention that relevance goes through: all */ };
 
 typedef enum method { AUTO, PARTS, GRADCAM, RELEVANCE, METHODS } method;
@@ -252,6 +253,9 @@ static ken_status explain(kn_explaining *e, method how, size_t most, explanation
     ken_status st = KEN_OK;
     for (int i = 0; i < 2 && !st; i++)
         st = make_side(e, &e->side[i]);
+    if (!st && e->side[0].places > MOST_PAIRS / e->side[1].places)
+        st = kn_fail(KEN_E_LIMIT, "the network has %zu places; pairs of them are too many",
+                     e->side[0].places);
     if (!st && !(e->pairs = kn_alloc(e->side[0].places * e->side[1].places, sizeof *e->pairs)))
         st = KEN_E_NOMEM;
     if (!st)

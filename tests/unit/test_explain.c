@@ -238,6 +238,57 @@ START_TEST(maps_sum_to_the_cosine)
 }
 END_TEST
 
+/* Long words are cut between letters, never inside one. */
+START_TEST(long_words_are_cut)
+{
+    ken_model *m = open_model("weights/ken-small.safetensors", "f32");
+    ken_image *img = noise(64, 64, 1);
+    char words[400];
+    for (int lead = 0; lead < 3; lead++) {
+        ken_explanation *e = NULL;
+        snprintf(words, sizeof words, "%.*s", lead, "ab");
+        for (int i = 0; i < 60; i++)
+            strcat(words, "熊");
+        const ken_term a = { .text = words }, b = { .image = img };
+        ck_assert_int_eq(ken_explain(m, &a, &b, NULL, &e), KEN_OK);
+        const char *cut = strstr(e->text, "…\"");
+        ck_assert(cut && !strncmp(cut - 3, "熊", 3));
+        ken_explanation_free(e);
+    }
+    ken_image_free(img);
+    ken_model_close(m);
+}
+END_TEST
+
+/* The same bits with any number of threads. */
+START_TEST(threads_change_nothing)
+{
+    make_model made;
+    char preprocess[256];
+    ken_image *img[2] = { noise(30, 20, 1), noise(20, 40, 2) };
+    const ken_term a = { .image = img[0] }, b = { .image = img[1] };
+    ken_explanation *e[2] = { NULL, NULL };
+    write_family(&families[_i], KN_F32, &made, preprocess);
+    for (uint32_t k = 0; k < 2; k++) {
+        ken_model *m = NULL;
+        ken_model_options o = KEN_MODEL_OPTIONS_INIT;
+        o.threads = 1 + 2 * k;
+        ck_assert_int_eq(ken_model_open(&m, path, &o), KEN_OK);
+        ck_assert_int_eq(ken_explain(m, &a, &b, NULL, &e[k]), KEN_OK);
+        ken_model_close(m);
+    }
+    const size_t bytes = (size_t)e[0]->grid[0] * e[0]->grid[1] * sizeof(float);
+    ck_assert_int_eq(memcmp(e[0]->a, e[1]->a, bytes), 0);
+    ck_assert_int_eq(memcmp(e[0]->b, e[1]->b, bytes), 0);
+    ck_assert_str_eq(e[0]->text, e[1]->text);
+    for (int k = 0; k < 2; k++) {
+        ken_explanation_free(e[k]);
+        ken_image_free(img[k]);
+    }
+    make_release(&made);
+}
+END_TEST
+
 /* What a centre crop leaves out is 0, and only that. */
 START_TEST(maps_are_of_the_whole_picture)
 {
@@ -438,6 +489,8 @@ static void fill(TCase *tc)
     tcase_add_loop_test(tc, the_map_has_its_gradient, 0, FAMILIES);
     tcase_add_loop_test(tc, maps_sum_to_the_cosine, 0, 3);
     tcase_add_test(tc, maps_are_of_the_whole_picture);
+    tcase_add_test(tc, long_words_are_cut);
+    tcase_add_loop_test(tc, threads_change_nothing, 0, FAMILIES);
     tcase_add_loop_test(tc, each_network_has_its_methods, 0, FAMILIES);
     tcase_add_test(tc, regions_are_where_the_pairs_are);
     tcase_add_test(tc, wrong_use_is_told);
