@@ -124,7 +124,7 @@ CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS
 .SUFFIXES:
 .PHONY: all minimal test check check-kernels check-unit check-golden check-cli check-crash check-fuzz \
         check-fault check-these fuzz fuzz-run bench bench-peers asan asan-short tsan tsan-short hdr-check layers symbols lint format install \
-        uninstall clean help demo test-milvus test-reference test-grad test-arm64 scores compile_commands.json peers
+        uninstall clean help demo test-milvus test-reference test-grad test-http test-arm64 scores compile_commands.json peers
 
 all: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, ken-toys, libken.a, libken.so
 
@@ -283,6 +283,8 @@ tsan-short:                         ## of tsan, what CI runs
 test-milvus: $(B)/ken $(B)/ken-convert ## the remote store against two real servers from PyPI; skipped where there is no network
 	$(Q)$(RUN) milvus
 
+test-http: $(B)/ken $(B)/ken-toys    ## the server against its OpenAPI document, by schemathesis of PyPI
+	$(Q)KEN_BUILD=$(abspath $(B)) sh tests/http/schemathesis.sh
 test-arm64:                         ## the kernels on a 64-bit Arm that qemu plays; optional, not in CI
 	$(Q)sh tools/test-arm64.sh
 

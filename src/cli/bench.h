@@ -14,6 +14,8 @@ typedef struct cli_case {
     double peak;   /* of the machine, operations a second */
     double gbytes; /* weights read a second, in 1e9 bytes; 0 where it does not apply */
     double share;  /* of the whole, < 0 where it does not apply */
+    double p50, p99; /* milliseconds; 0 where only the best is looked at */
+    double encoder;  /* texts a second that the network does by itself; 0 where it does not apply */
 } cli_case;
 
 #define CLI_CASE \
@@ -44,5 +46,6 @@ int cli_bench_pipeline(const cli_args *a);
 int cli_bench_cold(const cli_args *a);
 int cli_bench_search(const cli_args *a);
 int cli_bench_train(const cli_args *a);
+int cli_bench_http(const cli_args *a);
 
 #endif

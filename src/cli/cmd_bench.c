@@ -79,6 +79,12 @@ static void say_json(const cli_case *c)
         cJSON_AddNullToObject(o, "peak_fraction");
     if (c->gbytes > 0)
         cli_json_real(o, "weights_gb_per_second", c->gbytes, 4);
+    if (c->p50 > 0) {
+        cli_json_real(o, "p50_ms", c->p50, 5);
+        cli_json_real(o, "p99_ms", c->p99, 5);
+    }
+    if (c->encoder > 0)
+        cli_json_real(o, "encoder_per_second", c->encoder, 5);
     if (c->share >= 0)
         cli_json_real(o, "share", c->share, 4);
     cli_json_say_line(o);
@@ -100,6 +106,10 @@ void cli_bench_say(const cli_case *c)
         printf("  %4.1f %% of the peak", 100 * c->flops / (c->ms * 1e-3) / c->peak);
     if (c->gbytes > 0)
         printf("  %.1f GB/s of weights", c->gbytes);
+    if (c->p50 > 0)
+        printf("  p50 %.3f ms, p99 %.3f ms", c->p50, c->p99);
+    if (c->encoder > 0)
+        printf("  the network alone %.1f/s", c->encoder);
     if (c->share >= 0)
         printf("  %4.1f %%", 100 * c->share);
     putchar('\n');
@@ -137,16 +147,17 @@ static int run(const cli_args *a)
         { "cold", cli_bench_cold },
         { "search", cli_bench_search },
         { "train", cli_bench_train },
+        { "http", cli_bench_http },
     };
     for (size_t i = 0; a->n && i < sizeof benches / sizeof *benches; i++)
         if (!strcmp(benches[i].name, a->operands[0].text))
             return benches[i].run(a);
-    return cli_misuse("bench what?  encode, text, preprocess, pipeline, search, cold or train");
+    return cli_misuse("bench what?  encode, text, preprocess, pipeline, search, cold, train or http");
 }
 
 const cli_cmd cli_cmd_bench = {
     .name = "bench",
-    .args = "encode | text | preprocess FILE... | pipeline DIR | search | cold | train",
+    .args = "encode | text | preprocess FILE... | pipeline DIR | search | cold | train | http",
     .summary = "speed of this machine, as shares of what it could do",
     .about =
         "Each case is the best of many runs; the machine's peak is measured between them.\n"
@@ -156,11 +167,14 @@ const cli_cmd cli_cmd_bench = {
         "pipeline    all of it for a folder, with the share of each step\n"
         "search      ten neighbours among 10,000 vectors of 512 numbers: every row in f32, Flat, HNSW16\n"
         "cold        one search, process start to exit, taken apart; needs a collection\n"
-        "train       forward, loss, backward and the optimiser's step, on random pictures",
+        "train       forward, loss, backward and the optimiser's step, on random pictures\n"
+        "http        words asked by eight clients at once: embeddings, or searches where --db names a\n"
+        "            collection; the share is that of what the text network does by itself",
     .examples = "ken bench encode --arch clip-vit-b32 --batch 1,32\tpictures a second\n"
                 "ken bench text -m clip-b32 --precision f32\ttexts a second\n"
                 "ken bench pipeline photos/ -m clip-b32\tdecode, fit, encode\n"
                 "ken bench train --arch resnet18 --size 112 --batch 64\ttraining steps\n"
+                "ken bench http -m ken-small --json\trequests a second, p50 and p99\n"
                 "ken bench cold --db photos.ken --json\tprocess, open, encode, search\n",
     .run = run,
 };

@@ -65,6 +65,21 @@ static cJSON *bytes_schema(void)
     return o;
 }
 
+/* JSON, and what else the route can give. */
+static cJSON *answers(const kn_route *t, cJSON *shapes)
+{
+    cJSON *o = content("application/json", kn_shape_schema(t->answer, shapes));
+    if (t->type)
+        cJSON_AddItemToObject(cJSON_AddObjectToObject(o, t->type), "schema", bytes_schema());
+    return o;
+}
+
+/* What has a form of its own, that a schema would have to describe. */
+static int is_text(const char *type)
+{
+    return !strcmp(type, "application/json") || !strncmp(type, "text/", 5);
+}
+
 static void add_response(cJSON *to, const kn_route *t, int status, cJSON *shapes)
 {
     char code[8];
@@ -76,12 +91,10 @@ static void add_response(cJSON *to, const kn_route *t, int status, cJSON *shapes
     if (status >= 400)
         cJSON_AddItemToObject(o, "content", content("application/json", kn_shape_schema(&failure, shapes)));
     else if (t->answer && status < 300 && status != 204)
-        cJSON_AddItemToObject(o, "content",
-                              content("application/json", kn_shape_schema(t->answer, shapes)));
+        cJSON_AddItemToObject(o, "content", answers(t, shapes));
     else if (t->type && status < 300)
-        cJSON_AddItemToObject(
-            o, "content",
-            content(t->type, !strcmp(t->type, "application/json") ? cJSON_CreateObject() : bytes_schema()));
+        cJSON_AddItemToObject(o, "content",
+                              content(t->type, is_text(t->type) ? cJSON_CreateObject() : bytes_schema()));
 }
 
 static cJSON *responses(const kn_route *t, cJSON *shapes)
