@@ -1,8 +1,8 @@
 /*
  * encode_queue.h - words and pictures of several requests, encoded in one pass.
  *
- * One thread takes everything that has come while the network was busy: nobody waits for company, and
- * under load the batches grow by themselves.
+ * One thread takes everything that has come while the network was busy: whoever comes alone waits for
+ * nobody, and under load the batches grow by themselves.
  */
 #ifndef SERVE_ENCODE_QUEUE_H
 #define SERVE_ENCODE_QUEUE_H
