@@ -87,6 +87,9 @@ static void wait_for_end(ken_server *s)
     while (sigwait(&set, &sig) == 0 && sig == SIGHUP)
         reload(s);
     cli_note("finishing what runs");
+    signal(SIGINT, SIG_DFL); /* who asks again doesn't want to wait */
+    signal(SIGTERM, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static int serve(const ken_server_options *o)

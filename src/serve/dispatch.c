@@ -56,7 +56,7 @@ static kn_scope scope_of(const ken_server *s, const kn_request *r)
 static int check_who(const ken_server *s, kn_request *r, const kn_route *t)
 {
     const char *host = kn_request_header(r, "Host");
-    if (!kn_keys_on(s->keys) && !s->any_host && host && !is_known_host(host))
+    if (!kn_keys_on(s->keys) && host && !is_known_host(host))
         kn_answer_error(
             r, 403, "host", NULL,
             "asked for as %.100s: without keys this server answers to addresses and localhost alone", host);

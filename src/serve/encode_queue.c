@@ -103,8 +103,8 @@ static void hand_out(kn_encoder *e, const pass *p, ken_status st)
 }
 
 /* Clients that wait for their answers ask again together, a moment after a pass: where the last one served
- * several, a tenth of its time is spent on waiting for as many.  Whoever comes alone waits for nobody.  The lock
- * is held. */
+ * several, a tenth of its time is spent on waiting for as many.  Whoever comes alone waits for nobody.  The
+ * lock is held. */
 static void gather(kn_encoder *e, size_t last, double seconds)
 {
     struct timespec at;

@@ -31,7 +31,7 @@ struct ken_server {
     char **shown; /* (n_shown) addresses */
     size_t n_shown;
     char *openapi; /* the document, as text */
-    int shims, any_host;
+    int shims;
     _Atomic uint32_t queue;
     _Atomic uint64_t max_body;
     uint32_t workers, connections, timeout;
