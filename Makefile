@@ -274,7 +274,7 @@ check-these: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(filter $(foreach t,$(TEST
 # products take minutes under TSan (test_graph runs and trains the same code), and tests/crash, whose children
 # are killed anyway.
 THREADED := unit/test_base unit/test_graph unit/test_optim unit/test_flat unit/test_store unit/test_segment \
-            unit/test_collection unit/test_objects unit/test_lookup
+            unit/test_collection unit/test_objects unit/test_lookup unit/test_readers
 asan-short:                         ## of asan, what CI runs
 	$(Q)$(MAKE) --no-print-directory check-these $(ASAN) TESTS='unit golden cli fuzz'
 tsan-short:                         ## of tsan, what CI runs

@@ -292,7 +292,11 @@ KEN_CALL ken_status ken_mesh_view_aligned(ken_image **out, const ken_mesh *m, co
 
 typedef struct ken_index ken_index;
 
-/* A call with a const handle may run beside others of its kind. */
+/* Searches (ken_index_search, ken_index_find, ken_index_len) may run at any time from any number of threads,
+ * beside each other and beside ken_index_add, _put, _remove, _remove_all and _compact: they take no lock, and see
+ * the index as it was before a change or after it, whole.  (With `only` they wait while a change enters its ids.
+ * With `target_recall` they want no compaction beside them.)  Those that change it wait for each other.  All other
+ * calls want to be alone. */
 typedef struct ken_index_options {
     uint32_t size;
     uint32_t dim;       /* required */

@@ -241,9 +241,7 @@ ken_status ken_index_search(const ken_index *h, const float *queries, size_t nq,
 
 size_t ken_index_len(const ken_index *h)
 {
-    kn_index_info i;
-    kn_index_get_info(h->ix, &i);
-    return i.n;
+    return kn_index_len(h->ix);
 }
 
 uint64_t ken_index_next_id(const ken_index *h)

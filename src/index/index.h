@@ -118,7 +118,10 @@ extern const kn_kind kn_kind_flat, kn_kind_hnsw, kn_kind_ivf;
 
 /* ---- the frame ---- */
 
-typedef struct kn_index kn_index; /* calls with a const one may run at the same time */
+/* Searches, kn_index_len and kn_index_has may run at any time, beside each other and beside kn_index_put,
+ * _remove and _compact, which wait for each other.  A search sees the state before or after a change, whole.
+ * The rest of the calls want no change beside them. */
+typedef struct kn_index kn_index;
 
 /* Empty, in memory.  spec as kn_spec_parse takes it; "auto" is decided at each build. */
 KEN_CALL ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metric metric);
@@ -177,6 +180,7 @@ KEN_CALL ken_status kn_index_search(const kn_index *ix, const float *queries, si
 /* The same by comparing every row, whatever the kind; KEN_E_UNSUPPORTED without rows. */
 KEN_CALL ken_status kn_index_exact(const kn_index *ix, const float *queries, size_t nq, size_t k,
                                    uint32_t threads, kn_near *near, size_t *found);
+size_t kn_index_len(const kn_index *ix); /* rows that live */
 int kn_index_lives(const kn_index *ix, size_t slot); /* of the base */
 
 typedef struct kn_index_info {
