@@ -292,10 +292,10 @@ KEN_CALL ken_status ken_mesh_view_aligned(ken_image **out, const ken_mesh *m, co
 
 typedef struct ken_index ken_index;
 
-/* Searches (ken_index_search, ken_index_find, ken_index_len) may run at any time from any number of threads,
- * beside each other and beside ken_index_add, _put, _remove, _remove_all and _compact: they take no lock, and see
- * the index as it was before a change or after it, whole.  (With `only` they wait while a change enters its ids.
- * With `target_recall` they want no compaction beside them.)  Those that change it wait for each other.  All other
+/* Searches (ken_index_search, _find, _range, _len) may run at any time from any number of threads, beside each
+ * other and beside ken_index_add, _put, _remove, _remove_all and _compact: they take no lock, and see the index
+ * as it was before a change or after it, whole.  (With `only` they wait while a change enters its ids; with
+ * `target_recall` they want no compaction beside them.)  Those that change it wait for each other.  All other
  * calls want to be alone. */
 typedef struct ken_index_options {
     uint32_t size;
@@ -368,11 +368,21 @@ typedef struct ken_find_options {
     uint32_t threads;    /* default: the index's */
     double target_recall; /* > 0: ef, nprobe and rerank as ken_index_tune() found them to reach it */
     int exact;           /* 1: compare every row; not together with `only` */
+    /* Not NULL: of each group the best row alone, so that k hits are of k groups.  Called with the ids that
+     * are met, from several threads if there are several queries and threads. */
+    uint64_t (*group)(uint64_t id, void *cookie);
+    void *cookie;
 } ken_find_options;
 #define KEN_FIND_OPTIONS_INIT \
-    { sizeof(ken_find_options), 0, 0, 0, NULL, 0, 0, 0, 0 }
+    { sizeof(ken_find_options), 0, 0, 0, NULL, 0, 0, 0, 0, NULL, NULL }
 KEN_CALL ken_status ken_index_find(const ken_index *ix, const float *queries, size_t nq, size_t k,
                                    const ken_find_options *opts, ken_hit *hits, size_t *found);
+/* All whose `raw` is at least `least`, best first, in *hits (*found), freed with ken_hits_free: for "l2" those
+ * whose squared distance is at most -least.  Of a kind that is not exact some may be missing near the end.
+ * opts may be NULL; its group is not read. */
+KEN_CALL ken_status ken_index_range(const ken_index *ix, const float *query, float least,
+                                    const ken_find_options *opts, ken_hit **hits, size_t *found);
+KEN_API void ken_hits_free(ken_hit *hits);
 KEN_API size_t ken_index_len(const ken_index *ix);
 /* One more than the greatest id it has or had; looks at all of them. */
 KEN_API uint64_t ken_index_next_id(const ken_index *ix);

@@ -180,6 +180,7 @@ typedef enum cli_opt_id {
     OPT_ANN_OUTPUT,
     OPT_ANN_K,
     OPT_ANN_EF,
+    OPT_ANN_RANGE,
     OPT_ANN_NPROBE,
     OPT_ANN_RERANK,
     OPT_ANN_BATCH,

@@ -4,8 +4,8 @@
  * A removed row stays where it is, marked, until the next compaction or, if it is pending, until the
  * pending rows need more room.  Readers go on beside a writer: they see the state that was published last
  * (kn_shot), of which nothing is changed: bits are changed in copies, rows are added behind what is seen, and
- * what is replaced is freed when the last one who may see it has left (readers.h).  The map from ids is made when it is first needed, so that
- * opening a file costs the same for any number of rows.
+ * what is replaced is freed when the last one who may see it has left (readers.h).  The map from ids is made
+ * when it is first needed, so that opening a file costs the same for any number of rows.
  */
 #include "index/index_state.h"
 
@@ -926,6 +926,20 @@ size_t kn_index_len(const kn_index *ix)
     const size_t place = kn_readers_enter(ix->readers), n = atomic_load(&ix->now)->n;
     kn_readers_leave(ix->readers, place);
     return n;
+}
+
+uint32_t kn_index_dim(const kn_index *ix)
+{
+    return ix->dim;
+}
+
+int kn_index_has_rows(const kn_index *ix)
+{
+    const size_t place = kn_readers_enter(ix->readers);
+    const kn_shot *s = atomic_load(&ix->now);
+    const int has = !s->base.n || s->base.f32;
+    kn_readers_leave(ix->readers, place);
+    return has;
 }
 
 void kn_index_get_info(const kn_index *ix, kn_index_info *out)

@@ -59,7 +59,7 @@ static kn_rows given(size_t n, kn_metric metric)
         setup_unit();
     else
         setup();
-    return (kn_rows){ rows[0], ids, n, DIM, metric };
+    return (kn_rows){ rows[0], ids, n, DIM, metric, NULL };
 }
 
 static kn_spec spec_of(const char *text)
