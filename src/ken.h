@@ -621,6 +621,13 @@ KEN_API void ken_explanation_free(ken_explanation *e); /* NULL is fine */
  * best those of a few hundred terms, find the vectors ready.  opts: what they will be asked with, or NULL. */
 KEN_CALL ken_status ken_search_ahead(ken *k, const ken_term *terms, size_t n, const ken_search_options *opts);
 
+/* For each of the keys (',' between: object kind ext dir tag taken mtime added meta.KEY; times by their years),
+ * the values that items of which `where` holds (NULL: all) have, the most frequent first, and how many have
+ * them.  Non-zero from fn ends the key. */
+typedef int (*ken_facet_fn)(const char *key, const char *value, uint64_t count, void *cookie);
+KEN_CALL ken_status ken_facets(ken *k, const char *keys, const char *where, int hidden, ken_facet_fn fn,
+                               void *cookie);
+
 typedef struct ken_duplicates_options {
     uint32_t size;
     float min;         /* least cosine of two that are the same; default 0.97 */
@@ -837,9 +844,9 @@ typedef struct ken_eval_search_report {
 } ken_eval_search_report;
 
 /* How well a collection answers.  Relevant items that a search does not answer, as when they are
- * hidden, rank behind all. */
+ * hidden, rank behind all.  opts: how to search, NULL or all but k. */
 KEN_CALL ken_status ken_eval_search(ken *k, const ken_search_case *cases, size_t n,
-                                    ken_progress_fn progress, void *cookie,
+                                    const ken_search_options *opts, ken_progress_fn progress, void *cookie,
                                     ken_eval_search_report *out);
 
 typedef struct ken_relevance_report {

@@ -93,6 +93,7 @@ typedef enum cli_opt_id {
     OPT_HIDDEN,
     OPT_WHERE,
     OPT_GROUP,
+    OPT_FACETS,
     OPT_EXPAND,
     OPT_EXPLAIN_QUERY,
     OPT_BATCH_FILE,
