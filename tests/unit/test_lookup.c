@@ -316,6 +316,17 @@ START_TEST(follows_the_collection)
     ask(k, q, 5, 0, 1, hits);
     ck_assert_uint_eq(hits[0].id, unseen);
     ck_assert(recall(k, 0, 50) >= .97);
+    for (int turn = 0; turn < 2; turn++) { /* a filter: few, and then nearly all */
+        ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
+        ken_term t = { .vector = q, .weight = 1 };
+        size_t found = 0;
+        o.k = 10;
+        o.where = turn ? "id > 60" : "id > 60 and id <= 75";
+        OK(ken_search(k, &t, 1, &o, hits, &found, NULL));
+        ck_assert_uint_eq(found, 10);
+        for (size_t i = 0; i < found; i++)
+            ck_assert(hits[i].id > 60 && (turn || hits[i].id <= 75) && hits[i].id != unseen);
+    }
     ken_stats s = stats_of(k);
     ck_assert_uint_eq(s.indexed, n);
     ck_assert_uint_eq(s.pending, 60);
