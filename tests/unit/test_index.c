@@ -603,7 +603,7 @@ static void churn(ken_index *ix, const float *rows, size_t n, size_t dim, uint64
 START_TEST(churn_costs_no_recall)
 {
     const char *metric = _i ? "l2" : "cosine";
-    const size_t n = quick() ? 2000 : 10000, dim = _i ? 96 : 160, nq = 400;
+    const size_t n = quick() ? 2000 : 10000, dim = _i ? 96 : 160, nq = 1000;
     float *rows = make_rows(2 * n + nq, dim, 15), *last = malloc(n * dim * sizeof *last);
     uint64_t *ids = malloc(n * sizeof *ids);
     unsigned char *want = NULL;
@@ -638,7 +638,7 @@ START_TEST(churn_costs_no_recall)
               *truth = make_index("Flat", metric, last, n, dim, 2);
     OK(ken_index_open(&ix, path, 0, NULL));
     OK(ken_index_check(ix, NULL, NULL));
-    for (uint32_t ef = 24; ef <= 96; ef *= 2) { /* few, or all would be found */
+    for (uint32_t ef = 48; ef <= 192; ef *= 2) { /* few, or all would be found */
         followed = recall_at(ix, truth, rows + 2 * n * dim, nq, ef);
         fresh = recall_at(new, truth, rows + 2 * n * dim, nq, ef);
         printf("%s, %zu rows, ten times a tenth: recall %.4f, built anew %.4f, ef %u\n", metric, n,
