@@ -54,7 +54,7 @@ const cli_option cli_options[OPT_COUNT] = {
     [OPT_VERBOSE] = { "verbose", 'v', OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                       "say more on standard error", 0 },
     [OPT_CONFIG] = { "config", 0, OPT_PATH, CLI_EVERY, "FILE", NULL, NULL,
-                     "settings to read in place of .ken/ken.yaml", 0 },
+                     "settings to read in place of .ken/ken.yaml: a file, or dev or prod", 0 },
     [OPT_VERSION] = { "version", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL, "print the version",
                       1 },
     [OPT_HELP] = { "help", 'h', OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
