@@ -292,7 +292,11 @@ KEN_CALL ken_status ken_mesh_view_aligned(ken_image **out, const ken_mesh *m, co
 
 typedef struct ken_index ken_index;
 
-/* A call with a const handle may run beside others of its kind. */
+/* Searches (ken_index_search, _find, _range, _len) may run at any time from any number of threads, beside each
+ * other and beside ken_index_add, _put, _remove, _remove_all and _compact: they take no lock, and see the index
+ * as it was before a change or after it, whole.  (With `only` they wait while a change enters its ids; with
+ * `target_recall` they want no compaction beside them.)  Those that change it wait for each other.  All other
+ * calls want to be alone. */
 typedef struct ken_index_options {
     uint32_t size;
     uint32_t dim;       /* required */
@@ -364,11 +368,21 @@ typedef struct ken_find_options {
     uint32_t threads;    /* default: the index's */
     double target_recall; /* > 0: ef, nprobe and rerank as ken_index_tune() found them to reach it */
     int exact;           /* 1: compare every row; not together with `only` */
+    /* Not NULL: of each group the best row alone, so that k hits are of k groups.  Called with the ids that
+     * are met, from several threads if there are several queries and threads. */
+    uint64_t (*group)(uint64_t id, void *cookie);
+    void *cookie;
 } ken_find_options;
 #define KEN_FIND_OPTIONS_INIT \
-    { sizeof(ken_find_options), 0, 0, 0, NULL, 0, 0, 0, 0 }
+    { sizeof(ken_find_options), 0, 0, 0, NULL, 0, 0, 0, 0, NULL, NULL }
 KEN_CALL ken_status ken_index_find(const ken_index *ix, const float *queries, size_t nq, size_t k,
                                    const ken_find_options *opts, ken_hit *hits, size_t *found);
+/* All whose `raw` is at least `least`, best first, in *hits (*found), freed with ken_hits_free: for "l2" those
+ * whose squared distance is at most -least.  Of a kind that is not exact some may be missing near the end.
+ * opts may be NULL; its group is not read. */
+KEN_CALL ken_status ken_index_range(const ken_index *ix, const float *query, float least,
+                                    const ken_find_options *opts, ken_hit **hits, size_t *found);
+KEN_API void ken_hits_free(ken_hit *hits);
 KEN_API size_t ken_index_len(const ken_index *ix);
 /* One more than the greatest id it has or had; looks at all of them. */
 KEN_API uint64_t ken_index_next_id(const ken_index *ix);
@@ -607,6 +621,13 @@ KEN_API void ken_explanation_free(ken_explanation *e); /* NULL is fine */
  * best those of a few hundred terms, find the vectors ready.  opts: what they will be asked with, or NULL. */
 KEN_CALL ken_status ken_search_ahead(ken *k, const ken_term *terms, size_t n, const ken_search_options *opts);
 
+/* For each of the keys (',' between: object kind ext dir tag taken mtime added meta.KEY; times by their years),
+ * the values that items of which `where` holds (NULL: all) have, the most frequent first, and how many have
+ * them.  Non-zero from fn ends the key. */
+typedef int (*ken_facet_fn)(const char *key, const char *value, uint64_t count, void *cookie);
+KEN_CALL ken_status ken_facets(ken *k, const char *keys, const char *where, int hidden, ken_facet_fn fn,
+                               void *cookie);
+
 typedef struct ken_duplicates_options {
     uint32_t size;
     float min;         /* least cosine of two that are the same; default 0.97 */
@@ -823,9 +844,9 @@ typedef struct ken_eval_search_report {
 } ken_eval_search_report;
 
 /* How well a collection answers.  Relevant items that a search does not answer, as when they are
- * hidden, rank behind all. */
+ * hidden, rank behind all.  opts: how to search, NULL or all but k. */
 KEN_CALL ken_status ken_eval_search(ken *k, const ken_search_case *cases, size_t n,
-                                    ken_progress_fn progress, void *cookie,
+                                    const ken_search_options *opts, ken_progress_fn progress, void *cookie,
                                     ken_eval_search_report *out);
 
 typedef struct ken_relevance_report {

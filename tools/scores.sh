@@ -93,6 +93,15 @@ if [ -x "${KEN_EXPLAIN:-}" ]; then
     done
 fi
 
+if "$ken" models --models "$(dirname "$model")" --json | grep -q '"text": *true'; then
+    row "search among 300 toys, R@1 and mAP %" R@1 mAP
+    KEN=$ken KEN_TOYS=$toys sh tools/toys/retrieval.sh $out "$which" "$model"
+    echo "ken search --min auto, %"
+    for n in 25 50 100; do
+        KEN=$ken KEN_TOYS=$toys sh tools/toys/relevance.sh $out "$which" $n "$model" | sed 's/^/  /'
+    done
+fi
+
 if [ -f "$set_dir/many-done" ]; then
     row "among many objects, full views, R@1 and R@5 %" top1 top5
     for n in 1000 10000 100000; do

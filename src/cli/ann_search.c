@@ -226,6 +226,44 @@ static int search_and_say(searching *s, const char *about, const char *out)
     return bad;
 }
 
+/* --range: as many as there are, query after query; -o gets rows of query number and id. */
+static int search_range(searching *s, const char *about, const char *out)
+{
+    const double range = cli_opt_real(OPT_ANN_RANGE), start = cli_now();
+    const float least = (float)(strcmp(s->info.metric, "l2") ? range : -range);
+    int64_t *pairs = NULL;
+    size_t n = 0, cap = 0;
+    ken_status st = KEN_OK;
+    for (size_t q = 0; !st && q < s->queries.n; q++) {
+        ken_hit *hits = NULL;
+        size_t found = 0;
+        st = ken_index_range(s->ix, s->queries.rows + q * s->queries.dim, least, &s->find, &hits, &found);
+        for (size_t i = 0; !st && i < found; i++) {
+            pairs = cli_mem_room(pairs, n, &cap, 2 * sizeof *pairs);
+            pairs[2 * n] = (int64_t)q;
+            pairs[2 * n++ + 1] = (int64_t)hits[i].id;
+        }
+        ken_hits_free(hits);
+        if (!st && ken_interrupted())
+            st = KEN_E_CANCELED;
+    }
+    const double seconds = cli_now() - start, qps = seconds > 0 ? (double)s->queries.n / seconds : 0;
+    int bad = st ? cli_ann_complain(st, about) : out ? cli_ids_write(out, pairs, n, 2) : 0;
+    if (!bad && cli_ann_json()) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddNumberToObject(o, "queries", (double)s->queries.n);
+        cli_json_real(o, "range", range, 9);
+        cJSON_AddNumberToObject(o, "found", (double)n);
+        cJSON_AddItemToObject(o, "params", params(s));
+        cli_json_real(o, "seconds", seconds, 6);
+        cli_json_real(o, "qps", qps, 6);
+        cli_json_say(o);
+    } else if (!bad)
+        printf("%zu queries\t%.0f a second\t%zu within %g\n", s->queries.n, qps, n, range);
+    cli_mem_free(pairs);
+    return bad;
+}
+
 int cli_ann_search(const cli_args *a)
 {
     searching s = { .find = KEN_FIND_OPTIONS_INIT };
@@ -242,8 +280,12 @@ int cli_ann_search(const cli_args *a)
         return cli_misuse("--target-recall %s: a share, 0..1", cli_opt(OPT_ANN_TARGET));
     s.find.threads = cli_opt_whole(OPT_THREADS) > 0 ? (uint32_t)cli_opt_whole(OPT_THREADS) : 1;
     s.all_at_once = cli_opt_on(OPT_ANN_BATCH);
+    if (cli_opt(OPT_ANN_RANGE) && (cli_opt(OPT_ANN_TRUTH) || s.all_at_once))
+        return cli_misuse("--range goes without --truth and --batch");
     bad = read_inputs(&s, a);
-    if (!bad)
+    if (!bad && cli_opt(OPT_ANN_RANGE))
+        bad = search_range(&s, a->operands[2].text, cli_opt(OPT_ANN_OUTPUT));
+    else if (!bad)
         bad = search_and_say(&s, a->operands[2].text, cli_opt(OPT_ANN_OUTPUT));
     release(&s);
     return bad;

@@ -34,17 +34,33 @@ static int find_relevant(const cli_cases *c, const cJSON *paths, size_t line, ke
     return 0;
 }
 
+/* A query is what `ken search` takes as its one argument, or an array of them. */
+static int parse_query(const cli_cases *c, const cJSON *query, size_t line, const ken_decode_options *d,
+                       cli_query *q)
+{
+    const int many = cJSON_IsArray(query);
+    const size_t n = many ? (size_t)cJSON_GetArraySize(query) : 1;
+    const char **args = cli_mem_new(n + 1, sizeof *args);
+    size_t i = 0;
+    int code = n ? 0 : -1;
+    for (const cJSON *e = many ? query->child : query; !code && i < n; e = e->next) {
+        code = cJSON_IsString(e) && *e->valuestring ? 0 : -1;
+        args[i++] = code ? "" : e->valuestring;
+    }
+    if (code)
+        code = refuse(c, line, "expects {\"query\":\"…\",\"relevant\":[…]}");
+    else
+        code = cli_query_parse(q, args, n, d);
+    cli_mem_free(args);
+    return code;
+}
+
 static int parse(cli_cases *c, const char *text, size_t line, const ken_decode_options *d)
 {
     cJSON *o = cJSON_Parse(text);
-    const cJSON *query = cJSON_GetObjectItemCaseSensitive(o, "query");
     cli_query q = { 0 };
     ken_search_case one = { 0 };
-    int code = cJSON_IsString(query) && *query->valuestring
-                   ? 0
-                   : refuse(c, line, "expects {\"query\":\"…\",\"relevant\":[…]}");
-    if (!code)
-        code = cli_query_parse(&q, (const char *const *)&query->valuestring, 1, d);
+    int code = parse_query(c, cJSON_GetObjectItemCaseSensitive(o, "query"), line, d, &q);
     if (!code)
         code = find_relevant(c, cJSON_GetObjectItemCaseSensitive(o, "relevant"), line, &one);
     one.terms = q.terms;

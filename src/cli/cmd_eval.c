@@ -262,7 +262,7 @@ const cli_cmd cli_cmd_eval = {
         "CSV file path,label (a first line with these words is a header), a folder with one\n"
         "sub-folder a label, or a zip of such folders.  Every score is a fraction from 0 to 1.\n\n"
         "search asks a collection (--db) queries whose answers are known: --queries FILE.jsonl, lines\n"
-        "{\"query\": as `ken search` takes it, \"relevant\": [paths]}.\n\n"
+        "{\"query\": as `ken search` takes it, or an array of such arguments, \"relevant\": [paths]}.\n\n"
         "calibrate fits, on pictures that neither training nor testing sees, what `ken recognize`\n"
         "needs to say how sure it is and what is unknown, and writes it into a copy of the model.\n\n"
         "relevance fits what `ken search --min auto` needs, from such lines, some of which say\n"

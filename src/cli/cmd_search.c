@@ -14,13 +14,14 @@
 #include <string.h>
 
 static const double STRANGE = .3; /* share of a text; it is 0 for all captions of training */
-enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28, BATCH = 64 };
+enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28, BATCH = 64, FACETS = 50 };
 
 typedef struct answer {
     const cli_query *query;
     ken_hit *hits;
     size_t found;
     ken_search_times times;
+    cJSON *facets; /* --facets with one JSON object */
     cJSON *added; /* --explain-query with one JSON object: [{"text" or "path", "weight"}] */
 } answer;
 
@@ -164,6 +165,8 @@ static int say_answer(ken *db, const answer *a, cli_mode mode, int whole)
     if (hits) {
         cJSON *o = cJSON_CreateObject();
         cJSON_AddItemToObject(o, "query", cli_query_json(a->query));
+        if (a->facets)
+            cJSON_AddItemToObject(o, "facets", cJSON_Duplicate(a->facets, 1));
         if (a->added)
             cJSON_AddItemToObject(o, "added", cJSON_Duplicate(a->added, 1));
         cJSON_AddItemToObject(o, "hits", hits);
@@ -171,6 +174,52 @@ static int say_answer(ken *db, const answer *a, cli_mode mode, int whole)
         mode == OUT_JSON ? cli_json_say(o) : cli_json_say_line(o);
     }
     return code ? code : rank ? 0 : CLI_EXIT_NONE;
+}
+
+/* ---- facets ---- */
+
+typedef struct facets {
+    cJSON *all; /* {"key": [{"value", "count"}, …]}, or NULL: for people */
+    size_t n;   /* of this key */
+    char *key;
+} facets;
+
+static int note_facet(const char *key, const char *value, uint64_t count, void *cookie)
+{
+    facets *f = cookie;
+    const int fresh = !f->key || strcmp(f->key, key);
+    if (fresh) {
+        cli_mem_free(f->key);
+        f->key = cli_mem_text(key);
+        f->n = 0;
+    }
+    if (f->all) {
+        cJSON *o = cJSON_CreateObject();
+        cli_json_path(o, "value", value);
+        cJSON_AddNumberToObject(o, "count", (double)count);
+        if (fresh)
+            cJSON_AddArrayToObject(f->all, key);
+        cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(f->all, key), o);
+    } else {
+        fprintf(stderr, "%s\t%llu\t%s\n", key, (unsigned long long)count, value);
+    }
+    return ++f->n == FACETS;
+}
+
+/* Of all that the filter lets through, whatever was found; *out for JSON. */
+static int count_facets(ken *db, cJSON **out)
+{
+    facets f = { .all = out ? cJSON_CreateObject() : NULL };
+    const char *keys = cli_opt(OPT_FACETS);
+    ken_status st = KEN_OK;
+    if (keys)
+        st = ken_facets(db, keys, cli_opt(OPT_WHERE), cli_opt_on(OPT_HIDDEN), note_facet, &f);
+    cli_mem_free(f.key);
+    if (out && keys && !st)
+        *out = f.all;
+    else
+        cJSON_Delete(f.all);
+    return st ? cli_complain(st, st == KEN_E_INVALID ? ABOUT_INPUT : ABOUT_COLLECTION, NULL) : 0;
 }
 
 /* A term that failed in the search itself: an unknown id is wrong use, not a broken collection. */
@@ -207,7 +256,10 @@ static int search(ken *db, const cli_query *q, int whole)
     ken_status st = ken_search(db, q->terms, q->n, &o, a.hits, &a.found, &a.times);
     if (!st)
         warn_of_strange_words(db, q);
-    int code = st ? search_failed(st) : say_answer(db, &a, mode, whole || mode == OUT_JSON);
+    int code = st ? search_failed(st) : count_facets(db, whole || mode == OUT_JSON ? &a.facets : NULL);
+    if (!code)
+        code = say_answer(db, &a, mode, whole || mode == OUT_JSON);
+    cJSON_Delete(a.facets);
     cJSON_Delete(a.added);
     cli_mem_free(a.hits);
     return code;

@@ -55,6 +55,18 @@ static int server_options(ken_server_options *o, char **uploads)
     return wrong;
 }
 
+/* ---- the log ---- */
+
+/* As they were at the start: other threads log while SIGHUP reads the settings anew. */
+static int quiet, verbose;
+
+static void log_line(ken_log_level level, const char *line, void *cookie)
+{
+    (void)cookie;
+    if (!quiet && (level <= KEN_LOG_WARN || verbose))
+        fprintf(stderr, "ken: %s\n", line);
+}
+
 /* ---- signals ---- */
 
 static sigset_t awaited(void)
@@ -115,6 +127,9 @@ static int run(const cli_args *a)
     const sigset_t set = awaited();
     if (a->n)
         return cli_misuse("serve takes no argument %s", a->operands[0].text);
+    quiet = cli_opt_on(OPT_QUIET);
+    verbose = cli_opt_on(OPT_VERBOSE);
+    ken_set_logger(log_line, NULL);
     int code = server_options(&o, &uploads);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN); /* a client that goes away is none of our ends */

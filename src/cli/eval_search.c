@@ -43,7 +43,10 @@ int cli_eval_search(const cli_args *a)
     code = code ? code : cli_open_collection(&c.db, TO_READ);
     code = code ? code : cli_cases_read(&c, &d);
     if (!code) {
-        const ken_status st = ken_eval_search(c.db, c.list, c.n, cli_progress(), NULL, &r);
+        ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
+        o.expand = cli_opt(OPT_EXPAND);
+        o.where = cli_opt(OPT_WHERE);
+        const ken_status st = ken_eval_search(c.db, c.list, c.n, &o, cli_progress(), NULL, &r);
         code = st ? cli_complain(st, ABOUT_COLLECTION, NULL) : 0;
     }
     if (!code)

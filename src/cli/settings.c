@@ -1,5 +1,5 @@
 /* settings.c - built-in < /etc/ken/ken.yaml < $XDG_CONFIG_HOME/ken/ken.yaml < .ken/ken.yaml upward
- * from here (or --config) < KEN_* < flags. */
+ * from here (or --config, a file or a preset) < KEN_* < flags. */
 #include "cli/cmd.h"
 #include "cli/config.h"
 #include "cli/mem.h"
@@ -145,6 +145,52 @@ static int read_file(const char *path, cli_cmd_id cmd, int asked)
     return bad;
 }
 
+/* Settings that go together, by a name in place of a file's. */
+typedef struct preset {
+    const char *name, *yaml;
+} preset;
+static const preset presets[] = {
+    { "dev", /* to try things out on one's own machine */
+      "verbose: true\n"
+      "serve:\n"
+      "  listen: 127.0.0.1:8787\n"
+      "  shims: true\n"
+      "  timeout: 300\n" },
+    { "prod", /* a service for others: behind keys, on every address, nothing read but what was indexed below
+                 its own folder */
+      "color: never\n"
+      "progress: none\n"
+      "wait: 5\n"
+      "offline: true\n"
+      "serve:\n"
+      "  listen: 0.0.0.0:8787\n"
+      "  keys-file: /etc/ken/keys\n"
+      "  roots: /var/lib/ken\n"
+      "  max-body: 16\n"
+      "  max-pixels: 25\n" },
+};
+
+static int read_preset(const preset *p, cli_cmd_id cmd)
+{
+    cli_config_error err;
+    files[n_files] = cli_mem_textf("preset %s", p->name);
+    source s = { files[n_files++], cli_mem_text("/"), cmd };
+    int bad = cli_config_parse(p->yaml, strlen(p->yaml), from_file, &s, &err);
+    if (bad)
+        bad = cli_error("preset %s:%lu: %s", p->name, err.line, err.what);
+    cli_mem_free(s.folder);
+    return bad;
+}
+
+/* What --config names. */
+static int read_asked(const char *name, cli_cmd_id cmd)
+{
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+        if (!strcmp(name, presets[i].name))
+            return read_preset(&presets[i], cmd);
+    return read_file(name, cmd, 1);
+}
+
 static int read_files(cli_cmd_id cmd)
 {
     const char *asked = cli_opt(OPT_CONFIG) ? cli_opt(OPT_CONFIG) : getenv("KEN_CONFIG");
@@ -154,7 +200,7 @@ static int read_files(cli_cmd_id cmd)
         bad = read_file(mine, cmd, 0);
     cli_mem_free(mine);
     if (!bad && asked && *asked)
-        return read_file(asked, cmd, 1);
+        return read_asked(asked, cmd);
     char *near = cli_path_upward(".ken/ken.yaml");
     if (!bad && near)
         bad = read_file(near, cmd, 0);

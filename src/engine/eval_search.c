@@ -18,6 +18,7 @@ static const size_t cuts[CUTS] = { 1, 5, 10 };
 
 typedef struct judge {
     ken *k;
+    const ken_search_options *o;
     ken_hit *hits;    /* (most) */
     size_t most;      /* items of the collection */
     uint64_t *sorted; /* right ids of a query */
@@ -70,7 +71,7 @@ static void add(judge *j, size_t right)
 
 static ken_status one(judge *j, const ken_search_case *c, size_t number)
 {
-    ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
+    ken_search_options o = *j->o;
     ken_search_times times;
     size_t found = 0;
     if (!c->n_relevant)
@@ -116,10 +117,11 @@ static void finish(judge *j, size_t n)
     r->qps = sum > 0 ? 1e3 * (double)n / sum : 0;
 }
 
-ken_status ken_eval_search(ken *k, const ken_search_case *cases, size_t n, ken_progress_fn progress,
-                           void *cookie, ken_eval_search_report *out)
+ken_status ken_eval_search(ken *k, const ken_search_case *cases, size_t n, const ken_search_options *opts,
+                           ken_progress_fn progress, void *cookie, ken_eval_search_report *out)
 {
-    judge j = { .k = k };
+    static const ken_search_options defaults = KEN_SEARCH_OPTIONS_INIT;
+    judge j = { .k = k, .o = opts ? opts : &defaults };
     ken_stats stats;
     kn_meter meter;
     size_t most = 0;

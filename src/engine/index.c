@@ -1,6 +1,7 @@
 /* index.c - the index half of ken.h, over src/index. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/parallel.h"
 #include "index/foreign.h"
 #include "index/index.h"
 #include "index/tune.h"
@@ -204,6 +205,43 @@ size_t ken_index_points(const ken_index *h, ken_index_point *points, size_t cap)
     return n;
 }
 
+static kn_wide wide_of(const ken_find_options *o, const kn_find *p)
+{
+    return (kn_wide){ *p, o->exact, o->n_only || o->only ? o->only : NULL, o->n_only, o->group, o->cookie };
+}
+
+/* What each of many queries does when groups are asked for. */
+typedef struct grouping {
+    const kn_index *ix;
+    const float *queries;
+    size_t dim, k;
+    kn_wide w;
+    kn_near *near;
+    size_t *found;
+} grouping;
+
+static ken_status group_some(size_t begin, size_t end, uint32_t worker, void *cookie)
+{
+    const grouping *g = cookie;
+    ken_status st = KEN_OK;
+    (void)worker;
+    for (size_t q = begin; !st && q < end; q++)
+        st = kn_index_groups(g->ix, g->queries + q * g->dim, g->k, &g->w, g->near + q * g->k, g->found + q);
+    return st;
+}
+
+static ken_status find_near(const ken_index *h, const float *queries, size_t nq, const kn_find *p,
+                            const ken_find_options *o, kn_near *near, size_t *found)
+{
+    const uint32_t threads = o->threads ? o->threads : h->build.threads;
+    if (o->group) {
+        grouping g = { h->ix, queries, kn_index_dim(h->ix), p->k, wide_of(o, p), near, found };
+        return kn_parallel(nq, 1, threads, group_some, &g);
+    }
+    return o->exact ? kn_index_exact(h->ix, queries, nq, p->k, threads, near, found)
+                    : kn_index_search(h->ix, queries, nq, p, o->only, o->n_only, threads, near, found);
+}
+
 ken_status ken_index_find(const ken_index *h, const float *queries, size_t nq, size_t k,
                           const ken_find_options *o, ken_hit *hits, size_t *found)
 {
@@ -216,14 +254,12 @@ ken_status ken_index_find(const ken_index *h, const float *queries, size_t nq, s
     if (o->exact && o->only)
         return kn_fail(KEN_E_INVALID, "ken_index_find: exact answers among some ids are not there");
     const size_t len = ken_index_len(h), most = k < len ? k : len;
-    const uint32_t threads = o->threads ? o->threads : h->build.threads;
     kn_find p = { .k = most, .ef = o->ef, .nprobe = o->nprobe, .rerank = o->rerank };
     ken_status st = o->target_recall > 0 ? pick(h, o->target_recall, &p) : KEN_OK;
     kn_near *near = st ? NULL : kn_alloc(nq ? nq : 1, (most ? most : 1) * sizeof *near);
     if (!near)
         return st ? st : KEN_E_NOMEM;
-    st = o->exact ? kn_index_exact(h->ix, queries, nq, most, threads, near, found)
-                  : kn_index_search(h->ix, queries, nq, &p, o->only, o->n_only, threads, near, found);
+    st = find_near(h, queries, nq, &p, o, near, found);
     for (size_t q = 0; !st && q < nq; q++)
         for (size_t i = 0; i < found[q]; i++) {
             const kn_near *e = &near[q * most + i];
@@ -231,6 +267,42 @@ ken_status ken_index_find(const ken_index *h, const float *queries, size_t nq, s
         }
     kn_free(near);
     return st;
+}
+
+ken_status ken_index_range(const ken_index *h, const float *query, float least, const ken_find_options *o,
+                           ken_hit **hits, size_t *found)
+{
+    const ken_find_options none = KEN_FIND_OPTIONS_INIT;
+    kn_near *near = NULL;
+    size_t n = 0;
+    if (!o)
+        o = &none;
+    if (!h || !query || !hits || !found || o->size != sizeof *o || (o->n_only && !o->only))
+        return kn_fail(KEN_E_INVALID, "no index, query, options or place for hits");
+    if ((o->exact && o->only) || !(least == least))
+        return kn_fail(KEN_E_INVALID, "ken_index_range: exact answers among some ids are not there, nor is a "
+                                      "range that is no number");
+    kn_find p = { .ef = o->ef, .nprobe = o->nprobe, .rerank = o->rerank };
+    ken_status st = o->target_recall > 0 ? pick(h, o->target_recall, &p) : KEN_OK;
+    const kn_wide w = wide_of(o, &p);
+    if (!st)
+        st = kn_index_range(h->ix, query, least, &w, &near, &n);
+    ken_hit *out = st ? NULL : kn_alloc(n ? n : 1, sizeof *out);
+    if (!st && !out)
+        st = KEN_E_NOMEM;
+    for (size_t i = 0; !st && i < n; i++)
+        out[i] = (ken_hit){ near[i].id, near[i].raw > 0 ? near[i].raw : 0, near[i].raw };
+    kn_free(near);
+    if (st)
+        return st;
+    *hits = out;
+    *found = n;
+    return KEN_OK;
+}
+
+void ken_hits_free(ken_hit *hits)
+{
+    kn_free(hits);
 }
 
 ken_status ken_index_search(const ken_index *h, const float *queries, size_t nq, size_t k,
@@ -241,9 +313,7 @@ ken_status ken_index_search(const ken_index *h, const float *queries, size_t nq,
 
 size_t ken_index_len(const ken_index *h)
 {
-    kn_index_info i;
-    kn_index_get_info(h->ix, &i);
-    return i.n;
+    return kn_index_len(h->ix);
 }
 
 uint64_t ken_index_next_id(const ken_index *h)

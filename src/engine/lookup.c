@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "engine/choice.h"
 
 #include <math.h>
 #include <string.h>
@@ -130,8 +131,12 @@ static ken_status allow(const kn_view *v, const kn_seek *s, const kn_lookup_file
     return KEN_OK;
 }
 
+/* Does the list live as long as the view?  The caller holds `lock`. */
 static int is_views_own(const kn_view *v, const kn_run *runs)
 {
+    for (size_t i = 0; i < KN_CHOICES; i++)
+        if (v->choices[i] && (runs == v->choices[i]->pictures || runs == v->choices[i]->views))
+            return 1;
     return runs == v->visible || runs == v->all || runs == v->parts || runs == v->views
            || runs == v->all_views || (v->named && runs == v->named);
 }
@@ -141,11 +146,13 @@ static ken_status allowed_for(ken *k, const kn_view *v, const kn_seek *s, kn_loo
                               kn_allowed *out, int *own)
 {
     ken_status st = KEN_OK;
-    *own = !is_views_own(v, s->runs);
-    if (*own)
-        return allow(v, s, f, out);
-    pthread_mutex_lock(&k->lock);
     size_t i = 0;
+    pthread_mutex_lock(&k->lock);
+    *own = !is_views_own(v, s->runs);
+    if (*own) {
+        pthread_mutex_unlock(&k->lock);
+        return allow(v, s, f, out);
+    }
     while (i < f->allowed_n && f->allowed[i].runs != s->runs)
         i++;
     if (i == f->allowed_n) {

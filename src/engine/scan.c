@@ -120,6 +120,40 @@ static ken_status settle(kn_scan *s)
     return st == KEN_E_NET ? KEN_OK : st;
 }
 
+static void forget_files(kn_scan *s)
+{
+    for (size_t i = 0; i < s->files_n; i++)
+        kn_free(s->files[i].path);
+    for (size_t i = 0; i < s->roots_n; i++)
+        kn_free(s->roots[i]);
+    kn_free(s->files);
+    kn_free(s->roots);
+    s->files = NULL;
+    s->roots = NULL;
+    s->files_n = s->files_cap = s->roots_n = 0;
+}
+
+/* A server that died and came back may have lost what it had acknowledged: those files once more. */
+static ken_status recover(kn_scan *s, const char *const *paths, size_t n)
+{
+    const ken_scan_report before = *s->r;
+    kn_store *store = s->k->store;
+    uint64_t lost = 0;
+    if (!store->v->refresh || !s->encoded)
+        return KEN_OK;
+    pthread_mutex_lock(&s->k->lock);
+    ken_status st = store->v->refresh(store, &lost);
+    pthread_mutex_unlock(&s->k->lock);
+    if (st || !lost)
+        return st;
+    forget_files(s);
+    st = kn_scan_walk(s, paths, n);
+    if (!st)
+        st = kn_scan_files(s);
+    *s->r = before; /* they have been counted */
+    return st;
+}
+
 static ken_status run(kn_scan *s, const char *const *paths, size_t n)
 {
     ken_status st = use_model(s);
@@ -136,6 +170,8 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
         st = kn_scan_walk(s, paths, n);
     if (!st)
         st = kn_scan_files(s);
+    if (!st)
+        st = recover(s, paths, n);
     if (!st)
         st = kn_object_mend(&s->w);
     if (!st)
@@ -159,12 +195,7 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
 
 static void release(kn_scan *s)
 {
-    for (size_t i = 0; i < s->files_n; i++)
-        kn_free(s->files[i].path);
-    for (size_t i = 0; i < s->roots_n; i++)
-        kn_free(s->roots[i]);
-    kn_free(s->files);
-    kn_free(s->roots);
+    forget_files(s);
     kn_free(s->seen);
     kn_idmap_release(&s->seen_at);
 }

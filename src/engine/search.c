@@ -322,14 +322,17 @@ static ken_status nearest(const query *q, kn_view *v, const kn_choice *c, size_t
     return q->k->store->v->search ? ask_store(q, c, q->o, k, near, n) : scan_view(q, v, c, q->o, k, near, n);
 }
 
-/* The query and its first hits. */
+/* The query and those of its first hits that are surely right: others lead away from it. */
 static ken_status expand(const query *q, kn_view *v, const kn_choice *c)
 {
+    const char *kinds = q->has_text ? "text-image" : "image-image";
     kn_near *near = NULL;
-    size_t n = 0;
+    size_t n = 0, sure = 0;
     ken_status st = nearest(q, v, c, KN_AQE_HITS, &near, &n);
+    while (!st && sure < n && q->k->encoder->score(q->model, kinds, near[sure].raw) >= KN_AQE_SURE)
+        sure++;
     for (size_t way = 0; !st && way < q->ways; way++)
-        st = kn_expand_by_hits(q->k, q->dim, q->o, near, n, q->sum + way * q->dim);
+        st = kn_expand_by_hits(q->k, q->dim, q->o, near, sure, q->sum + way * q->dim);
     kn_free(near);
     return st;
 }

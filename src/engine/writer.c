@@ -58,6 +58,7 @@ static ken_status sweep(ken *k)
 
 ken_status kn_edit_begin(kn_edit *w, ken *k)
 {
+    uint64_t lost = 0; /* a scan reads again what has no vectors */
     *w = (kn_edit){ .lock = { -1 } };
     if (k->read_only)
         return kn_fail(KEN_E_INVALID, "%s is open for reading only", k->dir);
@@ -66,7 +67,7 @@ ken_status kn_edit_begin(kn_edit *w, ken *k)
     ken_status st = kn_lock_take(&w->lock, k->dir, k->wait);
     if (!st) {
         pthread_mutex_lock(&k->lock);
-        st = k->store->v->refresh ? k->store->v->refresh(k->store) : KEN_OK;
+        st = k->store->v->refresh ? k->store->v->refresh(k->store, &lost) : KEN_OK;
         if (!st)
             st = kn_store_number(k->store, KN_KEY_NEXT_ID, &w->next_id);
         if (!st)

@@ -1,9 +1,11 @@
 /*
  * index.c - the frame of every index: ids, changes, the file and its log; see index.h.
  *
- * A removed row stays in the base, marked gone, until the next compaction; a pending row that is
- * removed gives its place to the last one.  The map from ids is made when it is first needed, so that
- * opening a file costs the same for any number of rows.
+ * A removed row stays where it is, marked, until the next compaction or, if it is pending, until the
+ * pending rows need more room.  Readers go on beside a writer: they see the state that was published last
+ * (kn_shot), of which nothing is changed: bits are changed in copies, rows are added behind what is seen, and
+ * what is replaced is freed when the last one who may see it has left (readers.h).  The map from ids is made
+ * when it is first needed, so that opening a file costs the same for any number of rows.
  */
 #include "index/index_state.h"
 
@@ -11,6 +13,7 @@
 #include "base/error.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +63,41 @@ static const kn_kind *kind_of(const kn_spec *s)
     return kinds[s->kind];
 }
 
+/* ---- what readers see ---- */
+
+/* Room for the next publishing, which then cannot fail. */
+static ken_status get_ready(kn_index *ix)
+{
+    if (!ix->spare && !(ix->spare = kn_zalloc(1, sizeof *ix->spare)))
+        return KEN_E_NOMEM;
+    return kn_readers_reserve(ix->readers, KN_INDEX_TRASH + 2);
+}
+
+/* After get_ready().  The caller holds `lock`, or nobody else is there. */
+static void publish(kn_index *ix)
+{
+    kn_shot *next = ix->spare, *last = atomic_load(&ix->now);
+    *next = (kn_shot){ .kind = ix->kind, .state = ix->state, .base = ix->base, .live = ix->live,
+                       .gone = ix->gone, .ids = ix->ids, .rows = ix->rows, .dead = ix->dead,
+                       .pending = ix->pending, .pool = ix->pool };
+    next->n = ix->base.n - ix->gone + ix->pending - ix->dropped;
+    ix->spare = NULL;
+    ix->live_mine = ix->dead_mine = 0;
+    atomic_store(&ix->now, next);
+    kn_readers_retire(ix->readers, kn_free, last);
+    for (size_t i = 0; i < ix->n_trash; i++)
+        kn_readers_retire(ix->readers, kn_free, ix->trash[i]);
+    ix->n_trash = 0;
+}
+
+static ken_status publish_now(kn_index *ix)
+{
+    const ken_status st = get_ready(ix);
+    if (!st)
+        publish(ix);
+    return st;
+}
+
 ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metric metric)
 {
     kn_spec s;
@@ -73,14 +111,22 @@ ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metri
     kn_index *ix = st ? NULL : kn_zalloc(1, sizeof *ix);
     if (!ix)
         return st ? st : KEN_E_NOMEM;
+    pthread_mutex_init(&ix->writing, NULL);
+    pthread_mutex_init(&ix->lock, NULL);
     ix->spec = s;
     snprintf(ix->asked, sizeof ix->asked, "%s", spec);
     ix->metric = metric;
     ix->dim = dim;
     ix->kind = kinds[s.kind];
     ix->base = (kn_rows){ .dim = dim, .metric = metric };
-    *out = ix;
-    return KEN_OK;
+    ix->readers = kn_readers_new();
+    ix->pool = kn_zalloc(1, sizeof *ix->pool);
+    st = ix->readers && ix->pool ? publish_now(ix) : KEN_E_NOMEM;
+    if (st)
+        kn_index_free(ix);
+    else
+        *out = ix;
+    return st;
 }
 
 static void release_base(kn_index *ix)
@@ -103,9 +149,12 @@ static void release_base(kn_index *ix)
 
 static void release_pool(kn_index *ix)
 {
-    for (size_t i = 0; i < ix->pooled; i++)
-        kn_free(ix->pool[i].p);
-    ix->pooled = 0;
+    for (size_t i = 0; ix->pool && i < KN_INDEX_POOL; i++) {
+        kn_scratch *s = atomic_exchange(&ix->pool->at[i], NULL);
+        if (s)
+            kn_free(s->p);
+        kn_free(s);
+    }
 }
 
 void kn_index_free(kn_index *ix)
@@ -115,8 +164,17 @@ void kn_index_free(kn_index *ix)
     release_base(ix);
     release_pool(ix);
     kn_index_log_close(ix->log);
+    for (size_t i = 0; i < ix->n_trash; i++)
+        kn_free(ix->trash[i]);
+    kn_free(ix->spare);
+    kn_free(atomic_load(&ix->now));
+    kn_readers_free(ix->readers);
+    pthread_mutex_destroy(&ix->writing);
+    pthread_mutex_destroy(&ix->lock);
+    kn_free(ix->pool);
     kn_free(ix->ids);
     kn_free(ix->rows);
+    kn_free(ix->dead);
     kn_free(ix->path);
     kn_free(ix->note);
     kn_free(ix);
@@ -127,6 +185,11 @@ void kn_index_free(kn_index *ix)
 int kn_index_lives(const kn_index *ix, size_t slot)
 {
     return !ix->live || (ix->live[slot / 64] >> slot % 64 & 1);
+}
+
+static int is_dead(const kn_index *ix, size_t i) /* of the pending */
+{
+    return ix->dead && (ix->dead[i / 64] >> i % 64 & 1);
 }
 
 ken_status kn_index_map_ids(kn_index *ix)
@@ -140,7 +203,8 @@ ken_status kn_index_map_ids(kn_index *ix)
         if (kn_index_lives(ix, i))
             kn_idmap_put(&ix->map, ix->base.ids[i], i);
     for (size_t i = 0; i < ix->pending; i++)
-        kn_idmap_put(&ix->map, ix->ids[i], ix->base.n + i);
+        if (!is_dead(ix, i))
+            kn_idmap_put(&ix->map, ix->ids[i], ix->base.n + i);
     ix->mapped = 1;
     return KEN_OK;
 }
@@ -148,50 +212,98 @@ ken_status kn_index_map_ids(kn_index *ix)
 ken_status kn_index_has(kn_index *ix, uint64_t id, int *there)
 {
     size_t at;
+    pthread_mutex_lock(&ix->lock);
     ken_status st = kn_index_map_ids(ix);
     if (!st)
         *there = kn_idmap_get(&ix->map, id, &at);
+    pthread_mutex_unlock(&ix->lock);
     return st;
 }
 
-static ken_status need_live(kn_index *ix)
+/* ---- changes, in memory; the caller holds `lock` ---- */
+
+static void throw_away(kn_index *ix, void *p)
 {
-    const size_t words = (ix->base.n + 63) / 64;
-    if (ix->live || !ix->base.n)
+    if (p)
+        ix->trash[ix->n_trash++] = p;
+}
+
+/* A bitmap whose bits may be changed: a copy of what readers see, or all of them `fill`. */
+static ken_status make_mine(kn_index *ix, uint64_t **bits, int *mine, size_t n, int fill)
+{
+    const size_t words = (n + 63) / 64;
+    if (*mine || !words)
         return KEN_OK;
-    ix->live = kn_alloc(words, sizeof *ix->live);
-    if (!ix->live)
+    uint64_t *copy = kn_alloc(words, sizeof *copy);
+    if (!copy)
         return KEN_E_NOMEM;
-    memset(ix->live, 0xff, words * sizeof *ix->live);
-    if (ix->base.n % 64)
-        ix->live[words - 1] = (1ull << ix->base.n % 64) - 1;
+    if (*bits)
+        memcpy(copy, *bits, words * sizeof *copy);
+    else
+        memset(copy, fill ? 0xff : 0, words * sizeof *copy);
+    if (!*bits && fill && n % 64)
+        copy[words - 1] = (1ull << n % 64) - 1;
+    throw_away(ix, *bits);
+    *bits = copy;
+    *mine = 1;
     return KEN_OK;
 }
 
-/* ---- changes, in memory ---- */
-
-static ken_status room_for(kn_index *ix, size_t n)
+/* Pending rows move to where there is room for n more; dead ones stay behind. */
+static ken_status move_pending(kn_index *ix, size_t n)
 {
-    size_t cap = ix->cap ? ix->cap : 64;
+    size_t cap = 64, at = 0;
+    while (cap < ix->pending - ix->dropped + n)
+        cap *= 2;
+    uint64_t *ids = kn_alloc(cap, sizeof *ids);
+    float *rows = kn_alloc(cap, ix->dim * sizeof *rows);
+    if (!ids || !rows) {
+        kn_free(ids);
+        kn_free(rows);
+        return KEN_E_NOMEM;
+    }
+    for (size_t i = 0; i < ix->pending; i++) {
+        if (is_dead(ix, i))
+            continue;
+        ids[at] = ix->ids[i];
+        memcpy(rows + at * ix->dim, ix->rows + i * ix->dim, ix->dim * sizeof *rows);
+        kn_idmap_put(&ix->map, ids[at], ix->base.n + at);
+        at++;
+    }
+    throw_away(ix, ix->ids);
+    throw_away(ix, ix->rows);
+    throw_away(ix, ix->dead);
+    ix->ids = ids;
+    ix->rows = rows;
+    ix->dead = NULL;
+    ix->dead_mine = 0;
+    ix->pending = at;
+    ix->dropped = 0;
+    ix->cap = cap;
+    return KEN_OK;
+}
+
+/* For taking away any of n ids. */
+static ken_status room_to_forget(kn_index *ix, const uint64_t *ids, size_t n)
+{
+    size_t at, i = 0;
+    while (i < n && !(kn_idmap_get(&ix->map, ids[i], &at) && at < ix->base.n))
+        i++;
+    ken_status st = i < n ? make_mine(ix, &ix->live, &ix->live_mine, ix->base.n, 1) : KEN_OK;
+    return st ? st : make_mine(ix, &ix->dead, &ix->dead_mine, ix->cap, 0);
+}
+
+/* For n more, any of which may replace another. */
+static ken_status room_for(kn_index *ix, const uint64_t *ids, size_t n)
+{
     if (n > SIZE_MAX / 4 - ix->pending)
         return kn_fail(KEN_E_NOMEM, "out of memory (%zu rows)", n);
-    while (cap < ix->pending + n)
-        cap *= 2;
-    if (cap > ix->cap) {
-        uint64_t *ids = kn_grow(ix->ids, cap, sizeof *ids);
-        if (!ids)
-            return KEN_E_NOMEM;
-        ix->ids = ids;
-        float *rows = kn_grow(ix->rows, cap, ix->dim * sizeof *rows);
-        if (!rows)
-            return KEN_E_NOMEM;
-        ix->rows = rows;
-        ix->cap = cap;
-    }
     ken_status st = kn_index_map_ids(ix);
     if (!st)
         st = kn_idmap_reserve(&ix->map, n);
-    return st ? st : need_live(ix);
+    if (!st && ix->pending + n > ix->cap)
+        st = move_pending(ix, n);
+    return st ? st : room_to_forget(ix, ids, n);
 }
 
 /* There is room. */
@@ -204,11 +316,8 @@ static void forget(kn_index *ix, uint64_t id, size_t at)
         return;
     }
     at -= ix->base.n;
-    if (at != --ix->pending) {
-        ix->ids[at] = ix->ids[ix->pending];
-        memcpy(ix->rows + at * ix->dim, ix->rows + ix->pending * ix->dim, ix->dim * sizeof(float));
-        kn_idmap_put(&ix->map, ix->ids[at], ix->base.n + at);
-    }
+    ix->dead[at / 64] |= 1ull << at % 64;
+    ix->dropped++;
 }
 
 /* rows are prepared; there is room for all of them. */
@@ -267,46 +376,82 @@ static ken_status check_lost(const kn_index *ix)
     return ix->lost ? still_the_same(ix) : KEN_OK;
 }
 
+/* Before a change of n ids: what it needs, so that it cannot fail once it is logged. */
+static ken_status prepare(kn_index *ix, const uint64_t *ids, size_t n, int put, int replace)
+{
+    ken_status st = check_lost(ix);
+    if (!st && put && n > UINT32_MAX / 2 - ix->base.n - ix->pending)
+        st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
+    pthread_mutex_lock(&ix->lock);
+    if (!st)
+        st = get_ready(ix);
+    if (!st)
+        st = kn_index_map_ids(ix);
+    if (!st && put && !replace)
+        st = refuse_present(ix, ids, n);
+    if (!st)
+        st = put ? room_for(ix, ids, n) : room_to_forget(ix, ids, n);
+    if (st && ix->n_trash) /* what was moved is where it was moved to */
+        publish(ix);
+    pthread_mutex_unlock(&ix->lock);
+    return st;
+}
+
+static size_t forget_all(kn_index *ix, const uint64_t *ids, size_t n)
+{
+    size_t count = 0, at;
+    for (size_t i = 0; i < n; i++)
+        if (kn_idmap_get(&ix->map, ids[i], &at)) {
+            forget(ix, ids[i], at);
+            count++;
+        }
+    return count;
+}
+
+/* rows (n, dim) as they are kept, or NULL to remove. */
+static ken_status change(kn_index *ix, const uint64_t *ids, const float *rows, size_t n, int replace,
+                         size_t *removed)
+{
+    size_t count = 0;
+    ken_status st = prepare(ix, ids, n, rows != NULL, replace);
+    if (!st && ix->log)
+        st = kn_index_log_append(ix->log, rows ? KN_LOG_PUT : KN_LOG_REMOVE, ids, rows, n);
+    pthread_mutex_lock(&ix->lock);
+    if (!st && rows)
+        enter(ix, ids, rows, n);
+    else if (!st)
+        count = forget_all(ix, ids, n);
+    if (ix->spare)
+        publish(ix);
+    pthread_mutex_unlock(&ix->lock);
+    if (!st && removed)
+        *removed = count;
+    return st;
+}
+
 ken_status kn_index_put(kn_index *ix, const uint64_t *ids, const float *rows, size_t n, int replace)
 {
     ken_status st = kn_index_check_vectors(rows, n, ix->dim, "row");
-    if (!st)
-        st = check_lost(ix);
     if (st || !n)
         return st;
-    if (n > UINT32_MAX / 2 - ix->base.n - ix->pending)
-        return kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
-    st = room_for(ix, n);
-    if (!st && !replace)
-        st = refuse_present(ix, ids, n);
-    float *copy = st ? NULL : kn_index_prepared(ix, rows, n);
-    if (!st && !copy)
-        st = KEN_E_NOMEM;
-    if (!st && ix->log)
-        st = kn_index_log_append(ix->log, KN_LOG_PUT, ids, copy, n);
-    if (!st)
-        enter(ix, ids, copy, n);
+    float *copy = kn_index_prepared(ix, rows, n);
+    if (!copy)
+        return KEN_E_NOMEM;
+    pthread_mutex_lock(&ix->writing);
+    st = change(ix, ids, copy, n, replace, NULL);
+    pthread_mutex_unlock(&ix->writing);
     kn_free(copy);
     return st;
 }
 
 ken_status kn_index_remove(kn_index *ix, const uint64_t *ids, size_t n, size_t *removed)
 {
-    size_t count = 0, at;
-    ken_status st = check_lost(ix);
-    if (!st)
-        st = kn_index_map_ids(ix);
-    if (!st)
-        st = need_live(ix);
-    if (!st && n && ix->log)
-        st = kn_index_log_append(ix->log, KN_LOG_REMOVE, ids, NULL, n);
-    for (size_t i = 0; !st && i < n; i++)
-        if (kn_idmap_get(&ix->map, ids[i], &at)) {
-            forget(ix, ids[i], at);
-            count++;
-        }
-    if (!st && removed)
-        *removed = count;
+    ken_status st = KEN_OK;
+    if (removed)
+        *removed = 0;
+    pthread_mutex_lock(&ix->writing);
+    st = n ? change(ix, ids, NULL, n, 0, removed) : check_lost(ix);
+    pthread_mutex_unlock(&ix->writing);
     return st;
 }
 
@@ -360,7 +505,8 @@ static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, 
         return st ? st : KEN_E_UNSUPPORTED;
     if (base.source && !kind->outside)
         return kn_fail(KEN_E_UNSUPPORTED, "index \"%s\" keeps rows of its own", spec.text);
-    if (n)
+    st = get_ready(ix);
+    if (!st && n)
         st = make_state(&state, kind, &spec, &base, b ? b : &none, from);
     if (st)
         return st;
@@ -373,7 +519,8 @@ static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, 
     ix->own_rows = rows;
     ix->own_ids = ids;
     ix->seed = b ? b->seed : 0;
-    ix->pending = 0;
+    ix->pending = ix->dropped = 0;
+    publish(ix); /* it is new: nobody has read what was there */
     return KEN_OK;
 }
 
@@ -463,12 +610,15 @@ ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric,
 {
     kn_index *ix = NULL;
     ken_status st = kn_index_new(&ix, spec->text, dim, metric);
+    if (!st && (st = get_ready(ix)) != KEN_OK)
+        kn_index_free(ix);
     if (st)
         return st;
     ix->base = (kn_rows){ rows, ids, n, dim, metric, NULL };
     ix->own_rows = rows;
     ix->own_ids = ids;
     ix->state = state;
+    publish(ix);
     *out = ix;
     return KEN_OK;
 }
@@ -525,7 +675,7 @@ static ken_status write_and_drop_log(const kn_index *ix, const char *path)
 
 ken_status kn_index_save(kn_index *ix, const char *path)
 {
-    if (ix->pending || ix->gone)
+    if (ix->pending != ix->dropped || ix->gone)
         return kn_fail(KEN_E_INVALID, "an index with changes is compacted before it is saved");
     if (ix->log && !strcmp(path, ix->path))
         return kn_fail(KEN_E_INVALID, "%s is open for changes: it is saved as it is", path);
@@ -570,6 +720,8 @@ static ken_status from_file(kn_index **out, kn_index_file *f, const kn_source *s
         ix->base.source = source;
         st = load_base(ix, f);
     }
+    if (!st)
+        st = publish_now(ix);
     if (st == KEN_E_INVALID) /* the header's, not the caller's */
         st = KEN_E_CORRUPT;
     if (st)
@@ -618,14 +770,8 @@ static ken_status take_in(kn_index_log_op op, const uint64_t *ids, const float *
     kn_index *ix = cookie;
     if (op == KN_LOG_REMOVE)
         return kn_index_remove(ix, ids, n, NULL);
-    ken_status st = kn_index_check_vectors(rows, n, ix->dim, "a row of the log");
-    if (!st && n > UINT32_MAX / 2 - ix->base.n - ix->pending)
-        st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
-    if (!st)
-        st = room_for(ix, n);
-    if (!st)
-        enter(ix, ids, rows, n); /* they were prepared when they were logged */
-    return st;
+    const ken_status st = kn_index_check_vectors(rows, n, ix->dim, "a row of the log");
+    return st || !n ? st : change(ix, ids, rows, n, 1, NULL); /* prepared when they were logged */
 }
 
 ken_status kn_index_open(kn_index **out, const char *path, int write)
@@ -683,19 +829,20 @@ static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
                 st = row_of(ix, i, rows + n * ix->dim);
             n++;
         }
-    if (!st && ix->pending) {
-        memcpy(ids + n, ix->ids, ix->pending * sizeof *ids);
-        memcpy(rows + n * ix->dim, ix->rows, ix->pending * ix->dim * sizeof *rows);
-    }
+    for (size_t i = 0; !st && i < ix->pending; i++)
+        if (!is_dead(ix, i)) {
+            ids[n] = ix->ids[i];
+            memcpy(rows + n++ * ix->dim, ix->rows + i * ix->dim, ix->dim * sizeof *rows);
+        }
     return st;
 }
 
 /* The same index over its live rows and the pending ones, in memory. */
 static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged)
 {
-    const size_t n = ix->base.n - ix->gone + ix->pending;
+    const size_t pending = ix->pending - ix->dropped, n = ix->base.n - ix->gone + pending;
     kn_build same = { .seed = ix->seed, .threads = 1 };
-    const int codes_alone = ix->base.n && !ix->base.f32 && !ix->pending && n;
+    const int codes_alone = ix->base.n && !ix->base.f32 && !pending && n;
     float *rows = codes_alone ? NULL : kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *rows);
     uint64_t *ids = kn_alloc(n ? n : 1, sizeof *ids);
     uint64_t *gone = kn_zalloc(ix->base.n / 64 + 1, sizeof *gone);
@@ -719,7 +866,22 @@ static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged
     return st;
 }
 
-ken_status kn_index_compact(kn_index *ix, const kn_build *b)
+/* All that is the writer's: what readers may load at any time stays in its place. */
+static void exchange(kn_index *a, kn_index *b)
+{
+    enum { FROM = offsetof(kn_index, spec), BYTES = sizeof(kn_index) - FROM };
+    unsigned char keep[BYTES];
+    memcpy(keep, (unsigned char *)a + FROM, BYTES);
+    memcpy((unsigned char *)a + FROM, (unsigned char *)b + FROM, BYTES);
+    memcpy((unsigned char *)b + FROM, keep, BYTES);
+}
+
+static void free_index(void *p)
+{
+    kn_index_free(p);
+}
+
+static ken_status compact(kn_index *ix, const kn_build *b)
 {
     kn_index *next = NULL;
     if (ix->path && !ix->log)
@@ -733,16 +895,52 @@ ken_status kn_index_compact(kn_index *ix, const kn_build *b)
             st = kn_index_open(&next, ix->path, 1);
         ix->lost = st != KEN_OK;
     }
-    if (!st) {
-        const kn_index old = *ix;
-        *ix = *next;
-        *next = old;
+    if (!st)
+        st = get_ready(next);
+    if (!st)
+        st = kn_readers_reserve(ix->readers, KN_INDEX_TRASH + 2);
+    if (st) {
+        kn_index_free(next);
+        return st;
     }
-    kn_index_free(next);
+    pthread_mutex_lock(&ix->lock);
+    exchange(ix, next);
+    publish(ix);
+    kn_readers_retire(ix->readers, free_index, next); /* with what readers may still be in */
+    pthread_mutex_unlock(&ix->lock);
+    return KEN_OK;
+}
+
+ken_status kn_index_compact(kn_index *ix, const kn_build *b)
+{
+    pthread_mutex_lock(&ix->writing);
+    const ken_status st = compact(ix, b);
+    pthread_mutex_unlock(&ix->writing);
     return st;
 }
 
 /* ---- telling ---- */
+
+size_t kn_index_len(const kn_index *ix)
+{
+    const size_t place = kn_readers_enter(ix->readers), n = atomic_load(&ix->now)->n;
+    kn_readers_leave(ix->readers, place);
+    return n;
+}
+
+uint32_t kn_index_dim(const kn_index *ix)
+{
+    return ix->dim;
+}
+
+int kn_index_has_rows(const kn_index *ix)
+{
+    const size_t place = kn_readers_enter(ix->readers);
+    const kn_shot *s = atomic_load(&ix->now);
+    const int has = !s->base.n || s->base.f32;
+    kn_readers_leave(ix->readers, place);
+    return has;
+}
 
 void kn_index_get_info(const kn_index *ix, kn_index_info *out)
 {
@@ -750,10 +948,10 @@ void kn_index_get_info(const kn_index *ix, kn_index_info *out)
                             .path = ix->path,
                             .metric = ix->metric,
                             .dim = ix->dim,
-                            .n = ix->base.n - ix->gone + ix->pending,
+                            .n = ix->base.n - ix->gone + ix->pending - ix->dropped,
                             .base = ix->base.n,
                             .gone = ix->gone,
-                            .pending = ix->pending,
+                            .pending = ix->pending - ix->dropped,
                             .bytes = ix->file.map.len };
     if (ix->state)
         ix->kind->info(ix->state, &out->of_kind);

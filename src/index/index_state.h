@@ -5,14 +5,43 @@
 #include "index/idmap.h"
 #include "index/index.h"
 #include "index/log.h"
+#include "index/readers.h"
 
-enum { KN_INDEX_POOL = 64 };
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { KN_INDEX_POOL = 64, KN_INDEX_TRASH = 8 };
+
+/* Scratch memory for searches of one kind's state. */
+typedef struct kn_pool {
+    _Atomic(kn_scratch *) at[KN_INDEX_POOL];
+} kn_pool;
+
+/* What a search sees: one state of the index, which nobody changes. */
+typedef struct kn_shot {
+    const kn_kind *kind;
+    const void *state; /* or NULL */
+    kn_rows base;
+    const uint64_t *live; /* (base.n bits) or NULL: all */
+    size_t gone;
+    const uint64_t *ids; /* (pending) */
+    const float *rows;   /* (pending, dim) */
+    const uint64_t *dead; /* (pending bits) of those that are gone again, or NULL */
+    size_t pending, n;   /* n: rows that live */
+    kn_pool *pool;
+} kn_shot;
 
 struct kn_index {
-    kn_spec spec;
-    char asked[KN_SPEC_TEXT]; /* "auto", or what spec says */
     kn_metric metric;
     uint32_t dim;
+    _Atomic(kn_shot *) now; /* for readers, between kn_readers_enter and _leave */
+    kn_readers *readers;
+    pthread_mutex_t writing; /* one writer */
+    pthread_mutex_t lock;    /* the map, and that it agrees with `now` */
+
+    /* The writer's own, from here on; a compaction exchanges all of it. */
+    kn_spec spec;
+    char asked[KN_SPEC_TEXT]; /* "auto", or what spec says */
     uint64_t seed;
     const kn_kind *kind;
 
@@ -30,17 +59,20 @@ struct kn_index {
     int mapped;
     uint64_t *ids; /* (pending) */
     float *rows;   /* (pending, dim) */
-    size_t pending, cap;
+    uint64_t *dead; /* (cap bits) of pending ones, or NULL */
+    size_t pending, cap, dropped; /* dropped: pending ones that are dead */
+    int live_mine, dead_mine; /* copies that no reader has seen: bits may be changed */
+    void *trash[KN_INDEX_TRASH]; /* replaced, and still in `now` */
+    size_t n_trash;
+    kn_shot *spare; /* what becomes `now` next, so that publishing cannot fail */
 
     int lost; /* a compaction failed: is the file still ours? */
     char *path; /* of an opened file, or NULL */
     kn_index_log *log;
-
-    kn_scratch pool[KN_INDEX_POOL];
-    size_t pooled;
+    kn_pool *pool;
 };
 
-/* The map from ids, unless it is made already.  Not by two threads at once. */
+/* The map from ids, unless it is made already.  The caller holds `lock`, or nobody else is there. */
 KEN_CALL ken_status kn_index_map_ids(kn_index *ix);
 /* KEN_E_INVALID naming the first of n rows (n, dim) that is not finite, or too long for its square. */
 KEN_CALL ken_status kn_index_check_vectors(const float *x, size_t n, size_t dim, const char *what);

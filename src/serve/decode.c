@@ -210,25 +210,37 @@ static ken_status read_answer(const kn_decoders *d, const talk *t, ken_image **o
     return st;
 }
 
-ken_status kn_decoders_decode(kn_decoders *d, const void *bytes, size_t len, ken_image **out)
+/* *usable: the decoder lives on, and st is its answer; *late: it took too long. */
+static ken_status try_once(kn_decoders *d, const void *bytes, size_t len, ken_image **out, int *usable,
+                           int *late)
 {
     const kn_decode_ask ask = { .len = len, .opts = d->opts };
     decoder *w;
-    int usable = 0;
-    if (!len)
-        return kn_fail(KEN_E_FORMAT, "an empty file");
-    if (len > d->max_bytes)
-        return kn_fail(KEN_E_LIMIT, "a file of more than %llu bytes", (unsigned long long)d->max_bytes);
     ken_status st = take(d, &w);
-    if (st)
+    if (st) {
+        *usable = 1; /* there is none: no picture's fault */
         return st;
+    }
     const talk t = { w->fd, kn_clock() + LONGEST };
     if (send_all(&t, &ask, sizeof ask) || send_all(&t, bytes, len))
         st = KEN_E_FORMAT;
     else
-        st = read_answer(d, &t, out, &usable);
-    const int late = kn_clock() >= t.until;
-    give_back(d, w, usable);
+        st = read_answer(d, &t, out, usable);
+    *late = kn_clock() >= t.until;
+    give_back(d, w, *usable);
+    return st;
+}
+
+ken_status kn_decoders_decode(kn_decoders *d, const void *bytes, size_t len, ken_image **out)
+{
+    ken_status st = KEN_OK;
+    int usable = 0, late = 0;
+    if (!len)
+        return kn_fail(KEN_E_FORMAT, "an empty file");
+    if (len > d->max_bytes)
+        return kn_fail(KEN_E_LIMIT, "a file of more than %llu bytes", (unsigned long long)d->max_bytes);
+    for (int i = 0; i < 2 && !usable && !late; i++) /* the first may have been dead before */
+        st = try_once(d, bytes, len, out, &usable, &late);
     if (usable || st == KEN_E_NOMEM)
         return st;
     return late ? kn_fail(KEN_E_LIMIT, "decoding takes more than %d seconds", LONGEST)

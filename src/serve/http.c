@@ -561,6 +561,7 @@ ken_status kn_http_start(kn_http **out, const kn_http_options *o)
     pthread_cond_init(&h->tick, NULL);
     if (getrandom(&h->salt, sizeof h->salt, 0) != sizeof h->salt)
         h->salt = (uint64_t)time(NULL);
+    *out = h; /* before the first request, which may ask for it */
     h->daemons = kn_zalloc(o->n, sizeof *h->daemons);
     st = h->daemons ? start_threads(h) : KEN_E_NOMEM;
     for (; !st && i < o->n; i++, h->n++)
@@ -570,9 +571,9 @@ ken_status kn_http_start(kn_http **out, const kn_http_options *o)
         for (i = h->n; i < o->n; i++)
             close(o->sockets[i]);
         kn_http_stop(h, 0);
+        *out = NULL;
         return st;
     }
-    *out = h;
     return KEN_OK;
 }
 

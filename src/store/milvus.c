@@ -15,7 +15,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { MARKER_MAX = 16384, IDS_AT_ONCE = 8192, VECTORS_AT_ONCE = 256, EF_MAX = 32768, EXPR_MAX = 1 << 20 };
+enum { MARKER_MAX = 16384 };
 static const double LOOK_EVERY = 1, JOIN_WAIT = 30; /* seconds */
 static const char FOLDER[] = "milvus", MARKER[] = "url";
 
@@ -317,12 +317,15 @@ static ken_status sweep(kn_remote *r)
     return st;
 }
 
-static ken_status store_refresh(kn_store *s)
+static ken_status store_refresh(kn_store *s, uint64_t *lost)
 {
     kn_remote *r = of(s);
+    *lost = 0;
     if (!r->made)
         return KEN_OK;
     ken_status st = kn_remote_pull(r);
+    if (!st)
+        st = kn_remote_mend(r, lost);
     r->looked = kn_clock();
     return st || r->swept ? st : sweep(r);
 }
@@ -468,220 +471,6 @@ static ken_status store_keep(kn_store *s, kn_share share, const uint64_t *ids, c
     return KEN_OK;
 }
 
-/* Row j of the answer is number `at` of the item's. */
-static size_t number_of(const kn_mv_text *key)
-{
-    char text[64];
-    const size_t n = key->n < sizeof text - 1 ? key->n : sizeof text - 1;
-    memcpy(text, key->bytes, n);
-    text[n] = 0;
-    const char *slash = strchr(text, '/');
-    return slash ? (size_t)strtoul(slash + 1, NULL, 10) : 0;
-}
-
-/* "id in [...]", of ids[0 .. n) */
-static ken_status name_ids(kn_buf *b, const char *field, const uint64_t *ids, size_t n)
-{
-    b->len = 0;
-    ken_status st = kn_buf_addf(b, "%s in [", field);
-    for (size_t i = 0; !st && i < n; i++)
-        st = kn_buf_addf(b, "%s%" PRIu64, i ? ", " : "", ids[i]);
-    return st ? st : kn_buf_adds(b, "]");
-}
-
-/* Vectors that are asked for, and where each item's lie in out. */
-typedef struct wanted {
-    const uint64_t *ids;
-    const uint32_t *counts; /* or NULL: one each */
-    size_t n, rows;
-    uint32_t dim;
-    float *out;
-} wanted;
-
-static float *place_of(const wanted *w, uint64_t id, size_t number)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < w->n; i++) {
-        const size_t count = w->counts ? w->counts[i] : 1;
-        if (w->ids[i] == id)
-            return number < count ? w->out + (at + number) * w->dim : NULL;
-        at += count;
-    }
-    return NULL;
-}
-
-static ken_status fetch(kn_remote *r, kn_share share, const wanted *w)
-{
-    const int whole = share == KN_WHOLES;
-    kn_mv_result got[] = { { .name = whole ? "id" : "owner", .type = KN_MV_LONG },
-                           { .name = "vector", .type = KN_MV_VECTOR },
-                           { .name = "key", .type = KN_MV_TEXT } };
-    kn_buf answer = { 0 }, expr;
-    size_t there = 0;
-    kn_buf_init(&expr, EXPR_MAX);
-    ken_status st = name_ids(&expr, got[0].name, w->ids, w->n);
-    if (!st && whole)
-        st = kn_buf_adds(&expr, " && state < 2");
-    if (!st)
-        st = kn_milvus_query(r->m, whole ? r->items : r->parts, expr.data, (uint32_t)w->rows + 1, got,
-                             whole ? 2 : 3, &answer);
-    if (!st && got[0].n && got[1].dim != w->dim)
-        st = kn_fail(KEN_E_CORRUPT, "%s: vectors of %u numbers", r->url.plain, got[1].dim);
-    for (size_t i = 0; !st && i < got[0].n; i++) {
-        float *to = place_of(w, (uint64_t)got[0].longs[i], whole ? 0 : number_of(&got[2].texts[i]));
-        there += to != NULL;
-        if (to)
-            memcpy(to, got[1].floats + i * w->dim * sizeof *to, w->dim * sizeof *to);
-    }
-    if (!st && there != w->rows)
-        st = kn_fail(KEN_E_NOTFOUND, "%s: item %" PRIu64 "%s %zu vectors there, not %zu", r->url.plain,
-                     w->ids[0], w->n > 1 ? " and those behind it have" : " has", there, w->rows);
-    kn_mv_results_release(got, 3);
-    kn_buf_release(&answer);
-    kn_buf_release(&expr);
-    return st;
-}
-
-static ken_status store_vectors(kn_store *s, kn_share share, const uint64_t *ids, const uint32_t *counts,
-                                size_t n, uint32_t dim, float *out)
-{
-    kn_remote *r = of(s);
-    ken_status st = KEN_OK;
-    if (dim != r->dim)
-        return kn_fail(KEN_E_MODEL, "the collection at %s has vectors of %u numbers", r->url.plain, r->dim);
-    for (size_t from = 0, to; !st && from < n; from = to) {
-        wanted w = { .ids = ids + from, .counts = counts ? counts + from : NULL, .dim = dim, .out = out };
-        for (to = from; to < n && to - from < VECTORS_AT_ONCE; to++)
-            w.rows += counts ? counts[to] : 1;
-        w.n = to - from;
-        st = fetch(r, share, &w);
-        out += w.rows * dim;
-    }
-    return st;
-}
-
-/* ---- searching ---- */
-
-typedef struct seen {
-    int there, hidden;
-} seen;
-
-static int note_seen(const kn_item *item, void *cookie)
-{
-    *(seen *)cookie = (seen){ 1, item->hidden };
-    return 1;
-}
-
-/* Only what the records here know, too: what was deleted meanwhile, or is not quite there, is no hit. */
-static ken_status keep_known(kn_remote *r, const kn_store_query *q, ken_hit *hits, size_t *n)
-{
-    size_t kept = 0;
-    ken_status st = KEN_OK;
-    for (size_t i = 0; !st && i < *n; i++) {
-        const kn_select which = { .by = KN_BY_ID, .number = hits[i].id };
-        seen s = { 0 };
-        st = r->near->v->items(r->near, &which, note_seen, &s);
-        if (s.there && (q->hidden || q->share == KN_PARTS || !s.hidden))
-            hits[kept++] = hits[i];
-    }
-    *n = kept;
-    return st;
-}
-
-/* One search, with a further condition or "". */
-static ken_status search_once(kn_remote *r, const kn_store_query *q, size_t k, const char *and,
-                              ken_hit *hits, size_t *found)
-{
-    const int whole = q->share == KN_WHOLES;
-    kn_buf expr;
-    kn_buf_init(&expr, EXPR_MAX);
-    ken_status st = KEN_OK;
-    if (whole)
-        st = kn_buf_addf(&expr, "%s%s", q->hidden ? "state < 2" : "state == 0",
-                         q->labelled ? " && object != \"\"" : "");
-    else if (q->share == KN_VIEWS_OF_MODELS)
-        st = kn_buf_adds(&expr, "views == 1");
-    if (!st && *and)
-        st = kn_buf_addf(&expr, "%s%s", expr.len ? " && " : "", and);
-    const kn_mv_search s = { .collection = whole ? r->items : r->parts,
-                             .expr = expr.data ? expr.data : "",
-                             .metric = whole ? r->metric : "IP",
-                             .index = r->index,
-                             .vectors = q->vectors,
-                             .nq = (uint32_t)q->nq,
-                             .dim = q->dim,
-                             .k = (uint32_t)k,
-                             .ef = q->ef < EF_MAX ? q->ef : EF_MAX };
-    if (!st)
-        st = kn_milvus_search(r->m, &s, hits, found);
-    kn_buf_release(&expr);
-    for (size_t i = 0; !st && i < q->nq; i++)
-        st = keep_known(r, q, hits + i * k, &found[i]);
-    return st;
-}
-
-static int best_first(const void *a, const void *b)
-{
-    const ken_hit *x = a, *y = b;
-    if (x->raw != y->raw)
-        return x->raw < y->raw ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-/* more (n) into hits (*len of at most k), best first. */
-static void merge(ken_hit *hits, size_t *len, size_t k, ken_hit *both, const ken_hit *more, size_t n)
-{
-    memcpy(both, hits, *len * sizeof *hits);
-    memcpy(both + *len, more, n * sizeof *hits);
-    if (*len + n)
-        qsort(both, *len + n, sizeof *both, best_first);
-    *len = *len + n < k ? *len + n : k;
-    memcpy(hits, both, *len * sizeof *hits);
-}
-
-/* Among chosen items alone: their ids are named, so many at once; the best of all is the best of each. */
-static ken_status search_some(kn_remote *r, const kn_store_query *q, size_t k, ken_hit *hits, size_t *found)
-{
-    kn_buf names;
-    ken_hit *more = kn_alloc(q->nq, k * sizeof *more), *both = kn_alloc(2 * k, sizeof *both);
-    size_t *counts = kn_alloc(q->nq, sizeof *counts);
-    ken_status st = more && both && counts ? KEN_OK : KEN_E_NOMEM;
-    kn_buf_init(&names, EXPR_MAX);
-    for (size_t at = 0; !st && at < q->n_only; at += IDS_AT_ONCE) {
-        const size_t n = q->n_only - at < IDS_AT_ONCE ? q->n_only - at : IDS_AT_ONCE;
-        st = name_ids(&names, q->share == KN_WHOLES ? "id" : "owner", q->only + at, n);
-        if (!st)
-            st = search_once(r, q, k, names.data, more, counts);
-        for (size_t i = 0; !st && i < q->nq; i++)
-            merge(hits + i * k, &found[i], k, both, more + i * k, counts[i]);
-    }
-    kn_buf_release(&names);
-    kn_free(more);
-    kn_free(both);
-    kn_free(counts);
-    return st;
-}
-
-static ken_status store_search(kn_store *store, const kn_store_query *q, ken_hit *hits, size_t *found)
-{
-    kn_remote *r = of(store);
-    const size_t k = q->k < KN_MV_MOST ? q->k : KN_MV_MOST;
-    memset(found, 0, q->nq * sizeof *found);
-    if (q->exact && strcmp(r->index, "FLAT"))
-        return kn_fail(KEN_E_UNSUPPORTED,
-                       "the server's index is %s: only a collection made with ?index=FLAT "
-                       "answers exactly",
-                       r->index);
-    if (!r->made || !k || !q->nq || (q->share == KN_VIEWS_OF_MODELS && !r->views))
-        return KEN_OK;
-    if (q->dim != r->dim)
-        return kn_fail(KEN_E_MODEL, "the collection at %s has vectors of %u numbers", r->url.plain, r->dim);
-    ken_status st = q->some ? search_some(r, q, k, hits, found) : search_once(r, q, k, "", hits, found);
-    for (size_t i = q->nq; !st && k < q->k && i-- > 0;) /* the server's lists are shorter than ours */
-        memmove(hits + i * q->k, hits + i * k, found[i] * sizeof *hits);
-    return st;
-}
-
 static const char *store_index(kn_store *s)
 {
     return of(s)->index;
@@ -692,78 +481,6 @@ static ken_status store_settle(kn_store *s)
     kn_remote *r = of(s);
     const char *const all[] = { r->items, r->parts, r->state };
     return r->made ? kn_milvus_flush(r->m, all, 3) : KEN_OK;
-}
-
-/* ---- checking ---- */
-
-typedef struct checker {
-    kn_remote *r;
-    ken_problem_fn fn;
-    void *cookie;
-    uint64_t rows, problems;
-    ken_status st;
-} checker;
-
-static void tell(checker *c, const char *what)
-{
-    c->problems++;
-    if (c->fn)
-        c->fn(c->r->url.plain, what, c->cookie);
-}
-
-static int check_row(uint64_t id, void *cookie)
-{
-    checker *c = cookie;
-    const kn_select which = { .by = KN_BY_ID, .number = id };
-    char what[96];
-    seen s = { 0 };
-    c->rows++;
-    c->st = c->r->near->v->items(c->r->near, &which, note_seen, &s);
-    snprintf(what, sizeof what, "row %" PRIu64 " is in no record here", id);
-    if (!c->st && !s.there)
-        tell(c, what);
-    return c->st != KEN_OK;
-}
-
-static int add_parts(const kn_item *item, void *cookie)
-{
-    *(uint64_t *)cookie += item->part_segment ? item->parts : 0;
-    return 0;
-}
-
-/* Every row has its record, every record its row, and there are as many parts as items say. */
-static ken_status check_rows(checker *c)
-{
-    kn_remote *r = c->r;
-    const kn_select all = { .by = KN_AFTER };
-    char what[128];
-    kn_counts counts = { 0 };
-    uint64_t parts = 0, there = 0;
-    ken_status st = kn_remote_ids(r, check_row, c);
-    if (!st)
-        st = c->st ? c->st : r->near->v->counts(r->near, &counts);
-    snprintf(what, sizeof what, "%" PRIu64 " rows for %" PRIu64 " items", c->rows, counts.items);
-    if (!st && c->rows != counts.items)
-        tell(c, what);
-    if (!st)
-        st = r->near->v->items(r->near, &all, add_parts, &parts);
-    if (!st)
-        st = kn_milvus_count(r->m, r->parts, "owner > 0", &there);
-    snprintf(what, sizeof what, "%" PRIu64 " rows of parts; the items say %" PRIu64, there, parts);
-    if (!st && there != parts)
-        tell(c, what);
-    return st;
-}
-
-static ken_status store_check(kn_store *s, ken_problem_fn fn, void *cookie)
-{
-    checker c = { .r = of(s), .fn = fn, .cookie = cookie };
-    ken_status st = c.r->near->v->check(c.r->near, fn, cookie);
-    if (!st && c.r->made)
-        st = check_rows(&c);
-    return st           ? st
-           : c.problems ? kn_fail(KEN_E_CORRUPT, "%s: %" PRIu64 " problems", c.r->url.plain, c.problems)
-                        : KEN_OK;
 }
 
 const kn_store_verbs kn_store_milvus = {
@@ -788,12 +505,12 @@ const kn_store_verbs kn_store_milvus = {
     .put_reject = store_put_reject,
     .drop_reject = store_drop_reject,
     .set_text = store_set_text,
-    .check = store_check,
+    .check = kn_remote_check,
     .refresh = store_refresh,
     .keep = store_keep,
     .forget = store_forget,
-    .vectors = store_vectors,
-    .search = store_search,
+    .vectors = kn_remote_vectors,
+    .search = kn_remote_find,
     .index = store_index,
     .settle = store_settle,
 };

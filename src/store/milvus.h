@@ -99,10 +99,20 @@ int kn_remote_shares(const char *key); /* 1 if a text is everybody's */
 /* Others' changes into the records here, and what this machine has put and not committed; outside of a
  * transaction, with the lock held. */
 KEN_CALL ken_status kn_remote_pull(kn_remote *r);
+/* If there are not as many rows as records: a record whose row the server has lost loses its vectors, so that the
+ * next scan makes them again (*lost: how many); a row that has no record here is taken in. */
+KEN_CALL ken_status kn_remote_mend(kn_remote *r, uint64_t *lost);
 /* dim, metric, index, made and views, as the records here say. */
 KEN_CALL ken_status kn_remote_learn(kn_remote *r);
 /* fn gets the id of each row of `items`; non-zero ends the walk. */
 typedef int (*kn_remote_id_fn)(uint64_t id, void *cookie);
 KEN_CALL ken_status kn_remote_ids(kn_remote *r, kn_remote_id_fn fn, void *cookie);
+
+/* ---- verbs of store.h in milvus_search.c and milvus_check.c ---- */
+
+KEN_CALL ken_status kn_remote_vectors(kn_store *s, kn_share share, const uint64_t *ids,
+                                      const uint32_t *counts, size_t n, uint32_t dim, float *out);
+KEN_CALL ken_status kn_remote_find(kn_store *s, const kn_store_query *q, ken_hit *hits, size_t *found);
+KEN_CALL ken_status kn_remote_check(kn_store *s, ken_problem_fn fn, void *cookie);
 
 #endif

@@ -9,6 +9,7 @@
 #ifdef KEN_MILVUS
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -292,7 +293,7 @@ static ken_status commit(puller *p, uint64_t since, uint64_t next_id)
     return st ? st : kn_store_set_number(near, KN_REMOTE_MADE, 1);
 }
 
-ken_status kn_remote_pull(kn_remote *r)
+static ken_status pull(kn_remote *r, int all)
 {
     puller p = { .r = r };
     char expr[160];
@@ -309,7 +310,7 @@ ken_status kn_remote_pull(kn_remote *r)
     snprintf(expr, sizeof expr, "(rev > %" PRIu64 " || (by != %" PRId64 " && rev > %" PRIu64 "))", since,
              r->by, since > SKEW ? since - SKEW : 0);
     if (!st)
-        st = take_all(&p, since ? expr : "");
+        st = take_all(&p, since && !all ? expr : "");
     const int news = p.last > since || p.next_id > next_id || p.gone_n || !r->made;
     if (!st && news)
         st = commit(&p, since, next_id);
@@ -321,17 +322,22 @@ ken_status kn_remote_pull(kn_remote *r)
     return st ? st : kn_remote_learn(r);
 }
 
+ken_status kn_remote_pull(kn_remote *r)
+{
+    return pull(r, 0);
+}
+
 /* ---- ids ---- */
 
-typedef struct ids {
+typedef struct teller {
     kn_remote_id_fn fn;
     void *cookie;
     int stop;
-} ids;
+} teller;
 
 static ken_status tell_ids(kn_mv_result *c, void *cookie)
 {
-    ids *x = cookie;
+    teller *x = cookie;
     for (size_t i = 0; !x->stop && i < c[0].n; i++)
         x->stop = x->fn((uint64_t)c[0].longs[i], x->cookie);
     return KEN_OK;
@@ -339,10 +345,113 @@ static ken_status tell_ids(kn_mv_result *c, void *cookie)
 
 ken_status kn_remote_ids(kn_remote *r, kn_remote_id_fn fn, void *cookie)
 {
-    ids x = { fn, cookie, 0 };
+    teller x = { fn, cookie, 0 };
     kn_mv_result id = { .name = "id", .type = KN_MV_LONG };
     const walk w = { r->items, "id", "", &id, 1, tell_ids, &x };
     return each_row(r, &w);
+}
+
+/* ---- mending ---- */
+
+typedef struct list {
+    uint64_t *ids;
+    size_t n, cap;
+    ken_status st;
+} list;
+
+static int add_id(uint64_t id, void *cookie)
+{
+    list *l = cookie;
+    uint64_t *ids = kn_room(l->ids, l->n, &l->cap, sizeof *ids);
+    if (!ids) {
+        l->st = KEN_E_NOMEM;
+        return 1;
+    }
+    l->ids = ids;
+    ids[l->n++] = id;
+    return 0;
+}
+
+typedef struct losses {
+    list there, lost;
+    size_t met; /* of those that are there */
+} losses;
+
+static int by_number(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int note_lost(const kn_item *item, void *cookie)
+{
+    losses *l = cookie;
+    const uint64_t *ids = l->there.ids;
+    if (l->there.n && bsearch(&item->id, ids, l->there.n, sizeof *ids, by_number)) {
+        l->met++;
+        return 0;
+    }
+    return item->segment ? add_id(item->id, &l->lost) : 0;
+}
+
+/* Without its vectors it is read again by the next scan, and put there again. */
+static ken_status strip(kn_remote *r, uint64_t id)
+{
+    const kn_select which = { .by = KN_BY_ID, .number = id };
+    kn_item item = { 0 };
+    ken_status st = kn_store_get(r->near, &which, &item);
+    item.segment = item.slot = item.part_segment = item.part_slot = 0;
+    if (!st)
+        st = r->near->v->put(r->near, &item);
+    kn_item_release(&item);
+    return st;
+}
+
+static ken_status strip_all(kn_remote *r, const list *lost)
+{
+    if (!lost->n)
+        return KEN_OK;
+    kn_log(KEN_LOG_WARN, "%s has lost %zu items that it had acknowledged; they are read again",
+           r->url.plain, lost->n);
+    ken_status st = r->near->v->begin(r->near, 1);
+    if (st)
+        return st;
+    for (size_t i = 0; !st && i < lost->n; i++)
+        st = strip(r, lost->ids[i]);
+    ken_status end = r->near->v->end(r->near, !st);
+    return st ? st : end;
+}
+
+ken_status kn_remote_mend(kn_remote *r, uint64_t *lost)
+{
+    const kn_select all = { .by = KN_AFTER };
+    losses l = { 0 };
+    kn_counts counts = { 0 };
+    uint64_t rows = 0;
+    *lost = 0;
+    ken_status st = r->near->v->counts(r->near, &counts);
+    if (!st)
+        st = kn_milvus_count(r->m, r->items, "id > 0", &rows);
+    if (st || rows == counts.items)
+        return st;
+    st = kn_remote_ids(r, add_id, &l.there);
+    if (!st)
+        st = l.there.st;
+    if (!st && l.there.n)
+        qsort(l.there.ids, l.there.n, sizeof *l.there.ids, by_number);
+    if (!st)
+        st = r->near->v->items(r->near, &all, note_lost, &l);
+    if (!st)
+        st = l.lost.st;
+    if (!st)
+        st = strip_all(r, &l.lost);
+    if (!st &&
+        l.met < l.there.n) /* rows of revisions that never came this way, as by a clock that is wrong */
+        st = pull(r, 1);
+    *lost = st ? 0 : l.lost.n;
+    kn_free(l.there.ids);
+    kn_free(l.lost.ids);
+    return st;
 }
 
 #endif

@@ -151,8 +151,9 @@ typedef struct kn_store_verbs {
 
     /* ---- NULL where vectors lie in segments ---- */
 
-    /* Take in what others have written; the caller holds the lock. */
-    ken_status (*refresh)(kn_store *s);
+    /* Take in what others have written; the caller holds the lock.  *lost: items that have no vectors any more,
+     * because the store has lost what it had acknowledged: they must be put again. */
+    ken_status (*refresh)(kn_store *s, uint64_t *lost);
     /* Vectors (n, dim) of items that are put before the next end(), which makes them durable with the items;
      * of parts and views: one behind the other in the order of an item's.  Also before begin.  The items'
      * segments say only that there are vectors; their numbers are the store's. */

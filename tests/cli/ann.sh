@@ -68,6 +68,14 @@ run ann search l2.ix query.fvecs --target-recall .95 --truth l2.npy --json
 json 'd["recall"] >= .95 and d["params"]["ef"] > 0' "and the target is reached"
 run ann check l2.ix
 is 0 "the file is still whole"
+run ann search l2.ix query.fvecs --range 0.5 -o pairs.npy --json
+is 0 "a range"
+json 'd["queries"] == 50 and d["range"] == 0.5 and d["found"] >= 0 and d["qps"] > 0' "what it says"
+run ann search l2.ix base.npy --range 0 -o pairs.npy
+that "every row is within no distance of itself" python3 -c 'import numpy as np
+p = np.load("pairs.npy"); assert (p[:, 0] == p[:, 1]).sum() == len(np.load("base.npy"))'
+run ann search l2.ix query.fvecs --range 1 --truth l2.npy
+is 2 "which has no recall"
 run ann build half.npy -o half.ix --kind Flat --metric l2
 is 0 "f16 vectors"
 run ann build base.npy -o again.ix --kind HNSW16 --metric l2 --threads 1

@@ -43,6 +43,18 @@ KEN_CONFIG=other.yaml run config --json
 that "KEN_CONFIG does too" test "$(origin threads)" = "6 other.yaml:1"
 run config --config missing.yaml
 is 2 "--config names a missing file"
+KEN_CONFIG=prod run config --json
+that "a preset by its name" test "$(origin color)" = "never preset prod:1"
+if "$ken" help serve > /dev/null 2>&1; then
+    that "... with the service's settings" test "$(origin serve.roots)" = "/var/lib/ken preset prod:8"
+    run config --json --config dev
+    that "the other preset" test "$(origin serve.shims)" = "true preset dev:4"
+    KEN_SERVE_SHIMS=false run config --json --config dev
+    that "a variable is above it" test "$(origin serve.shims)" = "false KEN_SERVE_SHIMS"
+fi
+cp other.yaml prod
+run config --json --config ./prod
+that "a file of that name has a path" test "$(origin threads)" = "6 ./prod:1"
 
 run config
 out "search.number	7" "for a pipe: key, tab, value"

@@ -60,6 +60,18 @@ that "one of each folder, as many as asked for" test "$(sed 's,/[^/]*$,,' "$tmp/
 run search --db c ./shop/red/3.ppm --group size
 is 2 "a grouping that there is not"
 
+# facets: of all that the filter lets through
+run search --db c ./shop/red/3.ppm -n 1 --json --facets object,ext,tag,meta.price,taken
+json '[(v["value"], v["count"]) for v in d["facets"]["object"]] == [("green", 4), ("red", 4), ("pea", 1)]' "by object"
+json '[(v["value"], v["count"]) for v in d["facets"]["ext"]] == [("ppm", 8), ("pgm", 1)]' "by ending"
+json '[v["value"] for v in d["facets"]["tag"]] == ["flower", "food", "wild"]' "by tag"
+json '[v["value"] for v in d["facets"]["meta.price"]] == ["12.5", "3", "7"]' "by metadata"
+json '("2022", 1) in [(v["value"], v["count"]) for v in d["facets"]["taken"]]' "by year"
+run search --db c ./shop/red/3.ppm -n 1 --facets ext --where object=red
+err "ext	4	ppm" "for people, on standard error"
+run search --db c ./shop/red/3.ppm --facets colour
+is 2 "a key that there is not"; err 'no key "colour"' "is named"
+
 # feedback: +id and -id stand for terms of their own
 a=$("$ken" show --db c shop/red/1.ppm --json | sed -n 's/.*"id": *"\([0-9]*\)".*/\1/p')
 b=$("$ken" show --db c shop/green/1.ppm --json | sed -n 's/.*"id": *"\([0-9]*\)".*/\1/p')

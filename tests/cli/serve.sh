@@ -137,6 +137,24 @@ is 404 "another model"
 ask "$U/post" -H "$J" -d '{"data": [{"text": "x"}]}'
 is 404 "no shims unless asked for"
 
+# ---- decoders ----
+decoders=$(for h in $(cat /proc/$server/task/$server/children); do cat /proc/$h/task/$h/children; done)
+if [ -n "$decoders" ]; then
+    for p in $decoders; do
+        case $B in
+        *address* | *thread*) ;; # sanitizers need more calls than a decoder is left with
+        *) that "a decoder is under seccomp" grep -q '^Seccomp:[[:space:]]*2' /proc/$p/status ;;
+        esac
+        kill -9 "$p"
+    done
+    ask "$D/search" -F 'query={"query": [{"image": {"part": "f"}}], "limit": 1}' -F "f=@$P"
+    is 200 "a decoder that is gone is replaced"
+    ask "$U/metrics"
+    out "ken_decoders_died_total 1" "and counted"
+else
+    skip decoders "this kernel does not list children"
+fi
+
 # ---- what is refused ----
 for body in '' '{' '{"query": "x"} x' '{"query": "\u0000"}' '"x"' '[]'; do
     ask "$D/search" -H "$J" -d "$body"

@@ -1,9 +1,11 @@
 /*
- * fuzz_protobuf.c - what a server, or somebody in between, answers: any bytes, read as rows and as hits.
+ * fuzz_protobuf.c - what a server, or somebody in between, answers: any bytes, read as rows, hits and an
+ * item's record; and a store's address.
  *
  * The first byte says which; what is read must lie within the input.
  */
-#include "store/milvus_call.h"
+#include "base/alloc.h"
+#include "store/milvus.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Every field, and fields of fields, as far as they are messages. */
@@ -40,11 +42,32 @@ static void rows(const void *data, size_t n)
 static void hits(const void *data, size_t n)
 {
     const float vectors[2] = { 1, 0 };
-    const kn_mv_search s = { "toys", "", "IP", "FLAT", vectors, 2, 1, 4 };
+    const kn_mv_search s = { "toys", "", "IP", "FLAT", vectors, 2, 1, 4, 0 };
     ken_hit list[8];
     size_t found[2];
     if (!kn_mv_read_search(data, n, &s, list, found) && (found[0] > 4 || found[1] > 4))
         abort();
+}
+
+static void record(const void *data, size_t n)
+{
+    const kn_mv_text path = { "/a", 2 }, none = { "", 0 }, kind = { "image", 5 }, text = { data, n };
+    kn_item item;
+    if (!kn_remote_item(&item, 7, 0, &path, &none, &kind, &text)) {
+        char *again = NULL;
+        if (!*item.path || !kn_remote_record(&again, &item))
+            kn_free(again);
+        kn_item_release(&item);
+    }
+}
+
+static void address(const void *data, size_t n)
+{
+    kn_milvus_url u;
+    char *text = kn_strndup(data, n);
+    if (text && !kn_milvus_url_parse(&u, text))
+        kn_milvus_url_release(&u);
+    kn_free(text);
 }
 #endif
 
@@ -57,10 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     walk(kn_pb_read(copy, size - 1), 6);
 #ifdef KEN_MILVUS
-    if (data[0] & 1)
-        rows(copy, size - 1);
-    else
-        hits(copy, size - 1);
+    void (*const readers[])(const void *, size_t) = { hits, rows, record, address };
+    readers[data[0] % 4](copy, size - 1);
 #endif
     free(copy);
     return 0;

@@ -44,7 +44,7 @@ static unsigned char *file(const char *name, size_t *len)
 /* As the kind of index would answer: lists by IVF's own search, all else by comparing all. */
 static size_t answers(kn_foreign *f, const float *q, size_t k, kn_near *near)
 {
-    const kn_rows rows = { f->rows, f->ids, f->n, f->dim, f->metric };
+    const kn_rows rows = { f->rows, f->ids, f->n, f->dim, f->metric, NULL };
     const kn_kernels *kern = kn_kernels_get();
     kn_topk top;
     kn_topk_init(&top, near, k);
@@ -119,7 +119,7 @@ START_TEST(written_again)
         return;
     snprintf(full, sizeof full, HERE "%s", g->name);
     OK(kn_foreign_read(&f, full, NULL));
-    const kn_rows rows = { f.rows, f.ids, f.n, f.dim, f.metric };
+    const kn_rows rows = { f.rows, f.ids, f.n, f.dim, f.metric, NULL };
     if (f.ivf)
         f.ivf->rows = rows;
     OK(kn_foreign_write_faiss(&rows, f.ivf, NULL, path));

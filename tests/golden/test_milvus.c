@@ -54,7 +54,7 @@ START_TEST(requests_are_the_sdks)
                                      { "vector", KN_MV_VECTOR, NULL, NULL, vectors, DIM } };
     kn_mv_write_upsert(&w, "toys", NULL, columns, 5, 0, ROWS);
     same(&w, case_upsert, sizeof case_upsert);
-    const kn_mv_search s = { "toys", "state == 0", "COSINE", "HNSW", vectors, 2, DIM, 10 };
+    const kn_mv_search s = { "toys", "state == 0", "COSINE", "HNSW", vectors, 2, DIM, 10, 0 };
     kn_mv_write_search(&w, &u, &s);
     same(&w, case_search, sizeof case_search);
     const kn_mv_result wanted[] = { { .name = "id" }, { .name = "vector" } };
@@ -107,7 +107,7 @@ END_TEST
 
 START_TEST(hits_are_read)
 {
-    const kn_mv_search s = { "toys", "", "COSINE", "HNSW", vectors, 2, DIM, 3 };
+    const kn_mv_search s = { "toys", "", "COSINE", "HNSW", vectors, 2, DIM, 3, 0 };
     ken_hit hits[6];
     size_t found[2];
     for (int text = 0; text < 2; text++) {
@@ -120,7 +120,7 @@ START_TEST(hits_are_read)
     }
     ck_assert_int_eq(kn_mv_read_search(case_hits_lying, sizeof case_hits_lying, &s, hits, found),
                      KEN_E_FORMAT);
-    const kn_mv_search fewer = { "toys", "", "COSINE", "HNSW", vectors, 2, DIM, 2 };
+    const kn_mv_search fewer = { "toys", "", "COSINE", "HNSW", vectors, 2, DIM, 2, 0 };
     ck_assert_int_eq(kn_mv_read_search(case_hits, sizeof case_hits, &fewer, hits, found), KEN_E_FORMAT);
 }
 END_TEST

@@ -155,6 +155,16 @@ copies "$url/copy" file:back "from the server into a file store"
 there=back same_hits "which has the same hits" @pics/p00007.ppm -n 20
 run check --db back --json
 json 'd["ok"]' "and is whole"
+"$env/bin/python" - "$port" << 'PY'
+import sys
+from pymilvus import MilvusClient
+c = MilvusClient(f"http://127.0.0.1:{sys.argv[1]}")
+row = min(r["id"] for r in c.query("copy", filter="id > 0", output_fields=["id"], limit=1000))
+c.delete("copy", ids=[row])
+PY
+run check --db fourth --json
+is 4 "a row that somebody else has deleted"
+json 'not d["ok"] and any("68 rows for 69 items" in p["what"] for p in d["problems"]) and any("vectors there, not" in p["what"] for p in d["problems"])' "is told"
 copies there "file:own" "a collection of a server's by its folder, with ids beyond 2^53"
 run index pics --db own --re-embed --json
 is 0 "which is re-embedded, large ids and all"
@@ -199,8 +209,14 @@ until_there 200
 kill -0 $pid 2> /dev/null && pass || fail "it was still at work"
 kill -9 $pid
 wait $pid 2> /dev/null
+for part in 400 600 800 1000; do # and again, a little further on
+    "$ken" index many --db there -q & pid=$!
+    until_there $part
+    kill -9 $pid
+    wait $pid 2> /dev/null
+done
 run index many --db there --json
-is 0 "a run after one that was killed"
+is 0 "a run after some that were killed"
 json '0 < d["added"] < 1500' "what was done was kept"
 on_server toys 'len(rows) == len({r["path"] for r in rows}) == 69 + 1500' "nothing lost, nothing twice"
 run check --db there --json
@@ -222,12 +238,77 @@ json 'd["added"] == 1500 and d["failed"] == 0' "with all pictures"
 on_server toys 'len(rows) == len({r["path"] for r in rows}) == 69 + 3000' "nothing lost, nothing twice, after the server's death"
 run check --db there --json
 json 'd["ok"]' "and all agree after it"
+"$env/bin/python" - "$port" << 'PY'
+import sys
+from pymilvus import MilvusClient
+c = MilvusClient(f"http://127.0.0.1:{sys.argv[1]}")
+rows = c.query("toys", filter="id > 0", output_fields=["id", "path"], limit=9000, consistency_level="Strong")
+c.delete("toys", ids=[r["id"] for r in rows if r["path"].endswith(("p02100.ppm", "p02101.ppm", "p02102.ppm"))])
+PY
+run check --db there
+is 4 "rows that the server has lost"
+run index more --db there --json
+json 'd["updated"] == 3' "are made again by the next run"
+on_server toys 'len(rows) == len({r["path"] for r in rows}) == 69 + 3000' "and are there"
+run check --db there --json
+json 'd["ok"]' "and all agree again"
 run index many more --db here -q
 same_hits "the same hits after it: a picture" @more/p02500.ppm -n 10
 same_hits "the same hits after it: words" "green" -n 10
 same_hits "and a filter" @more/p02500.ppm -n 10 --where 'dir ~ "*/more" and name ~ "p02[3-6]*"'
 
-# ---- two in front of one server, and one dies
+# ---- two services in front of one server, and one dies
+serve() { # db: $at is where it listens, $service its process
+    "$ken" serve --listen 127.0.0.1:0 --db "$1" > "$tmp/serve.$1" 2> "$tmp/err" &
+    service=$!
+    for _ in $(seq 100); do
+        at=$(sed -n 's/^http/http/p' "$tmp/serve.$1" | head -n 1)
+        [ -n "$at" ] && return 0
+        kill -0 $service 2> /dev/null || return 1
+        sleep .1
+    done
+    return 1
+}
+ask() { # where, words: $status is HTTP's
+    status=$(curl -s -m 60 -o "$tmp/out" -w '%{http_code}' -H 'Content-Type: application/json' \
+        -d "{\"query\": \"$2\", \"limit\": 5}" "$1/v1/collections/default/search" 2> "$tmp/err")
+}
+if command -v curl > /dev/null && serve there; then
+    one=$at one_pid=$service
+    serve second && pass || fail "a second service"
+    two=$at two_pid=$service
+    ask "$one" "green stripes"
+    is 200 "one service answers"
+    cp "$tmp/out" "$tmp/first"
+    ask "$two" "green stripes"
+    is 200 "so does the other one"
+    that "with the same pictures" python3 - "$tmp/first" "$tmp/out" << 'PY'
+import json, sys
+a, b = ([h["path"] for h in json.load(open(p))["hits"]] for p in sys.argv[1:])
+assert a == b and len(a) == 5, (a, b)
+PY
+    for i in $(seq 20); do # both at once, until one is no more
+        curl -s -m 60 -o /dev/null -d '{"query": "red", "limit": 3}' -H 'Content-Type: application/json' \
+            "$one/v1/collections/default/search" &
+        [ "$i" = 10 ] && kill -9 $one_pid
+        ask "$two" "picture $i"
+        [ "$status" = 200 ] || break
+    done
+    is 200 "twenty answers from one while the other one is killed"
+    wait $one_pid 2> /dev/null
+    run rm pics/p00010.ppm --db there
+    is 0 "whose folder is free again"
+    sleep 1.2 # as long as a service may believe what it knows
+    ask "$two" "green stripes"
+    that "and what it has not seen is not answered with" sh -c '! grep -q p00010 "$1"' - "$tmp/out"
+    kill -TERM $two_pid
+    wait $two_pid 2> /dev/null
+    run index pics --db there -q
+else
+    skip "milvus/serve" "no curl, or this build has no server"
+fi
+
+# ---- one indexes, another one searches, and the first one dies
 "$ken" index pics many more --watch --db there -q 2> /dev/null & watcher=$!
 sleep 1
 run search @more/p02500.ppm --db second -n 5 --json

@@ -305,6 +305,115 @@ START_TEST(one_long_life)
 }
 END_TEST
 
+/* ---- ranges and groups ---- */
+
+static uint64_t third_of(uint64_t id, void *cookie)
+{
+    ++*(size_t *)cookie;
+    return id / 3;
+}
+
+/* Of each group the best score, best first; how many. */
+static size_t true_groups(const list *l, const float *q, double *best)
+{
+    size_t n = 0, groups = 0;
+    uint64_t *seen = malloc((l->n + 1) * sizeof *seen);
+    for (size_t i = 0; i < l->n; i++) {
+        size_t g = 0;
+        while (g < groups && seen[g] != l->ids[i] / 3)
+            g++;
+        if (g == groups) {
+            seen[groups++] = l->ids[i] / 3;
+            best[g] = -1e300;
+        }
+        const double s = score(l, q, i);
+        best[g] = s > best[g] ? s : best[g];
+    }
+    n = groups;
+    qsort(best, n, sizeof *best, falling);
+    free(seen);
+    return n;
+}
+
+/* All within a range, and the best of each group, as the definition has them; rows that are pending, and
+ * gone, among them. */
+static void check_wide(const char *kind, const char *metric, double least_share)
+{
+    enum { N = 900, K = 12 };
+    list l = { .dim = 24, .metric = metric };
+    kn_rand r = kn_rand_at(5, 5);
+    ken_index *ix = NULL;
+    ken_index_options o = KEN_INDEX_OPTIONS_INIT(24);
+    ken_find_options f = KEN_FIND_OPTIONS_INIT;
+    size_t calls = 0, got = 0, want = 0;
+    double *best = malloc(N * sizeof *best);
+    o.kind = kind;
+    o.metric = metric;
+    f.nprobe = N;
+    OK(ken_index_new(&ix, &o));
+    for (uint64_t i = 0; i < N; i++) {
+        float row[24];
+        for (size_t j = 0; j < l.dim; j++)
+            row[j] = kn_rand_normal(&r);
+        list_put(&l, i, row);
+        OK(ken_index_put(ix, &i, row, 1));
+        if (i == N * 2 / 3)
+            OK(ken_index_compact(ix));
+        if (i % 10 == 9) {
+            OK(ken_index_remove(ix, i / 2));
+            list_remove(&l, i / 2);
+        }
+    }
+    for (size_t turn = 0; turn < 40; turn++) {
+        float q[24];
+        ken_hit *hits = NULL, top[K];
+        size_t found = 0, n = 0;
+        for (size_t j = 0; j < l.dim; j++)
+            q[j] = kn_rand_normal(&r);
+        const double least = score(&l, q, kn_rand_below(&r, (uint32_t)l.n)) - 1e-4;
+        OK(ken_index_range(ix, q, (float)least, &f, &hits, &found));
+        for (size_t i = 0; i < l.n; i++)
+            want += score(&l, q, i) >= (double)(float)least;
+        for (size_t i = 0; i < found; i++) {
+            ck_assert(hits[i].raw >= (float)least && (!i || hits[i].raw <= hits[i - 1].raw));
+            ck_assert_double_eq_tol(score(&l, q, list_at(&l, hits[i].id)), (double)hits[i].raw, 1e-4);
+        }
+        got += found;
+        ken_hits_free(hits);
+        f.group = third_of;
+        f.cookie = &calls;
+        OK(ken_index_find(ix, q, 1, K, &f, top, &n));
+        f.group = NULL;
+        ck_assert_uint_eq(n, K);
+        ck_assert_uint_ge(true_groups(&l, q, best), K);
+        for (size_t i = 0; i < n; i++) {
+            for (size_t j = 0; j < i; j++)
+                ck_assert_uint_ne(top[i].id / 3, top[j].id / 3);
+            want++;
+            got += fabs(best[i] - (double)top[i].raw) < 1e-4;
+        }
+    }
+    ck_assert_uint_gt(calls, 0);
+    ck_assert_msg((double)got >= least_share * (double)want && got <= want + 40, "%s, %s: %zu of %zu", kind,
+                  metric, got, want);
+    ken_hit all[N];
+    size_t n = 0;
+    f.group = third_of; /* more groups are asked for than there are */
+    OK(ken_index_find(ix, l.rows, 1, N, &f, all, &n));
+    ck_assert_uint_eq(n, true_groups(&l, l.rows, best));
+    free(best);
+    ken_index_free(ix);
+    list_free(&l);
+}
+
+START_TEST(ranges_and_groups)
+{
+    check_wide("Flat", metrics[_i], 1);
+    check_wide("IVF8,Flat", metrics[_i], 1);
+    check_wide("HNSW8", metrics[_i], .97);
+}
+END_TEST
+
 /* ---- Flat over codes ---- */
 
 static float *make_rows(size_t n, size_t dim, uint64_t seed);
@@ -494,7 +603,7 @@ static void churn(ken_index *ix, const float *rows, size_t n, size_t dim, uint64
 START_TEST(churn_costs_no_recall)
 {
     const char *metric = _i ? "l2" : "cosine";
-    const size_t n = quick() ? 2000 : 10000, dim = _i ? 96 : 160, nq = 400;
+    const size_t n = quick() ? 2000 : 10000, dim = _i ? 96 : 160, nq = 1000;
     float *rows = make_rows(2 * n + nq, dim, 15), *last = malloc(n * dim * sizeof *last);
     uint64_t *ids = malloc(n * sizeof *ids);
     unsigned char *want = NULL;
@@ -529,7 +638,7 @@ START_TEST(churn_costs_no_recall)
               *truth = make_index("Flat", metric, last, n, dim, 2);
     OK(ken_index_open(&ix, path, 0, NULL));
     OK(ken_index_check(ix, NULL, NULL));
-    for (uint32_t ef = 24; ef <= 96; ef *= 2) { /* few, or all would be found */
+    for (uint32_t ef = 48; ef <= 192; ef *= 2) { /* few, or all would be found */
         followed = recall_at(ix, truth, rows + 2 * n * dim, nq, ef);
         fresh = recall_at(new, truth, rows + 2 * n * dim, nq, ef);
         printf("%s, %zu rows, ten times a tenth: recall %.4f, built anew %.4f, ef %u\n", metric, n,
@@ -767,6 +876,7 @@ static void fill(TCase *t)
     tcase_add_test(t, flat_follows_the_list);
     tcase_add_test(t, hnsw_follows_the_list);
     tcase_add_test(t, ivf_follows_the_list);
+    tcase_add_loop_test(t, ranges_and_groups, 0, 3);
     tcase_add_loop_test(t, flat_over_codes_is_exact, 0, 6);
     tcase_add_test(t, one_long_life);
     tcase_add_test(t, graph_finds_the_nearest);

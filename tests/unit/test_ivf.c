@@ -59,7 +59,7 @@ static kn_rows given(size_t n, kn_metric metric)
         setup_unit();
     else
         setup();
-    return (kn_rows){ rows[0], ids, n, DIM, metric };
+    return (kn_rows){ rows[0], ids, n, DIM, metric, NULL };
 }
 
 static kn_spec spec_of(const char *text)
@@ -238,7 +238,7 @@ START_TEST(changes)
             memcpy(kept[n], rows[i], sizeof *kept);
             kept_ids[n++] = ids[i];
         }
-    r = (kn_rows){ kept[0], kept_ids, n, DIM, KN_METRIC_L2 };
+    r = (kn_rows){ kept[0], kept_ids, n, DIM, KN_METRIC_L2, NULL };
     OK(kn_kind_ivf.change(&next, x, gone, &r, &b));
     kn_ivf_release(x);
     const kn_find all = { .k = 9, .nprobe = LISTS, .rerank = N }, some = { .k = K, .nprobe = 8 };
@@ -344,7 +344,7 @@ START_TEST(opq_loses_less)
     static float r[DIM * DIM], flat[N][DIM];
     static const char *const with[] = { "IVF1,PQ8x4fs", "OPQ8,IVF1,PQ8x4fs" };
     double error[2] = { 0 };
-    kn_rows given_rows = { flat[0], ids, N, DIM, KN_METRIC_L2 };
+    kn_rows given_rows = { flat[0], ids, N, DIM, KN_METRIC_L2, NULL };
     kn_rand_fill_normal(flat[0], N * DIM, 6, 1, 1);
     for (size_t i = 0; i < N; i++)
         for (size_t e = 8; e < DIM; e++)
