@@ -236,6 +236,7 @@ KEN_CALL ken_status ken_model_tokens(const ken_model *m, const char *text, int32
 /* The share of a text's tokens, 0 .. 1, that a small vocabulary can only spell or not say at all: with
  * half of them the vector means little.  0 for models whose vocabulary knows everything in pieces. */
 KEN_CALL ken_status ken_model_strange(const ken_model *m, const char *text, double *share);
+#define KEN_STRANGE .3 /* a share worth a warning; it is 0 for all captions of training */
 /* Logits of the trained head, (labels) floats; KEN_E_UNSUPPORTED without one.  And its names. */
 KEN_CALL ken_status ken_model_logits(const ken_model *m, const ken_image *img, float *logits);
 KEN_API const char *ken_model_label(const ken_model *m, uint32_t i);
@@ -977,6 +978,8 @@ KEN_CALL ken_status ken_server_start(ken_server **out, const ken_server_options 
 KEN_CALL ken_status ken_server_reload(ken_server *s, const ken_server_options *opts);
 /* Where it listens, "http://127.0.0.1:8787" or "unix:/run/ken.sock"; NULL behind the last. */
 KEN_API const char *ken_server_address(const ken_server *s, size_t i);
+/* Seconds since the last request was answered, or since the start; 0 while one is. */
+KEN_API double ken_server_idle(const ken_server *s);
 /* Take no more connections, finish running requests for at most so many seconds, free it. */
 KEN_API void ken_server_stop(ken_server *s, double seconds);
 

@@ -1,17 +1,20 @@
 /* cmd_recognize.c - which of the collection's objects pictures show. */
+#include "cli/ask.h"
 #include "cli/cmd.h"
 #include "cli/input.h"
 #include "cli/json.h"
 #include "cli/mem.h"
 #include "cli/open.h"
 #include "cli/out.h"
+#include "cli/resident.h"
 
 #include <stdio.h>
 
 enum { CHUNK = 32, MAX_CANDIDATES = 10000 };
 
 typedef struct asked {
-    ken *db;
+    ken *db;   /* NULL until it is needed */
+    int there; /* 1: the resident process may answer; 0 as soon as it doesn't */
     cli_inputs in;
     ken_decode_options decode;
     ken_recognize_options o;
@@ -75,7 +78,19 @@ static void say(asked *q, const char *path, const ken_recognition *r)
 
 /* ---- the loop ---- */
 
-static ken_status recognize_one(asked *q, const cli_input *in)
+static int recognize_there(asked *q, const cli_input *in)
+{
+    ken_recognition r;
+    q->there = q->there && !cli_ask_recognize(in->image, &q->o, &r);
+    if (!q->there)
+        return -1;
+    q->known += r.object != NULL;
+    say(q, in->name, &r);
+    cli_recognition_free(&r);
+    return 0;
+}
+
+static ken_status recognize_here(asked *q, const cli_input *in)
 {
     ken_recognition *r = NULL;
     ken_status st = ken_recognize(q->db, in->image, &q->o, &r);
@@ -87,10 +102,20 @@ static ken_status recognize_one(asked *q, const cli_input *in)
     return st;
 }
 
+/* 0 or the exit status. */
+static int recognize_one(asked *q, const cli_input *in)
+{
+    if (!recognize_there(q, in))
+        return 0;
+    int code = q->db ? 0 : cli_open_collection(&q->db, TO_READ);
+    ken_status st = code ? KEN_OK : recognize_here(q, in);
+    return st ? cli_complain(st, st == KEN_E_MODEL ? ABOUT_MODEL : ABOUT_COLLECTION, NULL) : code;
+}
+
 static int run_chunk(asked *q, size_t from, size_t to)
 {
-    ken_status st = KEN_OK;
-    for (size_t i = from; !st && i < to && !ken_interrupted(); i++) {
+    int code = 0;
+    for (size_t i = from; !code && i < to && !ken_interrupted(); i++) {
         const cli_input *in = &q->in.list[i];
         if (in->found && in->status == KEN_E_UNSUPPORTED)
             continue;
@@ -98,12 +123,10 @@ static int run_chunk(asked *q, size_t from, size_t to)
             cli_tell(in->name, in->why);
             q->failed++;
         } else {
-            st = recognize_one(q, in);
+            code = recognize_one(q, in);
         }
     }
-    if (!st)
-        return 0;
-    return cli_complain(st, st == KEN_E_MODEL ? ABOUT_MODEL : ABOUT_COLLECTION, NULL);
+    return code;
 }
 
 static int run_all(asked *q)
@@ -146,7 +169,9 @@ static int run(const cli_args *a)
     int code = recognize_options(&q.o);
     code = code ? code : cli_decode_options(&q.decode);
     code = code ? code : cli_inputs_collect(&q.in, a);
-    code = code ? code : cli_open_collection(&q.db, TO_READ);
+    const int ask = q.there = !code && cli_resident_wanted();
+    if (!ask)
+        code = code ? code : cli_open_collection(&q.db, TO_READ);
     if (!code && cli_out_mode() == OUT_JSON && q.in.n > 1)
         q.all = cJSON_CreateArray();
     if (!code && cli_out_mode() == OUT_CSV)
@@ -159,6 +184,8 @@ static int run(const cli_args *a)
         cJSON_Delete(q.all);
     if (!code && (q.failed || q.in.unreadable))
         code = CLI_EXIT_SOME;
+    if (ask && q.db && code != CLI_EXIT_COLLECTION && code != CLI_EXIT_MODEL)
+        cli_resident_start();
     cli_inputs_free(&q.in);
     ken_close(q.db);
     return code ? code : q.known ? 0 : CLI_EXIT_NONE;

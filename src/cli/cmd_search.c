@@ -1,4 +1,5 @@
 /* cmd_search.c - find pictures. */
+#include "cli/ask.h"
 #include "cli/cmd.h"
 #include "cli/json.h"
 #include "cli/mem.h"
@@ -6,6 +7,7 @@
 #include "cli/out.h"
 #include "cli/paths.h"
 #include "cli/query.h"
+#include "cli/resident.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double STRANGE = .3; /* share of a text; it is 0 for all captions of training */
 enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28, BATCH = 64, FACETS = 50 };
 
 typedef struct answer {
     const cli_query *query;
     ken_hit *hits;
+    ken_record *records; /* of the hits, or NULL: they are the collection's to give */
     size_t found;
     ken_search_times times;
     cJSON *facets; /* --facets with one JSON object */
@@ -137,6 +139,19 @@ static void say_hit(cli_mode mode, cJSON *hits, cli_table *t, const ken_hit *h, 
         hit_row(t, h, rank, r);
 }
 
+/* A hit's record; KEN_E_NOTFOUND: removed since by another process. */
+static ken_status record_of(ken *db, const answer *a, size_t i, ken_record **own, const ken_record **r)
+{
+    *own = NULL;
+    if (a->records) {
+        *r = &a->records[i];
+        return KEN_OK;
+    }
+    const ken_status st = ken_get(db, a->hits[i].id, own);
+    *r = *own;
+    return st;
+}
+
 /* `whole`: one JSON object with the query and the times; else a hit a line in --jsonl. */
 static int say_answer(ken *db, const answer *a, cli_mode mode, int whole)
 {
@@ -151,15 +166,16 @@ static int say_answer(ken *db, const answer *a, cli_mode mode, int whole)
     int code = 0;
     size_t rank = 0;
     for (size_t i = 0; !code && i < a->found; i++) {
-        ken_record *r = NULL;
-        ken_status st = ken_get(db, a->hits[i].id, &r);
+        ken_record *own;
+        const ken_record *r;
+        ken_status st = record_of(db, a, i, &own, &r);
         if (st == KEN_E_NOTFOUND)
-            continue; /* removed since by another process */
+            continue;
         if (st)
             code = cli_complain(st, ABOUT_COLLECTION, NULL);
         else
             say_hit(mode, hits, &t, &a->hits[i], ++rank, r);
-        ken_record_free(r);
+        ken_record_free(own);
     }
     cli_table_end(&t);
     if (hits) {
@@ -229,6 +245,13 @@ static int search_failed(ken_status st)
     return cli_complain(st, about_query ? ABOUT_INPUT : ABOUT_COLLECTION, NULL);
 }
 
+static void warn_of(const char *text, const char *model)
+{
+    cli_note("\"%s\": much of this is outside what model %s was trained on; a publisher's "
+             "model knows more (ken-convert makes one of a checkpoint, see `ken-convert --help`)",
+             text, model);
+}
+
 /* Words that the model has never met find something, but not what was meant. */
 static void warn_of_strange_words(ken *db, const cli_query *q)
 {
@@ -236,10 +259,8 @@ static void warn_of_strange_words(ken *db, const cli_query *q)
     double share = 0;
     for (size_t i = 0; i < q->n; i++) {
         const char *text = q->terms[i].text;
-        if (text && !ken_get_model(db, &m) && !ken_model_strange(m, text, &share) && share >= STRANGE)
-            cli_note("\"%s\": much of this is outside what model %s was trained on; a publisher's "
-                     "model knows more (ken-convert makes one of a checkpoint, see `ken-convert --help`)",
-                     text, ken_model_get_info(m)->name);
+        if (text && !ken_get_model(db, &m) && !ken_model_strange(m, text, &share) && share >= KEN_STRANGE)
+            warn_of(text, ken_model_get_info(m)->name);
     }
 }
 
@@ -262,6 +283,22 @@ static int search(ken *db, const cli_query *q, int whole)
     cJSON_Delete(a.facets);
     cJSON_Delete(a.added);
     cli_mem_free(a.hits);
+    return code;
+}
+
+/* By the resident process: the exit status, or -1. */
+static int search_there(const cli_query *q)
+{
+    const ken_search_options o = search_options();
+    cli_answer there;
+    if (cli_opt_on(OPT_EXPLAIN_QUERY) || cli_opt(OPT_FACETS) || cli_ask_search(q, &o, &there))
+        return -1;
+    for (size_t i = 0; i < there.n_strange; i++)
+        warn_of(there.strange[i], there.model ? there.model : "");
+    const answer a = { .query = q, .hits = there.hits, .records = there.records, .found = there.n,
+                       .times = there.times };
+    const int code = say_answer(NULL, &a, cli_out_mode(), cli_out_mode() == OUT_JSON);
+    cli_answer_free(&there);
     return code;
 }
 
@@ -378,12 +415,18 @@ static int run(const cli_args *a)
     code = code ? code : cli_decode_options(&d);
     if (!code && !batch)
         code = parse_args(&q, a, &d); /* what is wrong with the query comes before the rest */
-    code = code ? code : cli_open_collection(&db, TO_READ);
-    if (!code)
-        code = batch ? search_batch(db, batch, &d) : search(db, &q, 0);
+    const int ask = !code && !batch && cli_resident_wanted();
+    const int there = ask ? search_there(&q) : -1;
+    if (there < 0) {
+        code = code ? code : cli_open_collection(&db, TO_READ);
+        if (!code)
+            code = batch ? search_batch(db, batch, &d) : search(db, &q, 0);
+        if (ask && code <= CLI_EXIT_NONE)
+            cli_resident_start();
+    }
     cli_query_free(&q);
     ken_close(db);
-    return code;
+    return there < 0 ? code : there;
 }
 
 const cli_cmd cli_cmd_search = {

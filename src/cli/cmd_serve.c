@@ -5,8 +5,10 @@
 #include "cli/out.h"
 #include "cli/paths.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static const double PATIENCE = 30; /* seconds for running requests at the end */
@@ -38,7 +40,7 @@ static int server_options(ken_server_options *o, char **uploads)
     o->listen = cli_opt(OPT_SERVE_LISTEN);
     o->roots = cli_opt(OPT_SERVE_ROOTS);
     o->api_key = cli_opt(OPT_API_KEY);
-    o->keys_file = cli_opt(OPT_SERVE_KEYS);
+    o->keys_file = cli_opt(OPT_SERVE_KEYS) && *cli_opt(OPT_SERVE_KEYS) ? cli_opt(OPT_SERVE_KEYS) : NULL;
     o->max_body = (uint64_t)cli_opt_whole(OPT_SERVE_MAX_BODY) << 20;
     o->queue = (uint32_t)cli_opt_whole(OPT_SERVE_QUEUE);
     o->workers = (uint32_t)cli_opt_whole(OPT_SERVE_WORKERS);
@@ -91,13 +93,46 @@ static void reload(ken_server *s)
     cli_mem_free(uploads);
 }
 
-/* Until a signal says stop; all threads have them blocked. */
+/* The folder of the collection as it was at the start. */
+typedef struct place {
+    char *dir; /* NULL: there is none */
+    struct stat was;
+} place;
+
+static place here(void)
+{
+    place p = { 0 };
+    if (!cli_opt_on(OPT_SERVE_ENCODER_ONLY))
+        p.dir = cli_collection_dir();
+    if (p.dir && stat(p.dir, &p.was) != 0)
+        p.was.st_ino = 0;
+    return p;
+}
+
+static int is_gone(const place *p)
+{
+    struct stat now;
+    return p->dir
+           && (stat(p->dir, &now) != 0 || now.st_ino != p->was.st_ino || now.st_dev != p->was.st_dev);
+}
+
+/* Until a signal says stop, which all threads have blocked; with --idle, until nobody asks any more. */
 static void wait_for_end(ken_server *s)
 {
     const sigset_t set = awaited();
-    int sig = 0;
-    while (sigwait(&set, &sig) == 0 && sig == SIGHUP)
-        reload(s);
+    const double idle = cli_opt_real(OPT_IDLE);
+    const struct timespec tick = { .tv_nsec = 250000000 };
+    place p = here();
+    for (int over = 0; !over;) {
+        const int sig = idle > 0 ? sigtimedwait(&set, NULL, &tick) : sigwaitinfo(&set, NULL);
+        if (sig == SIGHUP)
+            reload(s);
+        else if (sig < 0 && errno == EAGAIN)
+            over = ken_server_idle(s) >= idle || is_gone(&p);
+        else
+            over = sig > 0;
+    }
+    cli_mem_free(p.dir);
     cli_note("finishing what runs");
     signal(SIGINT, SIG_DFL); /* who asks again doesn't want to wait */
     signal(SIGTERM, SIG_DFL);
@@ -136,7 +171,7 @@ static int run(const cli_args *a)
     if (!code && cli_opt_on(OPT_SERVE_ENCODER_ONLY))
         code = cli_open_model(&m);
     else if (!code)
-        code = cli_open_collection(&db, TO_WRITE);
+        code = cli_open_collection(&db, cli_opt_on(OPT_SERVE_READ_ONLY) ? TO_READ : TO_WRITE);
     o.collection = db;
     o.model = m.model;
     if (!code)
@@ -158,7 +193,11 @@ const cli_cmd cli_cmd_serve = {
         "Anyone who can reach the address may use it, unless keys are set: KEN_API_KEY, or --keys-file\n"
         "with lines name:scope:digest, where scope is read, write or admin and the digest is what\n"
         "`printf %s KEY | sha256sum` prints.  Pictures that are sent are decoded in processes that can\n"
-        "do nothing else.",
+        "do nothing else.\n\n"
+        "`ken search` and `ken recognize` start one of their own, read-only and for this user alone, so\n"
+        "that the next query finds model and index open: on a terminal, and elsewhere where `encoder: auto`\n"
+        "is set.  It listens in $XDG_RUNTIME_DIR/ken or ~/.cache/ken/run and ends when nobody has asked for\n"
+        "--idle seconds, or its collection has gone.  --encoder none leaves it alone.",
     .examples = "ken serve\tthe page at http://127.0.0.1:8787\n"
                 "ken serve --listen 0.0.0.0:80,unix:/run/ken.sock --keys-file /etc/ken/keys\tfor others\n"
                 "ken serve --encoder-only --model ken-small\tembeddings alone\n",

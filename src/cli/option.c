@@ -33,7 +33,7 @@ const cli_option cli_options[OPT_COUNT] = {
     [OPT_BACKGROUND] = { "background", 0, OPT_TEXT, CLI_EVERY, "COLOR", NULL, NULL,
                          "put transparent pictures on #rrggbb or a CSS colour", 0 },
     [OPT_ENCODER] = { "encoder", 0, OPT_TEXT, CLI_EVERY, "URL", "auto", NULL,
-                      "a running ken that encodes: auto none URL", 0 },
+                      "ask a ken that has all open: auto (on a terminal; set: always) none URL", 0 },
     [OPT_API_KEY] = { "api-key", 0, OPT_TEXT, CLI_EVERY, "KEY", NULL, NULL,
                       "serve: ask for this key; better set as KEN_API_KEY, where nobody sees it", 0 },
     [OPT_OFFLINE] = { "offline", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
@@ -341,6 +341,11 @@ const cli_option cli_options[OPT_COUNT] = {
                             "hang up after so many seconds without a byte", 0 },
     [OPT_SERVE_SHIMS] = { "shims", 0, OPT_BOOL, C(SERVE), NULL, "false", NULL,
                           "other services' routes as well: clip-as-service's /post", 0 },
+    [OPT_SERVE_READ_ONLY] = { "read-only", 0, OPT_BOOL, C(SERVE), NULL, "false", NULL,
+                              "answer, and change nothing", 0 },
+    [OPT_IDLE] = { "idle", 0, OPT_REAL, C(SERVE) | C(SEARCH) | C(RECOGNIZE), "S", NULL, NULL,
+                   "end after S seconds without a request; in a search: what --encoder auto starts (300)",
+                   0 },
 };
 
 typedef struct setting {

@@ -201,6 +201,8 @@ typedef enum cli_opt_id {
     OPT_SERVE_CONNECTIONS,
     OPT_SERVE_TIMEOUT,
     OPT_SERVE_SHIMS,
+    OPT_SERVE_READ_ONLY,
+    OPT_IDLE,
     OPT_COUNT
 } cli_opt_id;
 

@@ -71,6 +71,14 @@ static void add(const query *q, const float *unit, float weight)
         add_to(q, way, unit, weight);
 }
 
+/* A text's or a picture's vector: of those that were made here the next, or the one it came with, as the
+ * network gave it.  Both ways the query is the same to the bit. */
+static void add_encoded(const query *q, const ken_term *t, const float **next)
+{
+    add(q, t->vector ? t->vector : *next, t->weight);
+    *next += t->vector ? 0 : q->dim;
+}
+
 /* All texts in one call: their towers share one reading of the weights. */
 static ken_status add_texts(query *q)
 {
@@ -82,11 +90,12 @@ static ken_status add_texts(query *q)
         if (q->terms[i].text && !q->terms[i].vector)
             texts[n++] = q->terms[i].text;
     ken_status st = kn_expand_texts(q->k, q->model, q->o, texts, n, q->vectors);
-    n = 0;
+    const float *next = q->vectors;
     for (size_t i = 0; !st && i < q->n; i++)
-        if (q->terms[i].text && !q->terms[i].vector)
-            add(q, q->vectors + n++ * q->dim, q->terms[i].weight);
-    q->has_text = n > 0;
+        if (q->terms[i].text) {
+            add_encoded(q, &q->terms[i], &next);
+            q->has_text = 1;
+        }
     kn_free(texts);
     return st;
 }
@@ -101,10 +110,10 @@ static ken_status add_images(query *q)
         if (q->terms[i].image && !q->terms[i].vector)
             images[n++] = q->terms[i].image;
     ken_status st = kn_features_images(q->k, q->model, images, n, q->vectors);
-    n = 0;
+    const float *next = q->vectors;
     for (size_t i = 0; !st && i < q->n; i++)
-        if (q->terms[i].image && !q->terms[i].vector)
-            add(q, q->vectors + n++ * q->dim, q->terms[i].weight);
+        if (q->terms[i].image)
+            add_encoded(q, &q->terms[i], &next);
     kn_free(images);
     return st;
 }
@@ -137,7 +146,7 @@ static ken_status add_rest(query *q)
             st = kn_collection_vector(q->k, t->id, (uint32_t)q->dim, q->vectors);
         else if (t->object)
             st = mean_of_object(q, t->object);
-        else if (t->vector)
+        else if (t->vector && !t->text && !t->image)
             memcpy(q->vectors, t->vector, q->dim * sizeof *t->vector);
         else
             continue;
@@ -145,7 +154,6 @@ static ken_status add_rest(query *q)
             st = kn_fail(KEN_E_INVALID, "term %zu is a vector without a direction", i + 1);
         if (!st)
             add(q, q->vectors, t->weight);
-        q->has_text |= t->text != NULL;
     }
     return st;
 }

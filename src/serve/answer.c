@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <utf8proc.h>
@@ -15,6 +16,21 @@ void kn_json_real(cJSON *to, const char *name, double v, int digits)
 {
     char text[40];
     snprintf(text, sizeof text, "%.*g", digits, v);
+    if (isfinite(v))
+        cJSON_AddRawToObject(to, name, text);
+    else
+        cJSON_AddNullToObject(to, name);
+}
+
+void kn_json_exact(cJSON *to, const char *name, double v, int is_float)
+{
+    char text[40];
+    int same = 0;
+    for (int digits = 6; !same && digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        const double read = strtod(text, NULL);
+        same = is_float ? (float)read == (float)v : read == v;
+    }
     if (isfinite(v))
         cJSON_AddRawToObject(to, name, text);
     else

@@ -65,9 +65,10 @@ struct kn_http {
     _Atomic uint64_t held; /* bytes of bodies */
     pthread_mutex_t lock;  /* guards the rest */
     pthread_cond_t more, idle, tick;
-    kn_request *first, **last;
+    kn_request *first, **end;
     uint32_t waiting, active, connections;
     uint64_t count, salt;
+    double last; /* when the last request ended */
     int stopping;
     peer *peers;
 };
@@ -330,6 +331,7 @@ static void set_busy(kn_request *r, int busy)
         l->since = kn_clock();
     }
     h->active += busy ? 1 : (uint32_t)-1;
+    h->last = kn_clock();
     if (!h->active)
         pthread_cond_broadcast(&h->idle);
     pthread_mutex_unlock(&h->lock);
@@ -376,8 +378,8 @@ static enum MHD_Result enqueue(kn_request *r)
         lib.suspend_connection(r->connection);
         r->state = QUEUED;
         r->next = NULL;
-        *h->last = r;
-        h->last = &r->next;
+        *h->end = r;
+        h->end = &r->next;
         h->waiting++;
         pthread_cond_signal(&h->more);
     }
@@ -477,7 +479,7 @@ static void *work(void *cookie)
         if (r) {
             h->first = r->next;
             if (!h->first)
-                h->last = &h->first;
+                h->end = &h->first;
             h->waiting--;
         }
         pthread_mutex_unlock(&h->lock);
@@ -554,7 +556,8 @@ ken_status kn_http_start(kn_http **out, const kn_http_options *o)
         return st;
     }
     h->o = *o;
-    h->last = &h->first;
+    h->end = &h->first;
+    h->last = kn_clock();
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->more, NULL);
     pthread_cond_init(&h->idle, NULL);
@@ -648,4 +651,13 @@ uint32_t kn_http_active(const kn_http *h)
 uint32_t kn_http_connections(const kn_http *h)
 {
     return read_locked(h, &h->connections);
+}
+
+double kn_http_idle(const kn_http *h)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&h->lock;
+    pthread_mutex_lock(lock);
+    const double v = h->active ? 0 : kn_clock() - h->last;
+    pthread_mutex_unlock(lock);
+    return v;
 }

@@ -89,6 +89,7 @@ void kn_http_stop(kn_http *h, double seconds);
 uint32_t kn_http_waiting(const kn_http *h); /* requests in the queue */
 uint32_t kn_http_active(const kn_http *h);  /* requests whose reply has not gone yet */
 uint32_t kn_http_connections(const kn_http *h);
+double kn_http_idle(const kn_http *h); /* seconds since the last request ended; 0 while there is one */
 
 /* A header of the request, or NULL. */
 const char *kn_request_header(const kn_request *r, const char *name);

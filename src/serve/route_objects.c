@@ -194,14 +194,14 @@ static cJSON *recognition_json(const kn_call *c, const ken_recognition *r)
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "request_id", c->r->id);
     kn_json_text(o, "object", r->object);
-    kn_json_real(o, "confidence", r->confidence, 6);
+    kn_json_exact(o, "confidence", r->confidence, 0);
     cJSON *list = cJSON_AddArrayToObject(o, "candidates");
     for (size_t i = 0; i < r->n; i++) {
         cJSON *one = cJSON_CreateObject();
         kn_json_text(one, "object", r->candidates[i].object);
-        kn_json_real(one, "score", (double)r->candidates[i].score, 6);
-        kn_json_real(one, "raw", (double)r->candidates[i].raw, 6);
-        kn_json_real(one, "confidence", r->candidates[i].confidence, 6);
+        kn_json_exact(one, "score", (double)r->candidates[i].score, 1);
+        kn_json_exact(one, "raw", (double)r->candidates[i].raw, 1);
+        kn_json_exact(one, "confidence", r->candidates[i].confidence, 0);
         kn_json_id(one, "id", r->candidates[i].id);
         cJSON_AddItemToArray(list, one);
     }

@@ -32,8 +32,8 @@ static cJSON *hit_json(const kn_call *c, const ken_hit *h, size_t rank, const ke
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "rank", (double)rank);
     kn_json_id(o, "id", h->id);
-    kn_json_real(o, "score", (double)h->score, 6);
-    kn_json_real(o, "raw", (double)h->raw, 6);
+    kn_json_exact(o, "score", (double)h->score, 1);
+    kn_json_exact(o, "raw", (double)h->raw, 1);
     kn_json_path(o, "path", r->path);
     kn_json_text(o, "object", r->object);
     kn_json_text(o, "kind", r->kind);
@@ -71,6 +71,18 @@ static cJSON *times_json(const ken_search_times *t)
     return o;
 }
 
+/* Texts whose words the model has hardly met: what they find may be anything. */
+static cJSON *strange_json(const kn_call *c, const kn_query *q)
+{
+    cJSON *list = cJSON_CreateArray();
+    double share = 0;
+    for (size_t i = 0; i < q->n; i++)
+        if (q->terms[i].text && !ken_model_strange(c->s->model, q->terms[i].text, &share)
+            && share >= KEN_STRANGE)
+            cJSON_AddItemToArray(list, cJSON_CreateString(q->terms[i].text));
+    return list;
+}
+
 static ken_status hits_json(kn_call *c, const kn_query *q, cJSON **out)
 {
     cJSON *o = cJSON_CreateObject();
@@ -78,6 +90,7 @@ static ken_status hits_json(kn_call *c, const kn_query *q, cJSON **out)
     kn_json_text(o, "model", ken_model_get_info(c->s->model)->name);
     const ken_status st = each_hit(c, q, cJSON_AddArrayToObject(o, "hits"), hit_json);
     cJSON_AddItemToObject(o, "took_ms", times_json(&q->times));
+    cJSON_AddItemToObject(o, "strange", strange_json(c, q));
     if (q->added)
         cJSON_AddItemToObject(o, "added", cJSON_Duplicate(q->added, 1));
     if (st)

@@ -91,10 +91,12 @@ SHAPE(hit, "Hit",
 SHAPE(addition, "Addition", SAYS_TEXT("what"), NUMBER("weight", KN_NEEDED, 0, 0, NULL));
 static const kn_field addition_item = OBJECT(NULL, 0, &addition, NULL);
 static const kn_field hit_item = OBJECT(NULL, 0, &hit, NULL);
+static const kn_field strange_item = SAYS_TEXT(NULL);
 SHAPE(hits, "Hits",
       SAYS_TEXT("request_id"), SAYS_TEXT("model"),
       LIST("hits", KN_NEEDED, &hit_item, 0, "best first"),
       OBJECT("took_ms", KN_NEEDED, &took, NULL),
+      LIST("strange", KN_NEEDED, &strange_item, 0, "texts whose words the model hardly knows"),
       LIST("added", 0, &addition_item, 0, "to the query, with expand"));
 static const kn_field search_item = OBJECT(NULL, 0, &search, NULL);
 SHAPE(batch, "SearchBatch",

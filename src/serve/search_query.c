@@ -82,10 +82,12 @@ int kn_query_read(kn_query *q, kn_call *c, const cJSON *body, const char *prefix
 
 /* ---- encoding ---- */
 
-/* Of a term that the queue may encode: words or a picture for the collection's own model. */
+/* Of a term that the queue may encode: words, if not in other words too, or a picture for the
+ * collection's own model. */
 static int is_queued(const kn_query *q, size_t i, int texts)
 {
     return !kn_get_text(q->body, "spaces", NULL) &&
+           !(texts && !strcmp(kn_get_text(q->body, "expand", ""), "prompts")) &&
            (texts ? q->terms[i].text != NULL : q->terms[i].image != NULL);
 }
 

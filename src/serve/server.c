@@ -197,10 +197,24 @@ const char *ken_server_address(const ken_server *s, size_t i)
     return i < s->n_shown ? s->shown[i] : NULL;
 }
 
+double ken_server_idle(const ken_server *s)
+{
+    return kn_http_idle(s->http);
+}
+
+/* Names of sockets first: from then on another server may take them. */
+static void unlink_sockets(const ken_server *s)
+{
+    for (size_t i = 0; i < s->n_shown; i++)
+        if (!strncmp(s->shown[i], "unix:", 5))
+            unlink(s->shown[i] + 5);
+}
+
 void ken_server_stop(ken_server *s, double seconds)
 {
     if (!s)
         return;
+    unlink_sockets(s);
     kn_jobs_stop(s->jobs); /* which also ends the streams that tell of them */
     kn_http_stop(s->http, seconds);
     kn_jobs_free(s->jobs);
@@ -211,11 +225,8 @@ void ken_server_stop(ken_server *s, double seconds)
     kn_keys_free(s->keys);
     for (size_t i = 0; i < s->n_roots; i++)
         kn_free(s->roots[i]);
-    for (size_t i = 0; i < s->n_shown; i++) {
-        if (!strncmp(s->shown[i], "unix:", 5))
-            unlink(s->shown[i] + 5);
+    for (size_t i = 0; i < s->n_shown; i++)
         kn_free(s->shown[i]);
-    }
     kn_free(s->roots);
     kn_free(s->shown);
     kn_free(s->uploads);

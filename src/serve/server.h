@@ -101,6 +101,7 @@ int kn_answer_known(kn_request *r, const char *etag);
 /* ---- JSON of our values ---- */
 
 void kn_json_real(cJSON *to, const char *name, double v, int digits); /* null if not finite */
+void kn_json_exact(cJSON *to, const char *name, double v, int is_float); /* as short as says it to the bit */
 void kn_json_id(cJSON *to, const char *name, uint64_t id);
 void kn_json_text(cJSON *to, const char *name, const char *s);     /* NULL: null; not UTF-8: U+FFFD */
 void kn_json_path(cJSON *to, const char *name, const char *bytes); /* and NAME_bytes if not UTF-8 */

@@ -26,3 +26,9 @@ void ken_server_stop(ken_server *s, double seconds)
     (void)s;
     (void)seconds;
 }
+
+double ken_server_idle(const ken_server *s)
+{
+    (void)s;
+    return 0;
+}
