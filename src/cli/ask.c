@@ -51,7 +51,7 @@ static cJSON *search_json(const cli_query *q, const ken_search_options *o)
     if (o->where)
         cJSON_AddStringToObject(v, "where", o->where);
     if (o->group)
-        cJSON_AddStringToObject(v, "group", o->group);
+        cJSON_AddStringToObject(v, "group_by", o->group);
     if (o->expand && strcmp(o->expand, "none"))
         cJSON_AddStringToObject(v, "expand", o->expand);
     if (o->ef)

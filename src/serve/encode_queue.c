@@ -18,13 +18,15 @@ typedef struct job {
     const char *const *texts; /* or NULL: images */
     const ken_image *const *images;
     size_t n, done;
-    float *vectors;
+    float *vectors;     /* or NULL: for the searches that follow, */
+    const char *expand; /* which are asked with it, or NULL */
     ken_status st;
     char why[REASON];
 } job;
 
 struct kn_encoder {
     const ken_model *model;
+    ken *db; /* whose searches are encoded for; NULL: none are */
     size_t dim;
     kn_encoded_fn fn;
     void *cookie;
@@ -38,7 +40,8 @@ struct kn_encoder {
 
 /* Of the jobs' kind that comes first: how much of which one is in this pass. */
 typedef struct pass {
-    int is_text;
+    int is_text, ahead; /* ahead: what comes out stays with the collection */
+    const char *expand;
     size_t n;
     const void *inputs[MAX_TEXTS];
     job *jobs[MAX_TEXTS];
@@ -51,13 +54,21 @@ static size_t room(const pass *p)
     return (p->is_text ? MAX_TEXTS : MAX_IMAGES) - p->n;
 }
 
+static int is_of(const job *j, const pass *p)
+{
+    return (j->texts != NULL) == p->is_text && (j->vectors == NULL) == p->ahead &&
+           !strcmp(j->expand ? j->expand : "", p->expand ? p->expand : "");
+}
+
 /* The lock is held.  Long jobs stay at the head until all of them has been taken. */
 static void fill(kn_encoder *e, pass *p)
 {
     p->n = 0;
     p->is_text = e->first->texts != NULL;
+    p->ahead = e->first->vectors == NULL;
+    p->expand = e->first->expand;
     for (job *j = e->first; j && room(p); j = j->next) {
-        if ((j->texts != NULL) != p->is_text)
+        if (!is_of(j, p))
             continue;
         for (; j->done < j->n && room(p); j->done++) {
             p->jobs[p->n] = j;
@@ -69,8 +80,25 @@ static void fill(kn_encoder *e, pass *p)
     e->waiting -= p->n;
 }
 
+static ken_status run_ahead(const kn_encoder *e, const pass *p)
+{
+    ken_term terms[MAX_TEXTS];
+    ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
+    o.expand = p->expand;
+    for (size_t i = 0; i < p->n; i++) {
+        terms[i] = (ken_term){ .weight = 1 };
+        if (p->is_text)
+            terms[i].text = p->inputs[i];
+        else
+            terms[i].image = p->inputs[i];
+    }
+    return ken_search_ahead(e->db, terms, p->n, &o);
+}
+
 static ken_status run(const kn_encoder *e, pass *p)
 {
+    if (p->ahead)
+        return run_ahead(e, p);
     return p->is_text ? ken_model_embed_texts(e->model, (const char *const *)p->inputs, p->n, p->vectors)
                       : ken_model_embed(e->model, (const ken_image *const *)p->inputs, p->n, p->vectors);
 }
@@ -84,7 +112,7 @@ static void hand_out(kn_encoder *e, const pass *p, ken_status st)
             j->st = st;
             snprintf(j->why, sizeof j->why, "%s", ken_last_error());
         }
-        if (!st)
+        if (!st && j->vectors)
             memcpy(j->vectors + p->places[i] * e->dim, p->vectors + i * e->dim, e->dim * sizeof(float));
     }
     for (job **link = &e->first; *link;) {
@@ -148,12 +176,13 @@ static void *encode(void *cookie)
     return NULL;
 }
 
-ken_status kn_encoder_start(kn_encoder **out, const ken_model *m, kn_encoded_fn fn, void *cookie)
+ken_status kn_encoder_start(kn_encoder **out, const ken_model *m, ken *db, kn_encoded_fn fn, void *cookie)
 {
     kn_encoder *e = kn_zalloc(1, sizeof *e);
     if (!e)
         return KEN_E_NOMEM;
     e->model = m;
+    e->db = db;
     e->dim = ken_model_get_info(m)->dim;
     e->fn = fn;
     e->cookie = cookie;
@@ -189,21 +218,43 @@ static ken_status wait_for(kn_encoder *e, job *j)
     return j->st ? kn_fail(j->st, "%s", j->why) : KEN_OK;
 }
 
+static ken_status ask_texts(kn_encoder *e, job *j)
+{
+    if (!ken_model_get_info(e->model)->has_texts)
+        return kn_fail(KEN_E_MODEL, "model %s has no text network", ken_model_get_info(e->model)->name);
+    return wait_for(e, j);
+}
+
+static ken_status ask_images(kn_encoder *e, job *j)
+{
+    if (!ken_model_get_info(e->model)->has_images)
+        return kn_fail(KEN_E_UNSUPPORTED, "model %s has no image network",
+                       ken_model_get_info(e->model)->name);
+    return wait_for(e, j);
+}
+
 ken_status kn_encoder_texts(kn_encoder *e, const char *const *texts, size_t n, float *vectors)
 {
     job j = { .texts = texts, .n = n, .vectors = vectors };
-    if (!ken_model_get_info(e->model)->has_texts)
-        return kn_fail(KEN_E_MODEL, "model %s has no text network", ken_model_get_info(e->model)->name);
-    return wait_for(e, &j);
+    return ask_texts(e, &j);
 }
 
 ken_status kn_encoder_images(kn_encoder *e, const ken_image *const *images, size_t n, float *vectors)
 {
     job j = { .images = images, .n = n, .vectors = vectors };
-    if (!ken_model_get_info(e->model)->has_images)
-        return kn_fail(KEN_E_UNSUPPORTED, "model %s has no image network",
-                       ken_model_get_info(e->model)->name);
-    return wait_for(e, &j);
+    return ask_images(e, &j);
+}
+
+ken_status kn_encoder_texts_ahead(kn_encoder *e, const char *const *texts, size_t n, const char *expand)
+{
+    job j = { .texts = texts, .n = n, .expand = expand };
+    return n ? ask_texts(e, &j) : KEN_OK;
+}
+
+ken_status kn_encoder_images_ahead(kn_encoder *e, const ken_image *const *images, size_t n)
+{
+    job j = { .images = images, .n = n };
+    return n ? ask_images(e, &j) : KEN_OK;
 }
 
 size_t kn_encoder_waiting(kn_encoder *e)

@@ -24,6 +24,9 @@ static void add_links(const kn_call *c, cJSON *o, uint64_t id)
 static void add_meta(cJSON *o, const ken_record *r)
 {
     cJSON *meta = r->meta ? cJSON_Parse(r->meta) : NULL;
+    const char *description = kn_get_text(meta, "description", NULL);
+    if (description)
+        kn_json_text(o, "description", description);
     cJSON_AddItemToObject(o, "meta", meta ? meta : cJSON_CreateNull());
 }
 
@@ -93,6 +96,8 @@ static ken_status hits_json(kn_call *c, const kn_query *q, cJSON **out)
     cJSON_AddItemToObject(o, "strange", strange_json(c, q));
     if (q->added)
         cJSON_AddItemToObject(o, "added", cJSON_Duplicate(q->added, 1));
+    if (q->facets)
+        cJSON_AddItemToObject(o, "facets", cJSON_Duplicate(q->facets, 1));
     if (st)
         cJSON_Delete(o);
     else
@@ -156,10 +161,9 @@ void kn_route_search_batch(kn_call *c)
 {
     kn_query *queries[MAX_BATCH];
     size_t n = 0;
-    float *vectors = NULL;
     cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "results");
     int bad = read_batch(c, queries, &n);
-    bad = bad ? bad : kn_query_encode(queries, n, &vectors);
+    bad = bad ? bad : kn_query_encode(queries, n);
     bad = bad ? bad : search_batch(c, queries, n, list);
     if (bad)
         cJSON_Delete(o);
@@ -169,7 +173,6 @@ void kn_route_search_batch(kn_call *c)
         kn_query_free(queries[i]);
         kn_free(queries[i]);
     }
-    kn_free(vectors);
 }
 
 /* ---- /api/search/…: the shape of simpler services ---- */

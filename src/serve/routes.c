@@ -53,6 +53,7 @@ ONE_OF(term, "Term", 4,
       TEXT("object", 0, 1, 200, "the mean of an object's references"),
       NUMBER("weight", 0, -100, 100, "1 if left out; negative takes away; 0 is refused"));
 static const kn_field term_item = { NULL, KN_STRING | KN_OBJECT, NULL, 1, MAX_TEXT, NULL, 0, &term, NULL };
+static const kn_field facet_key = TEXT(NULL, 0, 1, 200, NULL);
 SHAPE(search, "Search",
       { "query", KN_STRING | KN_ARRAY | KN_NEEDED, NULL, 1, MAX_TEXT, &term_item, 64, NULL,
         "words, or a list of terms whose weighted sum is looked for" },
@@ -62,12 +63,16 @@ SHAPE(search, "Search",
       NUMBER("min_raw", 0, -1, 1, "leave out hits whose cosine is below"),
       TRUTH("hidden", 0, "items whose files have vanished, too"),
       TEXT("where", 0, 1, MAX_TEXT, "only items of which this holds, as of `ken search --where`"),
-      CHOICE("group", 0, "near|object|dir", "of each group the best hit alone"),
+      CHOICE("group_by", 0, "near|object|dir", "of each group the best hit alone"),
       CHOICE("expand", 0, "none|prompts|aqe", "what is added to the query"),
+      TRUTH("explain_query", 0, "say what expand adds"),
+      LIST("facets", 0, &facet_key, 16,
+           "count the values of what where lets through: object kind ext dir tag taken mtime added meta.KEY"),
       TEXT("spaces", 0, 1, 512, "whose answers are fused, ',' between"),
       CHOICE("fusion", 0, "rrf|weighted", NULL),
       TRUTH("exact", 0, "compare with every vector"),
-      WHOLE("ef", 0, 1, 100000, "how many an HNSW index keeps in sight"));
+      WHOLE("ef", 0, 1, 100000, "how many an HNSW index keeps in sight"),
+      WHOLE("verify", 0, 0, 100, "of a picture: hold it against so many 3-D models among the hits; 10"));
 SHAPE(search_form, "SearchForm",
       OBJECT("query", KN_NEEDED, &search,
              "the search as JSON; {\"image\": {\"part\": NAME}} is a file of the form"));
@@ -87,8 +92,10 @@ SHAPE(hit, "Hit",
       CHOICE("kind", KN_NEEDED, "image|model|reference", NULL),
       LIST("size", KN_NEEDED, &side, 0, "width, height"),
       FREE("meta", KN_NEEDED | KN_NULL, NULL),
+      TEXT("description", 0, 0, 0, "what meta says"),
       SAYS_TEXT("thumbnail_url"), SAYS_TEXT("original_url"));
-SHAPE(addition, "Addition", SAYS_TEXT("what"), NUMBER("weight", KN_NEEDED, 0, 0, NULL));
+ONE_OF(addition, "Addition", 2, TEXT("text", 0, 0, 0, NULL), TEXT("path", 0, 0, 0, NULL),
+       TEXT("path_bytes", 0, 0, 0, NULL), NUMBER("weight", KN_NEEDED, 0, 0, NULL));
 static const kn_field addition_item = OBJECT(NULL, 0, &addition, NULL);
 static const kn_field hit_item = OBJECT(NULL, 0, &hit, NULL);
 static const kn_field strange_item = SAYS_TEXT(NULL);
@@ -97,13 +104,27 @@ SHAPE(hits, "Hits",
       LIST("hits", KN_NEEDED, &hit_item, 0, "best first"),
       OBJECT("took_ms", KN_NEEDED, &took, NULL),
       LIST("strange", KN_NEEDED, &strange_item, 0, "texts whose words the model hardly knows"),
-      LIST("added", 0, &addition_item, 0, "to the query, with expand"));
+      LIST("added", 0, &addition_item, 0, "to the query, with explain_query"),
+      FREE("facets", 0, "of each key a list of value and count, the most frequent first"));
 static const kn_field search_item = OBJECT(NULL, 0, &search, NULL);
 SHAPE(batch, "SearchBatch",
       LIST("searches", KN_NEEDED, &search_item, 64, "encoded in one pass"));
 static const kn_field hits_item = OBJECT(NULL, 0, &hits, NULL);
 SHAPE(batch_hits, "HitsBatch",
       LIST("results", KN_NEEDED, &hits_item, 0, "in the order of the searches"));
+
+/* ---- near duplicates ---- */
+
+static const kn_field duplicates_args[] = {
+    NUMBER("min_raw", 0, 0, 1, "least cosine of two that are the same; 0.97"),
+    TEXT("where", 0, 1, MAX_TEXT, "only items of which this holds"), END };
+SHAPE(duplicate, "Duplicate",
+      TEXT("id", KN_NEEDED, 1, 20, NULL), SAYS_TEXT("path"), TEXT("path_bytes", 0, 0, 0, NULL),
+      NUMBER("score", KN_NEEDED, -1.001, 1.001, "the cosine with the first of the group"));
+static const kn_field duplicate_item = OBJECT(NULL, 0, &duplicate, NULL);
+static const kn_field duplicate_group = { NULL, KN_ARRAY, NULL, 0, 0, &duplicate_item, 0, NULL, NULL };
+SHAPE(duplicates, "Duplicates",
+      LIST("groups", KN_NEEDED, &duplicate_group, 0, "two and more in each, by rising ids"));
 
 /* ---- explanations ---- */
 
@@ -374,6 +395,8 @@ const kn_route kn_routes[] = {
       .errors = "404 409", .summary = "Find by words, pictures, items and objects." },
     { ROUTE("POST", C "/search/batch", kn_route_search_batch, KN_READ), .name = "searchBatch",
       .json = &batch, .answer = &batch_hits, .errors = "404 409", .summary = "Several searches at once." },
+    { ROUTE("GET", C "/dups", kn_route_duplicates, KN_READ), .name = "duplicates", .args = duplicates_args,
+      .answer = &duplicates, .errors = "404", .summary = "Pictures that are nearly the same, in groups." },
     { ROUTE("POST", C "/explain", kn_route_explain, KN_READ), .name = "explain", .json = &explain,
       .form = &explain_form, .files = "pictures that the question names", .answer = &explanation,
       .type = "image/png", .errors = "404 409",

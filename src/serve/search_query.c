@@ -82,57 +82,46 @@ int kn_query_read(kn_query *q, kn_call *c, const cJSON *body, const char *prefix
 
 /* ---- encoding ---- */
 
-/* Of a term that the queue may encode: words, if not in other words too, or a picture for the
- * collection's own model. */
-static int is_queued(const kn_query *q, size_t i, int texts)
+/* The texts, or the pictures, of those queries from the first on that are expanded in its way.  inputs may be
+ * NULL: they are counted. */
+static size_t gather(kn_query *const *queries, size_t n, int texts, const char *expand, const void **inputs)
 {
-    return !kn_get_text(q->body, "spaces", NULL) &&
-           !(texts && !strcmp(kn_get_text(q->body, "expand", ""), "prompts")) &&
-           (texts ? q->terms[i].text != NULL : q->terms[i].image != NULL);
-}
-
-static size_t count(kn_query *const *queries, size_t n, int texts)
-{
-    size_t sum = 0;
+    size_t m = 0;
     for (size_t k = 0; k < n; k++)
-        for (size_t i = 0; i < queries[k]->n; i++)
-            sum += (size_t)is_queued(queries[k], i, texts);
-    return sum;
+        for (size_t i = 0; !strcmp(kn_get_text(queries[k]->body, "expand", "none"), expand) &&
+                           i < queries[k]->n; i++) {
+            const ken_term *t = &queries[k]->terms[i];
+            const void *input = texts ? (const void *)t->text : (const void *)t->image;
+            if (input && inputs)
+                inputs[m] = input;
+            m += input != NULL;
+        }
+    return m;
 }
 
-static ken_status encode(kn_query *const *queries, size_t n, int texts, size_t m, float *vectors)
+static ken_status encode(kn_query *const *queries, size_t n, int texts, const char *expand)
 {
-    const ken_server *s = queries[0]->c->s;
-    const size_t dim = ken_model_get_info(s->model)->dim;
-    size_t at = 0;
-    const void **inputs = kn_alloc(m, sizeof *inputs);
+    kn_encoder *e = queries[0]->c->s->encoder;
+    const size_t m = gather(queries, n, texts, expand, NULL);
+    const void **inputs = m ? kn_alloc(m, sizeof *inputs) : NULL;
     if (!inputs)
-        return KEN_E_NOMEM;
-    for (size_t k = 0; k < n; k++)
-        for (size_t i = 0; i < queries[k]->n; i++)
-            if (is_queued(queries[k], i, texts)) {
-                ken_term *t = &queries[k]->terms[i];
-                inputs[at] = texts ? (const void *)t->text : (const void *)t->image;
-                t->vector = vectors + at++ * dim;
-            }
-    const ken_status st = texts
-                              ? kn_encoder_texts(s->encoder, (const char *const *)inputs, m, vectors)
-                              : kn_encoder_images(s->encoder, (const ken_image *const *)inputs, m, vectors);
+        return m ? KEN_E_NOMEM : KEN_OK;
+    gather(queries, n, texts, expand, inputs);
+    const ken_status st =
+        texts ? kn_encoder_texts_ahead(e, (const char *const *)(const void *)inputs, m, expand)
+              : kn_encoder_images_ahead(e, (const ken_image *const *)(const void *)inputs, m);
     kn_free(inputs);
     return st;
 }
 
-int kn_query_encode(kn_query *const *queries, size_t n, float **vectors)
+int kn_query_encode(kn_query *const *queries, size_t n)
 {
+    static const char *const ways[] = { "none", "prompts", "aqe" };
     const double start = kn_clock();
-    const size_t dim = ken_model_get_info(queries[0]->c->s->model)->dim;
-    const size_t texts = count(queries, n, 1), images = count(queries, n, 0);
-    *vectors = kn_alloc_aligned((texts + images + 1) * dim, sizeof **vectors);
-    ken_status st = *vectors ? KEN_OK : KEN_E_NOMEM;
-    if (!st && texts)
-        st = encode(queries, n, 1, texts, *vectors);
-    if (!st && images)
-        st = encode(queries, n, 0, images, *vectors + texts * dim);
+    ken_status st = KEN_OK;
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+        for (int texts = 0; !st && texts < 2; texts++)
+            st = encode(queries, n, texts, ways[way]);
     for (size_t k = 0; k < n; k++)
         queries[k]->times.encode = kn_clock() - start;
     if (st)
@@ -146,7 +135,7 @@ static void added(const char *what, float weight, void *cookie)
 {
     kn_query *q = cookie;
     cJSON *one = cJSON_CreateObject();
-    kn_json_text(one, "what", what);
+    kn_json_path(one, *what == '/' ? "path" : "text", what);
     kn_json_real(one, "weight", (double)weight, 6);
     cJSON_AddItemToArray(q->added, one);
 }
@@ -162,18 +151,52 @@ static ken_search_options options(kn_query *q)
     o.min_raw = (float)kn_get_number(q->body, "min_raw", 0);
     o.hidden = kn_get_bool(q->body, "hidden");
     o.where = kn_get_text(q->body, "where", NULL);
-    o.group = kn_get_text(q->body, "group", NULL);
+    o.group = kn_get_text(q->body, "group_by", NULL);
     o.expand = kn_get_text(q->body, "expand", NULL);
     o.spaces = kn_get_text(q->body, "spaces", NULL);
     o.fusion = kn_get_text(q->body, "fusion", NULL);
     o.exact = kn_get_bool(q->body, "exact");
     o.ef = (uint32_t)kn_get_number(q->body, "ef", 0);
-    if (o.expand) {
+    const double verify = kn_get_number(q->body, "verify", 10);
+    o.verify = verify > 0 ? (int)verify : -1;
+    if (kn_get_bool(q->body, "explain_query")) {
         q->added = cJSON_CreateArray();
         o.added = added;
         o.cookie = q;
     }
     return o;
+}
+
+/* ---- facets ---- */
+
+enum { FACETS = 50 };
+
+static int note_facet(const char *key, const char *value, uint64_t count, void *cookie)
+{
+    cJSON *all = cookie, *list = cJSON_GetObjectItemCaseSensitive(all, key), *o = cJSON_CreateObject();
+    if (!list)
+        list = cJSON_AddArrayToObject(all, key);
+    kn_json_path(o, "value", value);
+    cJSON_AddNumberToObject(o, "count", (double)count);
+    cJSON_AddItemToArray(list, o);
+    return cJSON_GetArraySize(list) == FACETS;
+}
+
+/* 0, or -1 with the answer given. */
+static int count_facets(kn_query *q)
+{
+    const cJSON *keys = cJSON_GetObjectItemCaseSensitive(q->body, "facets"), *key;
+    ken_status st = KEN_OK;
+    if (!keys)
+        return 0;
+    q->facets = cJSON_CreateObject();
+    cJSON_ArrayForEach (key, keys)
+        if (!st)
+            st = ken_facets(q->c->s->db, key->valuestring, kn_get_text(q->body, "where", NULL),
+                            kn_get_bool(q->body, "hidden"), note_facet, q->facets);
+    if (st)
+        kn_answer_failed(q->c->r, st, "facets");
+    return st ? -1 : 0;
 }
 
 /* An unknown id or object is the query's fault, not a missing route. */
@@ -199,17 +222,14 @@ int kn_query_search(kn_query *q)
     q->times.encode += encoded;
     q->times.total = encoded + kn_clock() - start;
     kn_metrics_searched(q->c->s->metrics, &q->times);
-    return 0;
+    return count_facets(q);
 }
 
 int kn_query_run(kn_query *q, kn_call *c, const cJSON *body)
 {
-    float *vectors = NULL;
     int bad = kn_query_read(q, c, body, "");
-    bad = bad ? bad : kn_query_encode(&q, 1, &vectors);
-    bad = bad ? bad : kn_query_search(q);
-    kn_free(vectors);
-    return bad;
+    bad = bad ? bad : kn_query_encode(&q, 1);
+    return bad ? bad : kn_query_search(q);
 }
 
 void kn_query_free(kn_query *q)
@@ -218,4 +238,5 @@ void kn_query_free(kn_query *q)
         ken_image_free(q->images[i]);
     kn_free(q->hits);
     cJSON_Delete(q->added);
+    cJSON_Delete(q->facets);
 }

@@ -1,8 +1,8 @@
 /*
  * search_query.h - from a checked search body to hits.
  *
- * Words and pictures become vectors in the encoder's queue, those of several searches in one go; what is
- * left for ken_search() is to weigh and to compare.
+ * Words and pictures become vectors in the encoder's queue, those of several searches in one go, and stay in
+ * the collection's memory, where ken_search() finds them: it is asked just as the program asks it.
  */
 #ifndef SERVE_SEARCH_QUERY_H
 #define SERVE_SEARCH_QUERY_H
@@ -17,7 +17,8 @@ typedef struct kn_query {
     ken_term terms[KN_TERMS];
     ken_image *images[KN_TERMS]; /* of a term, or NULL */
     size_t n;
-    cJSON *added;                /* what `expand` adds, or NULL */
+    cJSON *added;                /* what `expand` adds: [{"text"|"path", "weight"}], or NULL */
+    cJSON *facets;               /* {KEY: [{"value", "count"}, …]}, or NULL */
 
     ken_hit *hits; /* (found) */
     size_t found;
@@ -27,8 +28,8 @@ typedef struct kn_query {
 /* Terms out of the body, pictures out of c's form; `prefix` is how the body is called in errors:
  * "searches[1].", or "".  0, or -1 with the answer given. */
 int kn_query_read(kn_query *q, kn_call *c, const cJSON *body, const char *prefix);
-/* The vectors of n queries in one pass, (kn_free) at *vectors while they are used.  As above. */
-int kn_query_encode(kn_query *const *queries, size_t n, float **vectors);
+/* See to it that the vectors of n queries are there, in as few passes as may be.  As above. */
+int kn_query_encode(kn_query *const *queries, size_t n);
 int kn_query_search(kn_query *q);
 /* The three for one query. */
 int kn_query_run(kn_query *q, kn_call *c, const cJSON *body);

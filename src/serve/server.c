@@ -150,7 +150,7 @@ static ken_status start(ken_server *s, const ken_server_options *o)
     if (!st)
         st = kn_thumbs_new(&s->thumbs, THUMBS);
     if (!st)
-        st = kn_encoder_start(&s->encoder, s->model, encoded, s->metrics);
+        st = kn_encoder_start(&s->encoder, s->model, s->db, encoded, s->metrics);
     if (!st && s->db)
         st = kn_jobs_new(&s->jobs, s->db);
     if (!st && !(s->openapi = kn_openapi(s)))

@@ -167,6 +167,7 @@ void kn_route_object_put(kn_call *c);
 void kn_route_object_delete(kn_call *c);
 void kn_route_recognize(kn_call *c);
 void kn_route_search_batch(kn_call *c);
+void kn_route_duplicates(kn_call *c);
 void kn_route_explain(kn_call *c);
 void kn_route_items(kn_call *c);
 void kn_route_upload(kn_call *c);

@@ -117,7 +117,7 @@ export function render() {
   $("weighing").hidden = !(query.q && hasPictures());
   $("query").hidden = !picture.has() && $("weighing").hidden;
   $("relevantlabel").hidden = !searchTakes("min_score", "auto");
-  $("grouplabel").hidden = !searchTakes("group");
+  $("grouplabel").hidden = !searchTakes("group_by");
   $("wherelabel").hidden = !searchTakes("where");
   sayWeight();
   chips();
@@ -146,7 +146,7 @@ function body() {
   for (const id of query.unlike) terms.push({ id, weight: Number((-0.4 / query.unlike.length).toFixed(4)) });
   const b = { query: terms.length === 1 && words ? words : terms, limit: query.limit };
   if (query.relevant && searchTakes("min_score", "auto")) b.min_score = "auto";
-  if (query.group && searchTakes("group")) b.group = "near";
+  if (query.group && searchTakes("group_by")) b.group_by = "near";
   if (query.where && searchTakes("where")) b.where = query.where;
   return b;
 }

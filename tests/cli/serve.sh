@@ -88,6 +88,87 @@ ask "$D/objects"
 json 'd["objects"] == []' "there is none"
 
 
+# ---- the same as the program, whatever is asked ----
+cat > told.json << 'JSON'
+{"pics/2/mixed-0.png": "the grandfather clock in our hall", "pics/4/mixed-1.png": "维也纳的钟楼"}
+JSON
+run index told.json
+is 0 "descriptions"
+same() { # what, a body, arguments of search
+    what=$1 body=$2
+    shift 2
+    ask "$D/search" -H "$J" -d "$body"
+    cp "$tmp/out" served.json
+    run search "$@" --encoder none --json
+    python3 - "$tmp/out" served.json << 'PY' && pass || fail "$what: HTTP and program differ"
+import json, sys
+program, served = (json.load(open(f, encoding="utf-8")) for f in sys.argv[1:])
+a, b = program["hits"], served["hits"]
+keys = ("rank", "id", "path", "object", "description")
+assert [[h.get(k) for k in keys] for h in a] == [[h.get(k) for k in keys] for h in b], (a, b)
+assert all(abs(x[k] - y[k]) < 1e-6 for x, y in zip(a, b) for k in ("score", "raw")), (a, b)
+assert program.get("added") == served.get("added"), (program.get("added"), served.get("added"))
+assert program.get("facets") == served.get("facets"), (program.get("facets"), served.get("facets"))
+PY
+    cp served.json "$tmp/out"
+}
+nr() { "$ken" show "$1" --json | sed -n 's/.*"id": *"\([0-9]*\)".*/\1/p'; }
+a=$(nr pics/1/mixed-0.png) b=$(nr pics/5/mixed-0.png)
+same "words" '{"query": "a red cup"}' "a red cup"
+same "words again, remembered" '{"query": "a red cup"}' "a red cup"
+same "Chinese" '{"query": "红色的杯子"}' 红色的杯子
+same "a description" '{"query": "the grandfather clock in our hall", "limit": 2}' "the grandfather clock in our hall" -n 2
+json 'd["hits"][0]["path"].endswith("2/mixed-0.png") and d["hits"][0]["description"].startswith("the grand")' "is found"
+same "a Chinese description" '{"query": "维也纳的钟楼", "limit": 2}' 维也纳的钟楼 -n 2
+json 'any(h["path"].endswith("4/mixed-1.png") for h in d["hits"])' "is found, too"
+same "nothing to do with it" '{"query": "a photograph of the railway station at night", "min_score": "auto"}' \
+    "a photograph of the railway station at night" --min auto
+json 'd["hits"] == []' "no hits"
+same "more and less like this" '{"query": ["a toy", {"id": "'$a'"}, {"id": "'$b'", "weight": -1}]}' "a toy" "+id:$a" "-id:$b"
+same "an item less another's half" '{"query": [{"id": "'$a'"}, {"id": "'$b'", "weight": -0.5}]}' "id:$a" - "0.5:id:$b"
+same "where" '{"query": "a toy", "where": "dir ~ */2 or dir ~ */3"}' "a toy" --where 'dir ~ */2 or dir ~ */3'
+json '{h["path"].split("/")[-2] for h in d["hits"]} == {"2", "3"}' "those alone"
+same "one of each folder" '{"query": "a toy", "group_by": "dir"}' "a toy" --group dir
+json 'len(d["hits"]) == 6' "six of them"
+same "in other words" '{"query": "a toy", "expand": "prompts", "explain_query": true}' "a toy" --expand prompts --explain-query
+json '[x["text"] for x in d["added"]] == ["a photo of a toy", "a picture of a toy"]' "which are told"
+same "by the first hits" '{"query": [{"id": "'$a'"}], "expand": "aqe", "explain_query": true}' "id:$a" --expand aqe --explain-query
+json 'd["added"] and all(x["path"].startswith("/") for x in d["added"])' "which are told, too"
+ask "$D/search" -H "$J" -d '{"query": "玩具", "expand": "aqe"}'
+json '"added" not in d' "if that is asked"
+same "facets" '{"query": "a toy", "facets": ["dir", "ext"], "exact": true, "ef": 50, "limit": 1}' "a toy" --facets dir,ext --exact --ef 50 -n 1
+json 'len(d["facets"]["dir"]) == 6 and d["facets"]["ext"] == [{"value": "png", "count": 12}]' "counted"
+ask "$D/search" -H "$J" -d '{"query": "a toy", "facets": ["colour"]}'
+is 422 "a facet that there is not"
+sent() { # a query with the picture pics/3/mixed-0.png, arguments of search
+    what=$1 body=$2
+    shift 2
+    ask "$D/search" -F "query=$body" -F "f=@$P"
+    cp "$tmp/out" served.json
+    run search "$@" --encoder none --json
+    json '(lambda s: [h["id"] for h in d["hits"]] == [h["id"] for h in s] and all(abs(x[k] - y[k]) < 1e-6 for x, y in zip(d["hits"], s) for k in ("score", "raw")))(json.load(open("served.json"))["hits"])' "$what"
+}
+sent "a picture" '{"query": [{"image": {"part": "f"}}], "verify": 0}' "./$P"
+sent "a picture and nothing less" '{"query": [{"image": {"part": "f"}}], "min_score": "auto"}' "./$P" --min auto
+sent "a picture and words" '{"query": [{"image": {"part": "f"}, "weight": 0.6}, {"text": "a blue toy", "weight": 0.4}]}' \
+    "0.6:./$P" + "0.4:a blue toy"
+ask -X PUT "$D/objects/bear" -F "image=@$P"
+same "an object" '{"query": [{"object": "bear"}], "limit": 3}' obj:bear -n 3
+ask -X DELETE "$D/objects/bear"
+ask "$D/search/batch" -H "$J" -d '{"searches": [{"query": "玩具", "expand": "prompts", "limit": 1}, {"query": "a red cup", "limit": 1, "explain_query": true, "expand": "aqe"}]}'
+json '["added" in r for r in d["results"]] == [False, True]' "each search in its own way"
+cp pics/1/mixed-0.png pics/1/copy.png
+run index pics
+ask "$D/dups?min_raw=0.9999"
+json '[[h["path"].split("/")[-1] for h in g] for g in d["groups"]] == [["mixed-0.png", "copy.png"]]' "near duplicates"
+cp "$tmp/out" served.json
+run dups --min-raw .9999 --json
+json 'd == json.load(open("served.json"))["groups"]' "as ken dups tells them"
+ask "$D/dups?where=name%20~%20mixed*&min_raw=0.9999"
+json 'd["groups"] == []' "none without the copy"
+rm pics/1/copy.png
+run index pics
+
 # ---- items ----
 ask "$D/items?limit=5"
 json 'len(d["items"]) == 5 and d["next_cursor"] == "5"' "a page of items"
