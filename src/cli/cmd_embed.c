@@ -11,6 +11,7 @@
 #include "cli/out.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
+#include "cli/remote.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -151,7 +152,19 @@ static int emit_chunk(embed *e, size_t from, size_t to)
 
 /* ---- encoding ---- */
 
-static ken_status encode_images(embed *e, size_t from, size_t to)
+/* n texts, or pictures where texts is NULL, into e->packed. */
+static int encode(embed *e, const char *const *texts, const ken_image *const *imgs, size_t n)
+{
+    if (!n)
+        return 0;
+    if (cli_remote_wanted())
+        return cli_remote_encode(ken_model_get_info(e->m.model), texts, imgs, n, e->packed);
+    const ken_status st = texts ? ken_model_embed_texts(e->m.model, texts, n, e->packed)
+                                : ken_model_embed(e->m.model, imgs, n, e->packed);
+    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
+}
+
+static int encode_images(embed *e, size_t from, size_t to)
 {
     const ken_image *imgs[CHUNK];
     size_t at[CHUNK], n = 0;
@@ -161,13 +174,13 @@ static ken_status encode_images(embed *e, size_t from, size_t to)
             imgs[n++] = e->in.list[i].image;
         }
     }
-    ken_status st = n ? ken_model_embed(e->m.model, imgs, n, e->packed) : KEN_OK;
-    for (size_t i = 0; !st && i < n; i++)
+    const int code = encode(e, NULL, imgs, n);
+    for (size_t i = 0; !code && i < n; i++)
         memcpy(e->vectors + at[i] * e->dim, e->packed + i * e->dim, e->dim * sizeof(float));
-    return st;
+    return code;
 }
 
-static ken_status encode_texts(embed *e, size_t from, size_t to)
+static int encode_texts(embed *e, size_t from, size_t to)
 {
     const char *texts[CHUNK];
     size_t at[CHUNK], n = 0;
@@ -177,10 +190,10 @@ static ken_status encode_texts(embed *e, size_t from, size_t to)
             texts[n++] = e->in.list[i].name;
         }
     }
-    ken_status st = n ? ken_model_embed_texts(e->m.model, texts, n, e->packed) : KEN_OK;
-    for (size_t i = 0; !st && i < n; i++)
+    const int code = encode(e, texts, NULL, n);
+    for (size_t i = 0; !code && i < n; i++)
         memcpy(e->vectors + at[i] * e->dim, e->packed + i * e->dim, e->dim * sizeof(float));
-    return st;
+    return code;
 }
 
 static int run_chunks(embed *e)
@@ -191,13 +204,11 @@ static int run_chunks(embed *e)
     for (size_t from = 0; !bad && from < e->in.n && !ken_interrupted();) {
         size_t to = from + CHUNK < e->in.n ? from + CHUNK : e->in.n;
         to = cli_inputs_decode(&e->in, from, to, &e->decode);
-        ken_status st = encode_images(e, from, to);
-        if (!st)
-            st = encode_texts(e, from, to);
+        bad = encode_images(e, from, to);
+        if (!bad)
+            bad = encode_texts(e, from, to);
         cli_inputs_drop(&e->in, from, to);
-        if (st)
-            bad = cli_complain(st, ABOUT_MODEL, NULL);
-        else if (!ken_interrupted())
+        if (!bad && !ken_interrupted())
             bad = emit_chunk(e, from, to);
         from = to;
         cli_steps_tell(&steps, from, NULL);
@@ -245,7 +256,7 @@ static int open_all(embed *e, const cli_args *a)
     int bad = cli_decode_options(&e->decode);
     bad = bad ? bad : cli_inputs_collect(&e->in, a);
     if (!bad)
-        bad = has_texts(&e->in) ? cli_open_text_model(&e->m) : cli_open_model(&e->m);
+        bad = cli_open_model_to_ask(&e->m, has_texts(&e->in));
     if (bad)
         return bad;
     e->dim = ken_model_get_info(e->m.model)->dim;

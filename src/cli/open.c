@@ -5,6 +5,7 @@
 #include "cli/mem.h"
 #include "cli/option.h"
 #include "cli/paths.h"
+#include "cli/remote.h"
 #include "cli/say.h"
 
 #include <ctype.h>
@@ -35,13 +36,20 @@ ken_model_options cli_model_options(void)
     return o;
 }
 
-/* What this build does not offer yet must not be silently ignored. */
-static int check_encoder(void)
+/* `asks`: the command has its inputs encoded where --encoder says; with others it must not be silently
+ * ignored. */
+static int check_encoder(int asks)
 {
     const char *e = cli_opt(OPT_ENCODER);
-    return !strcmp(e, "auto") || !strcmp(e, "none")
-               ? 0
-               : cli_misuse("--encoder %s: this build has no remote encoders", e);
+    if (!strcmp(e, "auto") || !strcmp(e, "none"))
+        return 0;
+    if (!cli_remote_wanted())
+        return cli_misuse("--encoder %s: expects auto, none, http://HOST:PORT or unix:PATH", e);
+    if (!asks)
+        return cli_misuse("--encoder %s: search and embed can ask an encoder, this command not", e);
+    if (cli_opt_on(OPT_OFFLINE) && strncmp(e, "unix:", 5) != 0)
+        return cli_misuse("--encoder %s, but --offline", e);
+    return 0;
 }
 
 static int collection_options(ken_options *o, cli_access how)
@@ -51,11 +59,11 @@ static int collection_options(ken_options *o, cli_access how)
     o->model = cli_opt(OPT_MODEL);
     o->models = cli_model_options();
     o->create = how == TO_CREATE;
-    o->read_only = how == TO_READ;
+    o->read_only = how == TO_READ || how == TO_ASK;
     o->wait = cli_opt_real(OPT_WAIT);
     if (o->wait <= 0)
         o->wait = -1; /* to the library 0 is the default, to the user it is none */
-    int bad = check_encoder();
+    int bad = check_encoder(how == TO_ASK);
     return bad ? bad : cli_decode_options(&o->decode);
 }
 
@@ -87,10 +95,10 @@ static int usual_model(cli_model *m)
     return CLI_EXIT_MODEL;
 }
 
-static int from_collection(cli_model *m)
+static int from_collection(cli_model *m, int asks)
 {
     ken_options o;
-    int bad = collection_options(&o, TO_READ);
+    int bad = collection_options(&o, asks ? TO_ASK : TO_READ);
     if (bad)
         return bad;
     char *dir = cli_collection_dir();
@@ -107,15 +115,15 @@ static int from_collection(cli_model *m)
     return bad;
 }
 
-int cli_open_model(cli_model *m)
+static int open_model(cli_model *m, int asks)
 {
     *m = (cli_model){ 0 };
     const char *name = cli_opt(OPT_MODEL);
-    int bad = check_encoder();
+    int bad = check_encoder(asks);
     if (bad)
         return bad;
     if (!name) {
-        bad = from_collection(m);
+        bad = from_collection(m, asks);
     } else {
         ken_model_options o = cli_model_options();
         ken_status st = ken_model_open(&m->own, name, &o);
@@ -128,14 +136,29 @@ int cli_open_model(cli_model *m)
     return bad;
 }
 
-int cli_open_text_model(cli_model *m)
+int cli_open_model(cli_model *m)
 {
-    int bad = cli_open_model(m);
+    return open_model(m, 0);
+}
+
+static int open_text_model(cli_model *m, int asks)
+{
+    int bad = open_model(m, asks);
     if (bad || ken_model_get_info(m->model)->has_texts)
         return bad;
     cli_error("%s: this model has no text network", ken_model_get_info(m->model)->name);
     cli_close_model(m);
     return CLI_EXIT_MODEL;
+}
+
+int cli_open_text_model(cli_model *m)
+{
+    return open_text_model(m, 0);
+}
+
+int cli_open_model_to_ask(cli_model *m, int texts)
+{
+    return texts ? open_text_model(m, 1) : open_model(m, 1);
 }
 
 void cli_close_model(cli_model *m)
