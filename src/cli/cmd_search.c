@@ -9,12 +9,14 @@
 #include "cli/query.h"
 #include "cli/remote.h"
 #include "cli/resident.h"
+#include "cli/shell.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_HITS = 1000000, MAX_BATCH_FILE = 1 << 28, BATCH = 64, FACETS = 50 };
 
@@ -450,12 +452,44 @@ static int parse_args(cli_query *q, const cli_args *a, const ken_decode_options 
     return code;
 }
 
+/* ---- one after the other, at a terminal ---- */
+
+typedef struct session {
+    ken *db;
+    ken_decode_options decode;
+} session;
+
+static int ask_line(const char *const *words, size_t n, void *cookie)
+{
+    const session *s = cookie;
+    cli_query q = { 0 };
+    int code = check_numbers();
+    code = code ? code : cli_query_parse(&q, words, n, &s->decode);
+    code = code ? code : search(s->db, &q, 0);
+    if (code == CLI_EXIT_NONE)
+        cli_note("nothing found");
+    cli_query_free(&q);
+    return code;
+}
+
+static int converse(void)
+{
+    session s = { 0 };
+    int code = cli_decode_options(&s.decode);
+    code = code ? code : cli_open_collection(&s.db, TO_ASK);
+    code = code ? code : cli_shell(ask_line, &s);
+    ken_close(s.db);
+    return code;
+}
+
 static int run(const cli_args *a)
 {
     ken *db = NULL;
     cli_query q = { 0 };
     ken_decode_options d;
     const char *batch = cli_opt(OPT_BATCH_FILE);
+    if (!a->n && !batch && isatty(STDIN_FILENO) && cli_out_is_terminal())
+        return converse();
     if (!a->n == !batch)
         return cli_misuse(batch ? "--batch FILE holds the queries; give no other" : "no query");
     int code = check_numbers();
@@ -478,7 +512,7 @@ static int run(const cli_args *a)
 
 const cli_cmd cli_cmd_search = {
     .name = "search",
-    .args = "QUERY...",
+    .args = "[QUERY...]",
     .summary = "find pictures by words, by likeness, or both",
     .about =
         "A query is made of terms.  A term is words, a picture (./a.jpg, /a.jpg, @a.jpg; @- reads\n"
@@ -494,7 +528,8 @@ const cli_cmd cli_cmd_search = {
         "2MiB a number of bytes; taken is meta.taken, else mtime.\n\n"
         "--min auto leaves out what has nothing to do with the query, all if need be: of words, what\n"
         "does not come near enough, and what a text with one word exchanged would suit better.\n\n"
-        "On a terminal a table, in a pipe score<TAB>path.  Status 1 if nothing is found.",
+        "On a terminal a table, in a pipe score<TAB>path.  Status 1 if nothing is found.\n\n"
+        "On a terminal and without a query it asks for one after the other; :help says what else.",
     .examples = "ken search two parrots on a branch\tby words\n"
                 "ken \"two parrots on a branch\"\tthe same\n"
                 "ken search ./mug.jpg\tits like\n"
@@ -504,6 +539,7 @@ const cli_cmd cli_cmd_search = {
                 "ken search -l receipts -0 | xargs -0 cp -t out\tfor other programs\n"
                 "ken search mug +id:7 -id:9\tmore like item 7, less like item 9\n"
                 "ken search dog --where 'taken>=2024 and ext in (jpg,heic)'\tof those alone\n"
+                "ken search\tone query after the other, on a terminal\n"
                 "ken search --batch queries.txt\ta query a line, a JSON line each\n",
     .run = run,
 };

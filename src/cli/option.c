@@ -503,6 +503,13 @@ static void forget(setting *s)
     *s = (setting){ 0 };
 }
 
+void cli_option_reset(cli_opt_id id)
+{
+    forget(&settings[id]);
+    if (cli_options[id].initial)
+        (void)cli_option_set(id, cli_options[id].initial, LAYER_BUILT_IN, "built-in");
+}
+
 void cli_options_free(int only_of_commands)
 {
     for (int i = 0; i < OPT_COUNT; i++)

@@ -244,6 +244,9 @@ typedef enum cli_layer {
  * "expects a number", static. */
 const char *cli_option_set(cli_opt_id id, const char *value, cli_layer layer, const char *origin);
 
+/* Back to the built-in value, whatever the layer. */
+void cli_option_reset(cli_opt_id id);
+
 /* All values, or only those of options that not every command has. */
 void cli_options_free(int only_of_commands);
 /* Those that flags did not set. */
