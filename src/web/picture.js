@@ -4,6 +4,7 @@ import { t } from "./text.js";
 import { $, problem } from "./page.js";
 
 const WHOLE = { x: 0, y: 0, w: 1, h: 1 };
+const SMALL = 96 << 10;
 const LEAST = 0.04; // of a side: a smaller frame is a slip of the hand
 let blob = null, name = "", bitmap = null, crop = { ...WHOLE };
 let changed = () => {}, timer = 0;
@@ -55,10 +56,11 @@ async function drawn(part, longest, type, quality) {
 // What is sent: the file as it is, or the chosen part of it without loss.
 export const toSend = async () => (isWhole() ? blob : drawn(crop, 2048, "image/png"));
 
-// A small copy as a data URL that the browser's history keeps, or null for what the browser can't show.
+// What the browser's history keeps, as a data URL: a small file itself, else a smaller picture of it, or null for
+// what the browser can't show.
 export async function smallCopy() {
   try {
-    const small = await drawn(WHOLE, 448, "image/jpeg", 0.92);
+    const small = blob.size <= SMALL ? blob : await drawn(WHOLE, 448, "image/jpeg", 0.92);
     return await new Promise((done, fail) => {
       const r = new FileReader();
       r.onload = () => done(r.result);

@@ -98,7 +98,7 @@ const texts = {
   choosePicture: ["Drop a picture here, or choose one", "把图片拖到这里，或选择图片"],
   recognising: ["Looking …", "识别中……"],
   unknown: ["Unknown", "未知"],
-  unknownHow: ["No known object is like this picture.", "没有与此图片相符的已知物体。"],
+  unknownHow: ["Too little like any known object to be sure.", "与已知物体不够相似，无法确定。"],
   confidence: ["{0} % sure", "把握 {0}%"],
   candidates: ["Candidates", "候选"],
   known: ["Known objects", "已知物体"],

@@ -27,15 +27,16 @@ function heat(grid, values) {
 
 function paint({ canvas, img, map, frames, size }) {
   if (!img.naturalWidth) return;
-  canvas.width = img.naturalWidth;
-  canvas.height = img.naturalHeight;
+  const fine = Math.max(1, Math.ceil(600 / img.naturalWidth)); // frames stay thin on small pictures
+  canvas.width = img.naturalWidth * fine;
+  canvas.height = img.naturalHeight * fine;
   const c = canvas.getContext("2d"), scale = canvas.width / (size[0] || canvas.width);
   c.globalAlpha = Number($("opacity").value) / 100;
   c.imageSmoothingQuality = "high";
   c.drawImage(map, 0, 0, canvas.width, canvas.height);
   c.globalAlpha = 1;
   for (const [x, y, w, h] of frames) {
-    const r = [x * scale, y * scale, w * scale, h * scale];
+    const r = [x * scale + 2, y * scale + 2, w * scale - 4, h * scale - 4];
     c.lineWidth = 4;
     c.strokeStyle = "#000";
     c.strokeRect(...r);
@@ -75,8 +76,8 @@ async function fill(asked, hit) {
     const share = e.regions.reduce((sum, r) => sum + r.share, 0);
     $("explainsays").replaceChildren(el("span", { lang: "en" }, e.text), share ? " " + t("regions", percent(share)) : "");
     if (asked.show && e.a.length)
-      $("maps").append(map(asked.name, asked.show, e.grid, e.a, e.regions.map((r) => r.a), asked.size || [0, 0]));
-    $("maps").append(map(fileName(hit.path), (img) => show(img, thumbnail(hit.id, 512)), e.grid, e.b,
+      $("maps").append(map("A · " + asked.name, asked.show, e.grid, e.a, e.regions.map((r) => r.a), asked.size || [0, 0]));
+    $("maps").append(map("B · " + fileName(hit.path), (img) => show(img, thumbnail(hit.id, 512)), e.grid, e.b,
       e.regions.map((r) => r.b), hit.size));
   } catch (error) {
     $("explainsays").textContent = error.message;

@@ -130,10 +130,18 @@ class Page:
         self.send("Input.dispatchKeyEvent", type="keyUp", **send)
 
     def place(self, selector):
-        """The middle of an element, brought into view."""
-        at = self.js("(() => { const e = document.querySelector(%s); if (!e) return null;"
-                     " e.scrollIntoView({block: 'center', behavior: 'instant'}); const r = e.getBoundingClientRect();"
-                     " return [r.x + r.width / 2, r.y + r.height / 2]; })()" % json.dumps(selector))
+        """The middle of an element, brought into view and come to rest."""
+        at = self.js("""(async () => {
+            const e = document.querySelector(%s);
+            const where = () => { const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; };
+            for (let still = 0, was = null; e && still < 4;) {
+              e.scrollIntoView({block: "center", behavior: "instant"});
+              await new Promise((done) => setTimeout(done, 40));
+              still = was && String(where()) === String(was) ? still + 1 : 0;
+              was = where();
+            }
+            return e && where();
+          })()""" % json.dumps(selector))
         if not at:
             raise RuntimeError("there is no " + selector)
         return at

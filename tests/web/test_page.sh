@@ -12,7 +12,7 @@ fi
 browser > /dev/null || { skip web "no chromium, and it can't be installed"; finish; }
 
 "$B/ken-toys" render --ids 1100000:1100008 --mode full --views 3 --size 160 -o toys > "$tmp/out" 2>&1
-"$B/ken-toys" render --ids 1100003:1100005 --mode full --first-view 3 --views 4 --size 160 -o more > "$tmp/out" 2>&1
+"$B/ken-toys" render --ids 1100003:1100005 --mode clean --first-view 3 --views 4 --size 160 -o more > "$tmp/out" 2>&1
 rm -f toys/*.csv toys/*.jsonl more/*.csv more/*.jsonl
 python3 - toys/wedge.stl << 'PY'
 import struct, sys
