@@ -103,7 +103,7 @@ class Page:
         until = time.time() + seconds
         while time.time() < until:
             try:
-                if self.js(expression):
+                if self.js("Boolean(%s)" % expression): # an element itself does not travel
                     return True
             except RuntimeError as e: # between two documents
                 if "context" not in str(e):

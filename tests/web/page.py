@@ -232,6 +232,8 @@ def explanations(p, s):
 
 
 def large(p, s):
+    p.go(s.url + "/?q=a+red+octopus")
+    p.wait("document.querySelector('#hits .card')")
     p.js("document.querySelector('#hits .pic').focus()")
     p.key("Enter")
     check(p.wait("document.getElementById('look').open") and p.js("document.getElementById('lookimg').alt") == p.js(ALTS)[0], "Enter opens a result")
@@ -366,7 +368,8 @@ def keyboard(p, s):
     p.key("ArrowUp")
     third = p.js("document.activeElement.closest('.card').dataset.id")
     p.key("m")
-    first(p, third, "m is more like this")
+    cards(p, s.search({"text": "a red octopus", "weight": .4}, {"id": third, "weight": .6}), "m is more like this")
+    check(address(p).get("like") == third, "of the one in focus", address(p))
     p.key("Escape")
     check(p.js(FOCUS) == "words", "Esc goes back")
     p.js("document.activeElement.blur()")
