@@ -34,6 +34,8 @@ YAML    ?= $(call have,yaml-0.1)
 # headers alone: libnghttp2 and OpenSSL are loaded when a store is remote
 MILVUS  ?= $(if $(filter 11,$(call have,libnghttp2)$(call have,openssl)),1,0)
 HTTP    ?= $(call have,libmicrohttpd)
+# headers alone: libchafa is loaded when a picture is shown on a terminal
+CHAFA   ?= $(call have,chafa)
 CHECK   ?= $(call have,check)
 FAULTS  ?= 0
 # our own pool measures as fast as libgomp, needs no library, and ThreadSanitizer can see into it
@@ -94,7 +96,7 @@ FLAGS_amx        := $(FLAGS_avx512bf16) -mamx-tile -mamx-bf16 -mamx-int8
 KERNEL_FLAGS = $(if $(filter kernels/%,$(1)),$(FLAGS_$(word 2,$(subst /, ,$(1)))))
 
 # ---- files: one build directory per combination of compiler and flags ------
-ID   := $(shell echo '$(CC) $(ALL_CFLAGS) $(STATIC) $(LIBS)' | cksum | cut -d' ' -f1)
+ID   := $(shell echo '$(CC) $(ALL_CFLAGS) $(STATIC) $(LIBS)$(if $(filter 1,$(CHAFA)),, CHAFA=0)' | cksum | cut -d' ' -f1)
 B    := build/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))-$(ID)
 MODULES  := base image text mesh toys nn index store train engine serve
 LIB_SRCS := $(sort $(wildcard $(MODULES:%=src/%/*.c) kernels/*.c \
@@ -134,7 +136,7 @@ links: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VE
 	@ln -sfn $(B)/libken.so.$(VERSION) libken.so
 
 minimal:                            ## no JPEG library but stb, no SQLite, no YAML, no remote store, no server; built and tested
-	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 MILVUS=0 HTTP=0
+	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 MILVUS=0 HTTP=0 CHAFA=0
 
 # The page is a part of the program.
 WEB := $(wildcard src/web/*)
@@ -172,6 +174,11 @@ $(B)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ERROR) $(call KERNEL_FLAGS,$<) -MMD -MP -c -o $@ $<
+
+# GLib's headers are in the way of no other file
+ifeq ($(CHAFA),1)
+$(B)/src/cli/preview.o: ALL_CFLAGS += -DKEN_CHAFA $(subst -I,-isystem ,$(shell $(PKG_CONFIG) --cflags chafa))
+endif
 
 # Compilers take minutes to instrument each of these; guard pages watch them in checkkern
 ifneq ($(SAN),)

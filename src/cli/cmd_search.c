@@ -6,6 +6,7 @@
 #include "cli/open.h"
 #include "cli/out.h"
 #include "cli/paths.h"
+#include "cli/preview.h"
 #include "cli/query.h"
 #include "cli/remote.h"
 #include "cli/resident.h"
@@ -155,6 +156,20 @@ static ken_status record_of(ken *db, const answer *a, size_t i, ken_record **own
     return st;
 }
 
+/* The pictures of the hits, each under its rank. */
+static void show_pictures(ken *db, const answer *a)
+{
+    for (size_t i = 0; i < a->found && !ken_interrupted(); i++) {
+        ken_record *own;
+        const ken_record *r;
+        if (!record_of(db, a, i, &own, &r)) {
+            printf("%zu\n", i + 1);
+            cli_preview_show(r->path);
+        }
+        ken_record_free(own);
+    }
+}
+
 /* `whole`: one JSON object with the query and the times; else a hit a line in --jsonl. */
 static int say_answer(ken *db, const answer *a, cli_mode mode, int whole)
 {
@@ -181,6 +196,8 @@ static int say_answer(ken *db, const answer *a, cli_mode mode, int whole)
         ken_record_free(own);
     }
     cli_table_end(&t);
+    if (!code && cli_preview_wanted())
+        show_pictures(db, a);
     if (hits) {
         cJSON *o = cJSON_CreateObject();
         cJSON_AddItemToObject(o, "query", cli_query_json(a->query));

@@ -97,6 +97,7 @@ typedef enum cli_opt_id {
     OPT_EXPAND,
     OPT_EXPLAIN_QUERY,
     OPT_BATCH_FILE,
+    OPT_PREVIEW,
     OPT_NULL,
     OPT_LIST_ONLY,
     OPT_OUTPUT,
