@@ -6,7 +6,7 @@
  * drawn from directions at least 8 degrees from each of the standard views, rolled up to ROLL to either side,
  * lit from elsewhere, nearer and further away, with noise; `plain`: of the indexed colours; `any`: of any
  * colour on any background.  Prints the share of queries that find their part first, and among the first
- * three, by the vectors alone and with the first ten held against the picture by outline; and the median
+ * three, by the vectors alone and with the first fourteen held against the picture by outline; and the median
  * time of a search. */
 #include "base/alloc.h"
 #include "base/file.h"

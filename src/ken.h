@@ -556,7 +556,7 @@ typedef struct ken_search_options {
     uint32_t ef;       /* HNSW: how many are kept in sight; 0: the index's choice */
     int verify;        /* one picture is asked for, and there are 3-D models among the hits: hold it
                           against the outlines of so many of them, and put the models in that order; the
-                          places keep their scores.  0: 10, some tenths of a second; < 0: none */
+                          places keep their scores.  0: 14, about a second; < 0: none */
 } ken_search_options;
 #define KEN_SEARCH_OPTIONS_INIT                                                                    \
     { sizeof(ken_search_options), 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, \

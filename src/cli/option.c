@@ -84,7 +84,7 @@ const cli_option cli_options[OPT_COUNT] = {
                     "compare with every vector, whatever index there is", 0 },
     [OPT_INDEX_KIND] = { "index", 0, OPT_TEXT, C(INDEX) | C(BUILD), "KIND", NULL, NULL,
                          "the search index from now on: Flat (none), HNSW16 and the like, auto", 0 },
-    [OPT_VERIFY] = { "verify", 0, OPT_WHOLE, C(SEARCH), "N", "10", NULL,
+    [OPT_VERIFY] = { "verify", 0, OPT_WHOLE, C(SEARCH), "N", "14", NULL,
                      "hold a picture against the outlines of the first N 3-D models (0: none)", 0 },
     [OPT_HIDDEN] = { "hidden", 0, OPT_BOOL, C(SEARCH), NULL, "false", NULL,
                      "files that have vanished, too", 0 },

@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POSES = 2, FINE = 96 /* pixels a side of what is drawn to come nearer */ };
+enum { POSES = 4, FINE = 96 /* pixels a side of what is drawn to come nearer */ };
 static const char FOLDER[] = "outlines";
+static const float FIRST = .1f; /* step */
 static const size_t MAX_FILE = (size_t)1 << 30;
 
 /* ---- outlines on disk: what is below, as it lies in memory, little-endian ---- */
@@ -228,18 +229,25 @@ static ken_status draw_some(size_t begin, size_t end, uint32_t worker, void *coo
     return is_fatal(st) ? st : KEN_OK;
 }
 
+/* A step with each of the poses, then on with the one that came nearest. */
 static ken_status bring_closer(verifier *v, candidate *c)
 {
+    size_t best = 0;
     kn_shape s = { 0 };
     kn_canvas canvas = { 0 };
     ken_status st = open_shape(&s, c);
     if (!st)
         st = kn_canvas_new(&canvas, FINE);
     for (size_t i = 0; !st && i < c->n; i++) {
-        st = kn_outline_refine(&canvas, &s, &v->thing, &c->poses[i]);
-        if (!st && (!c->closer || c->poses[i].score > c->score))
-            c->score = c->poses[i].score;
-        c->closer = !st;
+        st = kn_outline_refine(&canvas, &s, &v->thing, &c->poses[i], FIRST, FIRST);
+        if (!st && c->poses[i].score > c->poses[best].score)
+            best = i;
+    }
+    if (!st)
+        st = kn_outline_refine(&canvas, &s, &v->thing, &c->poses[best], FIRST / 2, FIRST / 4);
+    if (!st) {
+        c->score = c->poses[best].score;
+        c->closer = 1;
     }
     kn_canvas_release(&canvas);
     kn_shape_release(&s);

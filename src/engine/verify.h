@@ -12,7 +12,7 @@
 #include "mesh/shape.h"
 
 /* So many hits are looked through for each model that is to be verified. */
-enum { KN_VERIFY_LOOKS = 8, KN_VERIFY_DEFAULT = 10 };
+enum { KN_VERIFY_LOOKS = 8, KN_VERIFY_DEFAULT = 14 };
 
 /* Put the models among the hits in order of how well their outlines cover the picture's; all else stays
  * where it is, and so do the places' scores.  The `most` likeliest by the outlines kept are brought

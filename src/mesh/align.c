@@ -123,7 +123,7 @@ static ken_status finish(aligner *a, kn_alignment *out)
     ken_status st = KEN_OK;
     for (size_t i = 0; !st && i < outlined; i++) {
         list[i] = a->best[i];
-        st = kn_outline_refine(&a->canvas, a->s, &a->thing, &list[i]);
+        st = kn_outline_refine(&a->canvas, a->s, &a->thing, &list[i], .1f, .025f);
         if (!st)
             st = by_light(a, &list[i]);
     }

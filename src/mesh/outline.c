@@ -461,8 +461,9 @@ ken_status kn_outline_score(kn_canvas *c, const kn_shape *s, const kn_thing *t, 
     return by_outline(&h, p);
 }
 
-ken_status kn_outline_refine(kn_canvas *c, const kn_shape *s, const kn_thing *t, kn_pose *p)
+ken_status kn_outline_refine(kn_canvas *c, const kn_shape *s, const kn_thing *t, kn_pose *p,
+                             float first, float last)
 {
     held h = { c, s, t };
-    return kn_pose_refine(p, by_outline, &h, .1f, .025f);
+    return kn_pose_refine(p, by_outline, &h, first, last);
 }

@@ -82,8 +82,10 @@ typedef ken_status kn_pose_score(void *cookie, kn_pose *p);
 KEN_CALL ken_status kn_pose_refine(kn_pose *p, kn_pose_score *score, void *cookie, float first,
                                    float last);
 
-/* Climb by outline, and the score that comes of it.  The canvas may be used by one thread at a time. */
-KEN_CALL ken_status kn_outline_refine(kn_canvas *c, const kn_shape *s, const kn_thing *t, kn_pose *p);
+/* Climb by outline, and the score that comes of it; steps as above.  The canvas may be used by one thread
+ * at a time. */
+KEN_CALL ken_status kn_outline_refine(kn_canvas *c, const kn_shape *s, const kn_thing *t, kn_pose *p,
+                                      float first, float last);
 /* The score as it is. */
 KEN_CALL ken_status kn_outline_score(kn_canvas *c, const kn_shape *s, const kn_thing *t, kn_pose *p);
 

@@ -72,7 +72,7 @@ SHAPE(search, "Search",
       CHOICE("fusion", 0, "rrf|weighted", NULL),
       TRUTH("exact", 0, "compare with every vector"),
       WHOLE("ef", 0, 1, 100000, "how many an HNSW index keeps in sight"),
-      WHOLE("verify", 0, 0, 100, "of a picture: hold it against so many 3-D models among the hits; 10"));
+      WHOLE("verify", 0, 0, 100, "of a picture: hold it against so many 3-D models among the hits; 14"));
 SHAPE(search_form, "SearchForm",
       OBJECT("query", KN_NEEDED, &search,
              "the search as JSON; {\"image\": {\"part\": NAME}} is a file of the form"));

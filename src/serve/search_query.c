@@ -157,7 +157,7 @@ static ken_search_options options(kn_query *q)
     o.fusion = kn_get_text(q->body, "fusion", NULL);
     o.exact = kn_get_bool(q->body, "exact");
     o.ef = (uint32_t)kn_get_number(q->body, "ef", 0);
-    const double verify = kn_get_number(q->body, "verify", 10);
+    const double verify = kn_get_number(q->body, "verify", 14);
     o.verify = verify > 0 ? (int)verify : -1;
     if (kn_get_bool(q->body, "explain_query")) {
         q->added = cJSON_CreateArray();
