@@ -88,12 +88,9 @@ async function listJobs() {
 
 // ---- near duplicates ----
 
-const dupsRoute = () => ["/duplicates", "/dups"].find((path) => offers("GET", path));
-
-function group(g, i) {
-  const items = g.items || g.members || g;
+function group(items, i) {
   return el("section", {}, el("h3", {}, t("dupGroup", i + 1, items.length)), el("ul", { class: "tiles" }, ...items.map((item) => {
-    const name = fileName(item.path || item.id), img = el("img", { alt: name, width: 128, height: 128, loading: "lazy" });
+    const name = fileName(item.path), img = el("img", { alt: name, width: 128, height: 128, loading: "lazy" });
     show(img, thumbnail(item.id, 128));
     return el("li", {}, img, el("span", { class: "dim name" }, name));
   })));
@@ -102,7 +99,7 @@ function group(g, i) {
 async function findDups() {
   $("dupsays").textContent = t("searching");
   try {
-    const { groups } = await get(dupsRoute());
+    const { groups } = await get("/dups");
     $("dupsays").textContent = groups.length ? "" : t("noDups");
     $("dups").replaceChildren(...groups.map(group));
   } catch (e) {
@@ -114,7 +111,7 @@ export async function list() {
   $("adding").hidden = !offers("POST", "/items");
   $("indexing").hidden = !offers("GET", "/v1/jobs");
   $("scanning").hidden = !offers("POST", "/index");
-  $("duplicates").hidden = !dupsRoute();
+  $("duplicates").hidden = !offers("GET", "/dups");
   try {
     await sizes();
     if (!$("indexing").hidden) await listJobs();
