@@ -424,6 +424,21 @@ def chinese(p, s):
     q.close()
 
 
+def phone(p, s):
+    q = Page(width=390, height=844)
+    for view in ("?q=a+red+octopus", "?view=objects", "?view=collection"):
+        q.go(s.url + "/" + view)
+        q.wait("document.querySelector('main:not([hidden]) :is(.card, #stats dd, #noobjects:not([hidden]))')")
+        time.sleep(.5)
+        wide = q.js("document.documentElement.scrollWidth")
+        check(wide <= 390, "nothing reaches beyond a phone's side, " + view, wide)
+    q.go(s.url + "/?q=a+red+octopus")
+    q.wait("document.querySelector('#hits .card')")
+    time.sleep(1)
+    q.picture(OUT + "/phone.png")
+    q.close()
+
+
 CONTRAST = """(() => {
   const parse = (c) => { const m = c.match(/[\\d.]+/g).map(Number); return [m[0], m[1], m[2], m.length > 3 ? m[3] : 1]; };
   const over = (a, b) => [0, 1, 2].map((i) => a[i] * a[3] + b[i] * (1 - a[3])).concat(1);
@@ -566,7 +581,7 @@ def main():
     p = Page()
     only = os.environ.get("ONLY", "").split()
     for step in (words, feedback, options, pictures, explanations, large, models, objects, collection, history, keyboard, chinese,
-                 colours, accessible, curl, outside):
+                 phone, colours, accessible, curl, outside):
         if only and step.__name__ not in only:
             continue
         began = time.time()
