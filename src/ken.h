@@ -436,10 +436,12 @@ typedef struct ken_options {
     ken_decode_options decode;
     const char *vectors;      /* a new collection's: "f32" (default), "f16": half the size, cosines
                                  to about 1e-4 */
+    const char *space;        /* not the collection but this space of it: the same pictures as another model
+                                 sees them, kept in the folder spaces/NAME.  1 to 64 of a-z A-Z 0-9 . _ - */
 } ken_options;
 #define KEN_OPTIONS_INIT                                                                    \
     { sizeof(ken_options), NULL, NULL, KEN_MODEL_OPTIONS_INIT, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, \
-      NULL }
+      NULL, NULL }
 
 /* What a new collection gets when no model is asked for; it ships with ken. */
 #define KEN_DEFAULT_MODEL "ken-small"
@@ -477,7 +479,8 @@ typedef struct ken_scan_report {
 /* Bring the collection up to date with files and folders: new, changed, renamed and vanished ones.
  * A vanished file's item is deleted if the nearest folder above that still exists can be read and
  * is on the same mount, else hidden.  A file that cannot be read is counted and told, never fatal.  At the
- * end the search index is built anew if it has fallen behind (ken_build).  KEN_E_CANCELED leaves *report
+ * end the search index is built anew if it has fallen behind (ken_build), and the collection's spaces are
+ * brought up to date with the same paths; what fails there alone is not in the report.  KEN_E_CANCELED leaves *report
  * filled: what was finished is kept, and the next call goes on from there. */
 KEN_CALL ken_status ken_scan(ken *k, const char *const *paths, size_t n,
                              const ken_scan_options *opts, ken_scan_report *report);
@@ -546,9 +549,13 @@ typedef struct ken_search_options {
                           "dir"; NULL: every hit */
     const char *expand; /* what is added to the query: "prompts" (its texts in other words), "aqe" (its
                            first hits); NULL, "none": nothing */
-    const char *spaces; /* whose answers are fused: names of spaces, ',' between, "own" is the collection's
-                           own model; NULL: "own" */
-    const char *fusion; /* "rrf" (by ranks, default), "weighted" (by normalised scores) */
+    const char *spaces; /* whose answers are fused: names of spaces, ',' between, each perhaps with a weight,
+                           "own:0.7,B:0.3"; "own" or its model's name is the collection itself.  Such a hit's
+                           `score`, which min_score is held against, is the fused one, and `raw` the cosine in
+                           the first of the spaces that has it among its first.  min_raw and min_auto hold in
+                           each.  Words are not asked of a model without a text network.  NULL: the
+                           collection alone, not fused */
+    const char *fusion; /* "rrf" (by ranks, default), "weighted" (by normalised cosines) */
     /* Told what `expand` adds: a text, or the path of an item, and its weight. */
     void (*added)(const char *what, float weight, void *cookie);
     void *cookie;
@@ -757,6 +764,11 @@ typedef struct ken_stats {
     char model[256], fingerprint[33], precision[16], kind[32], store[16];
 } ken_stats;
 KEN_CALL ken_status ken_get_stats(ken *k, ken_stats *out);
+
+/* Each space of the collection (ken_options), by name; non-zero from fn ends it with KEN_E_CANCELED.  Items
+ * that ken_remove() takes leave the spaces, too, and ken_check() looks at them. */
+typedef int (*ken_space_fn)(const char *name, const ken_stats *s, void *cookie);
+KEN_CALL ken_status ken_spaces(ken *k, ken_space_fn fn, void *cookie);
 
 /* Every invariant of the collection, slowly; fn gets each broken one.  KEN_E_CORRUPT if any. */
 KEN_CALL ken_status ken_check(ken *k, ken_problem_fn fn, void *cookie);

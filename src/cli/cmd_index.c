@@ -12,12 +12,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_STDIN = 1 << 30 };
 
 typedef struct names {
     const char **list;
-    size_t n, cap;
+    size_t n, cap, n_known;
+    char **known;    /* (n) of the collection, for a space; or NULL */
     char *read;      /* from standard input */
     cli_notes notes; /* of LIST.json */
 } names;
@@ -34,6 +36,40 @@ static int is_list(const char *path)
     return n > 5 && !strcmp(path + n - 5, ".json") && !cli_path_is_dir(path);
 }
 
+static int add_known(const ken_record *r, void *cookie)
+{
+    names *p = cookie;
+    if (!r->hidden && access(r->path, F_OK) == 0)
+        add(p, cli_mem_text(r->path));
+    return 0;
+}
+
+/* For a space: all that the collection has. */
+static int gather_known(names *p)
+{
+    ken *db = NULL;
+    int code = cli_open_collection(&db, TO_READ);
+    if (code)
+        return code;
+    const ken_status st = ken_each(db, add_known, p);
+    p->known = cli_mem_new(p->n, sizeof *p->known);
+    for (size_t i = 0; i < p->n; i++)
+        p->known[i] = (char *)(uintptr_t)p->list[i];
+    p->n_known = p->n;
+    ken_close(db);
+    return st ? cli_complain(st, ABOUT_COLLECTION, NULL) : 0;
+}
+
+static void forget(names *p)
+{
+    for (size_t i = 0; i < p->n_known; i++)
+        cli_mem_free(p->known[i]);
+    cli_mem_free(p->known);
+    cli_notes_free(&p->notes);
+    cli_mem_free(p->list);
+    cli_mem_free(p->read);
+}
+
 static int gather(names *p, const cli_args *a)
 {
     size_t len;
@@ -48,6 +84,8 @@ static int gather(names *p, const cli_args *a)
         add(p, p->notes.list[i].path);
     if (bad)
         return bad;
+    if (!p->n && cli_opt(OPT_INDEX_SPACE) && !cli_opt_on(OPT_INDEX_NULL))
+        return gather_known(p);
     if (!cli_opt_on(OPT_INDEX_NULL))
         return p->n ? 0
                     : cli_misuse("nothing to index: name folders or files, or pipe a list to -0");
@@ -139,7 +177,7 @@ static int scan(ken *db, const names *p, int again)
         cli_note("interrupted; what is done is kept, the next run goes on from here");
         return CLI_EXIT_INTERRUPTED;
     }
-    int bad = again ? 0 : describe(db, &p->notes);
+    int bad = again || cli_opt(OPT_INDEX_SPACE) ? 0 : describe(db, &p->notes);
     return bad ? bad : r.failed ? CLI_EXIT_SOME : 0;
 }
 
@@ -162,13 +200,11 @@ static int run(const cli_args *a)
     ken *db = NULL;
     int code = gather(&p, a);
     if (!code)
-        code = cli_open_collection(&db, TO_CREATE);
+        code = cli_open_collection(&db, TO_INDEX);
     if (!code)
         code = cli_opt_on(OPT_INDEX_WATCH) ? watch(db, &p) : scan(db, &p, 0);
     ken_close(db);
-    cli_notes_free(&p.notes);
-    cli_mem_free(p.list);
-    cli_mem_free(p.read);
+    forget(&p);
     return code;
 }
 
@@ -179,12 +215,15 @@ const cli_cmd cli_cmd_index = {
     .about =
         "Encodes new and changed pictures, follows renamed ones, hides vanished ones.  A second\n"
         "run over unchanged files reads no pixels.  Ctrl-C keeps what is done.  The model is\n"
-        "needed once, and remembered.  LIST.json is {path: description}, or a list of\n"
+        "needed once, and remembered.  --space NAME makes, or brings up to date, a space: what the\n"
+        "collection has as another model sees it, for `ken search --spaces own,NAME`; from then on every\n"
+        "run brings it along.  LIST.json is {path: description}, or a list of\n"
         "{\"path\", \"description\", \"object\", ...}: what it says is kept with the pictures.",
     .examples = "ken index ~/Photos -m clip-b32\tthe first time\n"
                 "ken index ~/Photos\twhat has changed since\n"
                 "ken index ~/Photos --watch\tand what will change, until Ctrl-C\n"
                 "ken index --db shop.ken shop/ --objects-from-dirs\ta collection of its own\n"
+                "ken index --space b32 -m clip-b32\ta second model, for all that is there\n"
                 "find . -name '*.png' -print0 | ken index -0\ta list from another program\n"
                 "ken index ~/Photos --re-embed -m clip-l14\teverything, with another model\n",
     .run = run,

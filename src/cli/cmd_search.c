@@ -48,6 +48,8 @@ static ken_search_options search_options(void)
     o.where = cli_opt(OPT_WHERE);
     o.group = cli_opt(OPT_GROUP);
     o.expand = cli_opt(OPT_EXPAND);
+    o.spaces = cli_opt(OPT_SPACES);
+    o.fusion = cli_opt(OPT_FUSION);
     o.exact = cli_opt_on(OPT_EXACT);
     o.ef = (uint32_t)cli_opt_whole(OPT_ANN_EF);
     o.verify = cli_opt_whole(OPT_VERIFY) ? (int)cli_opt_whole(OPT_VERIFY) : -1;
@@ -543,6 +545,8 @@ const cli_cmd cli_cmd_search = {
         "width height mtime added taken description tag meta.KEY; meta, description and tag are what\n"
         "LIST.json told `ken index`.  Values with spaces go into quotes.  2024-05 is all of that month,\n"
         "2MiB a number of bytes; taken is meta.taken, else mtime.\n\n"
+        "--spaces asks several models (`ken index --space NAME --model M` adds one) and fuses what they\n"
+        "find: score is then the fused one, 1 what is first everywhere, and --min is held against it.\n\n"
         "--min auto leaves out what has nothing to do with the query, all if need be: of words, what\n"
         "does not come near enough, and what a text with one word exchanged would suit better.\n\n"
         "On a terminal a table, in a pipe score<TAB>path.  Status 1 if nothing is found.\n\n"

@@ -8,7 +8,29 @@
 
 #include <stdio.h>
 
-static void stats_json(const ken_stats *s)
+static int space_json(const char *name, const ken_stats *s, void *cookie)
+{
+    cJSON *o = cJSON_CreateObject();
+    cli_json_text(o, "name", name);
+    cJSON_AddNumberToObject(o, "items", (double)s->items);
+    cJSON_AddNumberToObject(o, "vectors", (double)s->vectors);
+    cJSON_AddNumberToObject(o, "bytes", (double)s->bytes);
+    cli_json_text(o, "model", s->model);
+    cJSON_AddNumberToObject(o, "dim", s->dim);
+    cli_json_text(o, "fingerprint", s->fingerprint);
+    cJSON_AddItemToArray(cookie, o);
+    return 0;
+}
+
+static int space_text(const char *name, const ken_stats *s, void *cookie)
+{
+    (void)cookie;
+    printf("space       %s: %llu items, %llu vectors of %u numbers, model %s\n", name,
+           (unsigned long long)s->items, (unsigned long long)s->vectors, s->dim, s->model);
+    return 0;
+}
+
+static ken_status stats_json(ken *db, const ken_stats *s)
 {
     cJSON *o = cJSON_CreateObject(), *ix = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "items", (double)s->items);
@@ -27,10 +49,15 @@ static void stats_json(const ken_stats *s)
     cJSON_AddNumberToObject(o, "hidden", (double)s->hidden);
     cJSON_AddNumberToObject(o, "dim", s->dim);
     cli_json_text(o, "fingerprint", s->fingerprint);
-    cli_json_say(o);
+    const ken_status st = ken_spaces(db, space_json, cJSON_AddArrayToObject(o, "spaces"));
+    if (st)
+        cJSON_Delete(o);
+    else
+        cli_json_say(o);
+    return st;
 }
 
-static void stats_text(const ken_stats *s)
+static ken_status stats_text(ken *db, const ken_stats *s)
 {
     char *dir = cli_collection_dir();
     printf("collection  %s (%s)\n", dir, s->store);
@@ -45,6 +72,7 @@ static void stats_text(const ken_stats *s)
            (unsigned long long)s->indexed, (unsigned long long)s->pending,
            (unsigned long long)s->dead, s->stale ? ", stale" : "");
     cli_mem_free(dir);
+    return ken_spaces(db, space_text, NULL);
 }
 
 static int stats(const cli_args *a)
@@ -57,12 +85,11 @@ static int stats(const cli_args *a)
     if (code)
         return code;
     ken_status st = ken_get_stats(db, &s);
+    if (!st)
+        st = cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL ? stats_json(db, &s)
+                                                                        : stats_text(db, &s);
     if (st)
         code = cli_complain(st, ABOUT_COLLECTION, NULL);
-    else if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL)
-        stats_json(&s);
-    else
-        stats_text(&s);
     ken_close(db);
     return code;
 }

@@ -46,6 +46,8 @@ int cli_eval_search(const cli_args *a)
         ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
         o.expand = cli_opt(OPT_EXPAND);
         o.where = cli_opt(OPT_WHERE);
+        o.spaces = cli_opt(OPT_SPACES);
+        o.fusion = cli_opt(OPT_FUSION);
         const ken_status st = ken_eval_search(c.db, c.list, c.n, &o, cli_progress(), NULL, &r);
         code = st ? cli_complain(st, ABOUT_COLLECTION, NULL) : 0;
     }

@@ -58,7 +58,8 @@ static int collection_options(ken_options *o, cli_access how)
     o->store = cli_opt(OPT_STORE);
     o->model = cli_opt(OPT_MODEL);
     o->models = cli_model_options();
-    o->create = how == TO_CREATE;
+    o->create = how == TO_CREATE || how == TO_INDEX;
+    o->space = how == TO_INDEX ? cli_opt(OPT_INDEX_SPACE) : NULL;
     o->read_only = how == TO_READ || how == TO_ASK;
     o->wait = cli_opt_real(OPT_WAIT);
     if (o->wait <= 0)

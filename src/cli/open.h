@@ -14,7 +14,8 @@ typedef enum cli_access {
     TO_READ,
     TO_ASK, /* to read; what is asked for may be encoded elsewhere (remote.h) */
     TO_WRITE,
-    TO_CREATE
+    TO_CREATE,
+    TO_INDEX /* to create; --space, if there is one */
 } cli_access;
 int cli_open_collection(ken **out, cli_access how);
 

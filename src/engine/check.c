@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "engine/lookup.h"
+#include "engine/spaces.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -339,6 +340,8 @@ ken_status ken_check(ken *k, ken_problem_fn fn, void *cookie)
         const ken_status index = kn_lookup_check(k, fn, cookie);
         st = c.problems ? KEN_OK : index; /* a broken segment fails there, too, and is told already */
     }
+    const ken_status spaces = st && st != KEN_E_CORRUPT ? KEN_OK : kn_spaces_check(k, fn, cookie);
+    st = st || c.problems ? st : spaces;
     kn_leave(k);
     if (!st && c.problems)
         st = kn_fail(KEN_E_CORRUPT, "%" PRIu64 " problems", c.problems);

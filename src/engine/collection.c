@@ -7,6 +7,7 @@
  */
 #include "engine/features.h"
 #include "engine/model_find.h"
+#include "engine/spaces.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -44,8 +45,12 @@ static ken_status take_options(ken *k, const char *dir, const ken_options *o)
     k->decode = o->decode;
     k->models = o->models;
     ken_status st = take_element(k, o->vectors);
+    char *space = NULL;
+    if (!st && o->space)
+        st = kn_space_dir(&space, dir, o->space);
     if (!st)
-        st = kn_path_absolute(&k->dir, dir);
+        st = kn_path_absolute(&k->dir, space ? space : dir);
+    kn_free(space);
     if (!st)
         st = copy_text(&k->asked, o->model);
     if (!st)
@@ -146,7 +151,8 @@ static ken_status create(ken *k, const char *kind)
 static ken_status open_store(ken *k, const ken_options *o)
 {
     int complete = 0;
-    ken_status st = kn_store_open(&k->store, o->store, k->dir,
+    const char *kind = o->space ? NULL : o->store; /* a space is always kept here */
+    ken_status st = kn_store_open(&k->store, kind, k->dir,
                                   o->read_only ? KN_STORE_READ : KN_STORE_WRITE);
     if (!st)
         st = is_complete(k, &complete);
@@ -158,7 +164,7 @@ static ken_status open_store(ken *k, const ken_options *o)
         return kn_fail(KEN_E_NOTFOUND, "%s: no collection there", k->dir);
     kn_store_close(k->store);
     k->store = NULL;
-    return create(k, o->store);
+    return create(k, kind);
 }
 
 static ken_status read_element(ken *k)
@@ -175,6 +181,7 @@ static void destroy(ken *k)
 {
     if (k->view)
         kn_view_release_locked(k->view);
+    kn_spaces_close(k->spaces);
     kn_features_free(k->features);
     if (k->model)
         k->encoder->close(k->model);
@@ -183,6 +190,7 @@ static void destroy(ken *k)
     kn_store_close(k->store);
     pthread_rwlock_destroy(&k->users);
     pthread_mutex_destroy(&k->writing);
+    pthread_mutex_destroy(&k->spaces_lock);
     pthread_mutex_destroy(&k->lock);
     kn_free(k->dir);
     kn_free(k->asked);
@@ -205,6 +213,7 @@ ken_status kn_collection_open(ken **out, const char *dir, const ken_options *opt
     k->encoder = encoder;
     pthread_rwlock_init(&k->users, NULL);
     pthread_mutex_init(&k->writing, NULL);
+    pthread_mutex_init(&k->spaces_lock, NULL);
     pthread_mutex_init(&k->lock, NULL);
     ken_status st = take_options(k, dir, o);
     if (!st)

@@ -31,6 +31,8 @@ struct ken {
     pthread_mutex_t lock;
     kn_store *store;
     kn_view *view;    /* the last one made, or NULL */
+    pthread_mutex_t spaces_lock; /* taken before any lock of a space */
+    struct kn_spaces *spaces; /* of spaces.h; NULL until the first is asked for */
     struct kn_features *features; /* of features.h; NULL until the first query */
     ken_model *model; /* the collection's own, once opened */
     ken_model *other; /* one that was asked for and is not: for a re-embedding */

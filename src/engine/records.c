@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "engine/described.h"
 #include "engine/remote.h"
+#include "engine/spaces.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -311,7 +312,9 @@ ken_status ken_remove(ken *k, const uint64_t *ids, size_t n)
     ken_status st = kn_enter(k);
     if (st)
         return st;
-    st = ids || !n ? kn_edit_begin(&w, k) : kn_fail(KEN_E_INVALID, "no ids");
+    st = ids || !n ? kn_spaces_remove(k, ids, n) : kn_fail(KEN_E_INVALID, "no ids");
+    if (!st)
+        st = kn_edit_begin(&w, k);
     if (!st && n)
         st = remove_all(&w, ids, n);
     kn_edit_end(&w);

@@ -8,6 +8,7 @@
 #include "engine/described.h"
 #include "engine/lookup.h"
 #include "engine/object_add.h"
+#include "engine/spaces.h"
 #include "engine/verify.h"
 
 #include <errno.h>
@@ -233,6 +234,8 @@ ken_status ken_scan(ken *k, const char *const *paths, size_t n, const ken_scan_o
         st = kn_fail(KEN_E_INVALID, "ken_scan: no paths, or no place for the report");
     else
         st = scan(k, paths, n, o, report);
+    if (!st)
+        st = kn_spaces_scan(k, paths, n, o);
     kn_leave(k);
     return st;
 }

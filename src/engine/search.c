@@ -17,6 +17,7 @@
 #include "engine/lookup.h"
 #include "engine/relevance.h"
 #include "engine/remote.h"
+#include "engine/spaces.h"
 #include "engine/verify.h"
 #include "engine/views.h"
 
@@ -474,7 +475,7 @@ ken_status ken_search(ken *k, const ken_term *terms, size_t n, const ken_search_
     else if (!terms || !hits || !found)
         st = kn_fail(KEN_E_INVALID, "ken_search: no terms, or no place for hits");
     else if (o->spaces)
-        st = kn_fail(KEN_E_UNSUPPORTED, "ken_search: this build knows no spaces");
+        st = kn_spaces_search(k, terms, n, o, hits, found, times);
     else
         st = search(k, terms, n, o, hits, found, times);
     kn_leave(k);

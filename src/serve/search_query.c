@@ -82,14 +82,19 @@ int kn_query_read(kn_query *q, kn_call *c, const cJSON *body, const char *prefix
 
 /* ---- encoding ---- */
 
+/* Spaces have models of their own, which the queue does not know. */
+static int is_expanded(const kn_query *q, const char *how)
+{
+    return !strcmp(kn_get_text(q->body, "expand", "none"), how) && !kn_get_text(q->body, "spaces", NULL);
+}
+
 /* The texts, or the pictures, of those queries from the first on that are expanded in its way.  inputs may be
  * NULL: they are counted. */
 static size_t gather(kn_query *const *queries, size_t n, int texts, const char *expand, const void **inputs)
 {
     size_t m = 0;
     for (size_t k = 0; k < n; k++)
-        for (size_t i = 0; !strcmp(kn_get_text(queries[k]->body, "expand", "none"), expand) &&
-                           i < queries[k]->n; i++) {
+        for (size_t i = 0; is_expanded(queries[k], expand) && i < queries[k]->n; i++) {
             const ken_term *t = &queries[k]->terms[i];
             const void *input = texts ? (const void *)t->text : (const void *)t->image;
             if (input && inputs)
