@@ -85,7 +85,8 @@ $("hits").addEventListener("keydown", (e) => {
   const list = pictures(), c = e.target.closest(".card");
   if (!c || e.ctrlKey || e.metaKey || e.altKey) return;
   const i = list.indexOf(c.querySelector(".pic"));
-  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(list), ArrowDown: columns(list), Home: -i, End: list.length }[e.key];
+  const row = columns(list);
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row, Home: -i, End: list.length }[e.key];
   const hit = shown[i], does = { m: act.more, l: act.less, w: act.why }[e.key];
   if (step !== undefined) {
     e.preventDefault();

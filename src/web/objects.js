@@ -13,7 +13,8 @@ const at = (name) => "/objects/" + encodeURIComponent(name);
 
 function lesson() {
   $("lesson").replaceChildren(...photographs.map((file, i) => {
-    const img = el("img", { alt: file.name, src: URL.createObjectURL(file), width: 96, height: 96, load: () => URL.revokeObjectURL(img.src) });
+    const img = el("img", { alt: file.name, src: URL.createObjectURL(file), width: 96, height: 96,
+      load: () => URL.revokeObjectURL(img.src) });
     const drop = () => {
       photographs.splice(i, 1);
       lesson();
@@ -113,7 +114,8 @@ function card(o) {
   pictures(o, shown).catch(problem);
   return el("li", { class: "card" }, shown, el("strong", {}, o.object),
     el("div", { class: "dim" }, o.references === 1 ? t("reference1") : t("references", o.references)),
-    el("div", { class: "acts" }, button(t("find"), () => find(o.object), { class: "small", "aria-label": t("findNamed", o.object) }),
+    el("div", { class: "acts" },
+      button(t("find"), () => find(o.object), { class: "small", "aria-label": t("findNamed", o.object) }),
       button(t("forget"), () => forget(o.object), { class: "small", "aria-label": t("forgetNamed", o.object) })));
 }
 

@@ -91,11 +91,11 @@ function chip(text, drop) {
 }
 
 async function chips() {
-  const list = [], without = (from, id) => from.filter((x) => x !== id);
+  const list = [];
   if (query.object) list.push(chip(t("object", query.object), () => go({ object: "" })));
-  for (const id of query.like) list.push(chip(t("like", await nameOf(id)), () => go({ like: without(query.like, id) })));
+  for (const id of query.like) list.push(chip(t("like", await nameOf(id)), () => go({ like: others(query.like, id) })));
   for (const id of query.unlike) {
-    list.push(chip(t("unlike", await nameOf(id)), () => go({ unlike: without(query.unlike, id) })));
+    list.push(chip(t("unlike", await nameOf(id)), () => go({ unlike: others(query.unlike, id) })));
     list[list.length - 1].className = "not";
   }
   $("terms").replaceChildren(...list);
@@ -163,6 +163,7 @@ function tell(found) {
   const n = found.hits.length, ms = found.took_ms.total < 10 ? found.took_ms.total.toFixed(1) : Math.round(found.took_ms.total);
   $("status").textContent = n ? t(n === 1 ? "foundOne" : "found", n === 1 ? "" : n, ms)
     : t(query.relevant ? "nothingRelevant" : "nothing");
+  if (found.strange && found.strange.length) $("status").append(" ", t("strange", found.strange.join(", ")));
 }
 
 async function run() {
@@ -210,7 +211,8 @@ const past = () => {
 
 function remember() {
   const state = history.state && history.state.picture;
-  const one = { at: toAddress(query), q: query.q, picture: state && state.data ? { name: state.name, data: state.data, crop: state.crop } : null };
+  const shown = state && state.data ? { name: state.name, data: state.data, crop: state.crop } : null;
+  const one = { at: toAddress(query), q: query.q, picture: shown };
   const same = (p) => p.at === one.at && (p.picture && p.picture.data) === (one.picture && one.picture.data);
   const list = [one, ...past().filter((p) => !same(p))].slice(0, HISTORY_LENGTH);
   for (;;) {
@@ -247,7 +249,8 @@ async function begin() {
   try {
     const { objects } = await get("/objects");
     $("suggest").replaceChildren(...objects.slice(0, 12).map((o) =>
-      el("li", {}, button(o.object, () => go({ object: o.object }), { class: "plain", "aria-label": t("findNamed", o.object) }))));
+      el("li", {}, button(o.object, () => go({ object: o.object }),
+        { class: "plain", "aria-label": t("findNamed", o.object) }))));
     $("suggest").hidden = !objects.length;
     if (offers("GET", "/items")) latest((await get("/items?limit=24")).items);
   } catch (e) {
@@ -275,13 +278,13 @@ export function take(files) {
   go({}).then(() => list.length > 1 && problem(new Error(t("oneOnly"))));
 }
 
+const ofItem = (id) => ({ name: names.get(id) || id, term: { id }, show: (img) => show(img, thumbnail(id, 512)) });
+
 function sides() {
   const list = [];
   if (picture.has()) list.push({ name: t("whyPicture"), term: { image: { part: "picture" } }, sent: picture.toSend });
   if (query.q) list.push({ name: t("whyWords"), term: { text: query.q } });
-  for (const id of query.like)
-    list.push({ name: names.get(id) || id, term: { id }, show: (img) => show(img, thumbnail(id, 512)) });
-  return list;
+  return list.concat(query.like.map(ofItem));
 }
 
 // Objects have no picture of their own to lay beside: the reference that stands for one has.
@@ -294,17 +297,18 @@ async function whyThis(hit) {
     }
   if (!list.length && query.object) {
     const { items } = await get("/objects/" + encodeURIComponent(query.object));
-    list.push(...items.map(({ id }) => ({ name: t("object", query.object) + " " + id, term: { id }, show: (img) => show(img, thumbnail(id, 512)) })));
+    list.push(...items.map(({ id }) => ({ ...ofItem(id), name: t("object", query.object) + " " + id })));
   }
   if (list.length) why(hit, list);
 }
 
-const listed = (list, id) => [...list.filter((x) => x !== id), id];
+const others = (list, id) => list.filter((x) => x !== id);
+const judge = (changes) => go({ ...changes, limit: EMPTY.limit }).then(up);
 
 export function setUp() {
   onCards({
-    more: (hit) => go({ like: listed(query.like, hit.id), unlike: query.unlike.filter((x) => x !== hit.id), limit: EMPTY.limit }).then(up),
-    less: (hit) => go({ unlike: listed(query.unlike, hit.id), like: query.like.filter((x) => x !== hit.id), limit: EMPTY.limit }).then(up),
+    more: ({ id }) => judge({ like: [...others(query.like, id), id], unlike: others(query.unlike, id) }),
+    less: ({ id }) => judge({ like: others(query.like, id), unlike: [...others(query.unlike, id), id] }),
   });
   picture.onCrop(() => go({}));
   $("ask").addEventListener("submit", (e) => {

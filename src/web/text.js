@@ -48,6 +48,7 @@ const texts = {
   results: ["Results", "结果"],
   found: ["{0} results in {1} ms", "{0} 个结果，用时 {1} 毫秒"],
   foundOne: ["1 result in {1} ms", "1 个结果，用时 {1} 毫秒"],
+  strange: ["The model hardly knows these words: {0}.", "模型几乎不认识这些词：{0}。"],
   nothing: ["Nothing was found.", "没有找到结果。"],
   nothingRelevant: ["Nothing in the collection has to do with this. Try other words, or show all results in the options.",
     "图库中没有相关内容。请换个说法，或在选项中显示全部结果。"],

@@ -163,6 +163,12 @@ def options(p, s):
     p.type("kind=")
     p.key("Enter")
     check(p.wait("!document.getElementById('problem').hidden"), "one that is wrong is told", p.js(TEXT % "problem"))
+    odd = "zorgblat quxfrim"
+    strange = s.ask(C + "/search", {"query": odd}).get("strange")
+    p.go(s.url + "/?q=" + odd.replace(" ", "+"))
+    p.wait("document.querySelector('#hits .card')")
+    check(strange == [odd] and "hardly knows these words: " + odd in p.js(TEXT % "status"), "words the model doesn't know are told",
+          [strange, p.js(TEXT % "status")])
     p.go(s.url + "/?q=a+red+octopus&group=1")
     cards(p, s.search("a red octopus", group_by="near"), "near duplicates as one")
 
