@@ -36,6 +36,8 @@ MILVUS  ?= $(if $(filter 11,$(call have,libnghttp2)$(call have,openssl)),1,0)
 HTTP    ?= $(call have,libmicrohttpd)
 # headers alone: libchafa is loaded when a picture is shown on a terminal
 CHAFA   ?= $(call have,chafa)
+# nothing to build with: libcurl is loaded by `ken models get`, from declarations of our own
+CURL    ?= 1
 CHECK   ?= $(call have,check)
 FAULTS  ?= 0
 # our own pool measures as fast as libgomp, needs no library, and ThreadSanitizer can see into it
@@ -62,6 +64,7 @@ $(call flag,SQLITE,sqlite3)
 $(call flag,YAML,yaml)
 $(call flag,MILVUS,)
 $(call flag,HTTP,)
+$(call flag,CURL,)
 $(call flag,FAULTS,)
 ifeq ($(PARALLEL),openmp)
 DEFS += -fopenmp
@@ -135,8 +138,8 @@ links: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VE
 	@for f in ken ken-convert ken-toys libken.a; do [ "$$(readlink $$f)" = $(B)/$$f ] || ln -sfn $(B)/$$f $$f; done
 	@ln -sfn $(B)/libken.so.$(VERSION) libken.so
 
-minimal:                            ## no JPEG library but stb, no SQLite, no YAML, no remote store, no server; built and tested
-	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 MILVUS=0 HTTP=0 CHAFA=0
+minimal:                            ## no JPEG library but stb, no SQLite, no YAML, no remote store, no server, no downloads; built and tested
+	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 MILVUS=0 HTTP=0 CHAFA=0 CURL=0
 
 # The page is a part of the program.
 WEB := $(wildcard src/web/*)

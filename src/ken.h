@@ -250,6 +250,26 @@ KEN_API float ken_model_logit_scale(const ken_model *m);
 KEN_API double ken_model_image_macs(const ken_model *m);
 KEN_API double ken_model_text_macs(const ken_model *m, size_t n);
 
+/* ---- files from the web ---------------------------------------------------- */
+
+typedef struct ken_fetch_options {
+    uint32_t size;
+    uint32_t timeout;     /* seconds to connect in, and seconds without a byte; default 30 */
+    const char *sha256;   /* 8 to 64 hex digits that the file's SHA-256 begins with; default: not checked */
+    uint64_t max_bytes;   /* longer is KEN_E_LIMIT; default 16 GiB */
+    ken_progress_fn progress;
+    void *cookie;
+} ken_fetch_options;
+#define KEN_FETCH_OPTIONS_INIT { sizeof(ken_fetch_options), 0, NULL, 0, NULL, NULL }
+
+/* Get url (https or http) into the file `path`, whose folder is made.  Where an earlier call was cut, path
+ * and path.from hold what came: only the rest is asked for, if the server says that the file is still the
+ * same.  Redirections are followed, never from https to http.  Proxies as libcurl has them (HTTPS_PROXY, …).
+ * KEN_E_NET: unreachable, refused, cut or silent; KEN_E_CANCELED; after both a later call goes on.
+ * KEN_E_FORMAT: the SHA-256 is another, KEN_E_LIMIT: too long; after both nothing is kept.
+ * KEN_E_BUSY: another process is at it; KEN_E_UNSUPPORTED: no libcurl here, or built with CURL=0. */
+KEN_CALL ken_status ken_fetch(const char *url, const char *path, const ken_fetch_options *opts);
+
 /* ---- 3-D models ------------------------------------------------------------- */
 
 typedef struct ken_mesh ken_mesh; /* triangles ready to be drawn, immutable */

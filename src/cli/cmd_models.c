@@ -1,7 +1,8 @@
-/* cmd_models.c - which models are there, and whether one is whole. */
+/* cmd_models.c - which models are there, whether one is whole, and getting more. */
 #include "cli/cmd.h"
 #include "cli/json.h"
 #include "cli/mem.h"
+#include "cli/models_get.h"
 #include "cli/out.h"
 #include "ken.h"
 
@@ -93,7 +94,7 @@ static int list(void)
     if (st)
         return cli_complain(st, ABOUT_MODEL, NULL);
     if (!l.found && !l.broken)
-        cli_note("no models yet; `ken-convert CHECKPOINT -o NAME.safetensors` makes one");
+        cli_note("no models yet; `ken models get` or `ken-convert` makes one");
     return l.broken ? CLI_EXIT_SOME : l.found ? 0 : CLI_EXIT_NONE;
 }
 
@@ -136,22 +137,28 @@ static int check(const char *name)
 
 static int run(const cli_args *a)
 {
-    if (a->n && !strcmp(a->operands[0].text, "get"))
-        return cli_error("models get: this build has no downloads; fetch the file yourself and use "
-                         "`ken-convert`");
-    if (a->n)
-        return cli_misuse("models takes no argument %s", a->operands[0].text);
+    const int is_get = a->n && !strcmp(a->operands[0].text, "get");
+    if (a->n > (is_get ? 2u : 0u))
+        return cli_misuse("models takes no argument %s", a->operands[is_get ? 2 : 0].text);
+    if (is_get)
+        return cli_models_get(a->n == 2 ? a->operands[1].text : NULL);
     return cli_opt(OPT_MODELS_CHECK) ? check(cli_opt(OPT_MODELS_CHECK)) : list();
 }
 
 const cli_cmd cli_cmd_models = {
     .name = "models",
-    .args = "",
-    .summary = "the models found, or --check one",
+    .args = "[get [NAME]]",
+    .summary = "the models found, --check one, or get a publisher's",
     .about =
         "Looks into --models, $KEN_MODELS, $XDG_DATA_HOME/ken/models, the installed ones and,\n"
-        "in a build tree, weights/.",
+        "in a build tree, weights/.\n"
+        "get fetches a publisher's file into the first of these, compares its SHA-256, and makes a\n"
+        "model of it with ken-convert.  Cut off, it goes on where it was.  Without NAME it lists what\n"
+        "can be had; a table of your own has lines NAME SHA256 LICENCE URL [ARGUMENT of ken-convert...].",
     .examples = "ken models --json\tname, architecture, size, licence of each\n"
-                "ken models --check clip-b32\tread all of it and verify its checksum\n",
+                "ken models --check clip-b32\tread all of it and verify its checksum\n"
+                "ken models get\twhat publishers have\n"
+                "ken models get ViT-B-32::openai\tfetch and convert it\n"
+                "ken models get ViT-B-32::openai --from http://mirror.lan/models\tfrom a mirror\n",
     .run = run,
 };

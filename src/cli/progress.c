@@ -50,13 +50,21 @@ static size_t write_time(char *to, size_t cap, double seconds)
 /* The part right of the bar. */
 static void write_counts(char *to, size_t cap, const ken_progress *p)
 {
+    const int bytes = !strcmp(p->unit, "bytes"); /* people read millions of them */
+    const double done = (double)p->done / 1e6, total = (double)p->total / 1e6;
     size_t n = 0;
-    if (p->total)
+    if (bytes && p->total)
+        n += (size_t)snprintf(to, cap, "%.1f/%.1f MB", done, total);
+    else if (bytes)
+        n += (size_t)snprintf(to, cap, "%.1f MB", done);
+    else if (p->total)
         n += (size_t)snprintf(to, cap, "%llu/%llu %s", (unsigned long long)p->done,
                               (unsigned long long)p->total, p->unit);
     else
         n += (size_t)snprintf(to, cap, "%llu %s", (unsigned long long)p->done, p->unit);
-    if (p->rate > 0 && n < cap)
+    if (bytes && p->rate > 0)
+        n += (size_t)snprintf(to + n, cap - n, "  %.1f MB/s", p->rate / 1e6);
+    else if (p->rate > 0 && n < cap)
         n += (size_t)snprintf(to + n, cap - n, p->rate < 100 ? "  %.1f/s" : "  %.0f/s", p->rate);
     if (p->left >= 0 && n + 2 < cap) {
         memcpy(to + n, "  ", 3);

@@ -35,6 +35,9 @@ const char *ken_features(void)
 #ifdef KEN_MILVUS
         "milvus "
 #endif
+#ifdef KEN_CURL
+        "curl "
+#endif
 #ifdef KEN_PTHREAD
         "pthread";
 #else

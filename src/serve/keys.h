@@ -23,7 +23,4 @@ kn_scope kn_keys_scope(kn_keys *k, const char *key);
 int kn_keys_on(kn_keys *k);
 void kn_keys_free(kn_keys *k);
 
-/* SHA-256 (FIPS 180-4) of n bytes. */
-void kn_sha256(uint8_t out[32], const void *bytes, size_t n);
-
 #endif

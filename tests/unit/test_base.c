@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/rand.h"
+#include "base/sha256.h"
 
 #include <string.h>
 #include <sys/wait.h>
@@ -213,6 +214,65 @@ START_TEST(progress_can_stop_the_call)
 }
 END_TEST
 
+/* The digest of text `times` over, handed over in pieces of `step` bytes. */
+static void digest(char hex[65], const char *text, size_t times, size_t step)
+{
+    uint8_t d[KN_SHA256_BYTES];
+    kn_sha256_state s;
+    kn_sha256_start(&s);
+    for (size_t t = 0; t < times; t++)
+        for (size_t at = 0, n = strlen(text); at < n; at += step)
+            kn_sha256_add(&s, text + at, n - at < step ? n - at : step);
+    kn_sha256_end(&s, d);
+    for (int i = 0; i < KN_SHA256_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", d[i]);
+}
+
+/* FIPS 180-4's examples (NIST, "SHA-256 example values"), and one of exactly 64 bytes by sha256sum. */
+START_TEST(sha256_is_fips)
+{
+    static const struct {
+        const char *text;
+        size_t times;
+        const char *digest;
+    } cases[] = {
+        { "abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+        { "", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+        { "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+          "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
+        { "0123456789012345678901234567890123456789012345678901234567890123", 1,
+          "9674d9e078535b7cec43284387a6ee39956188e735a85452b0050b55341cda56" },
+        { "aaaaaaaaaa", 100000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0" },
+    };
+    static const size_t steps[] = { 1, 7, 55, 63, 64, 65, 1000 };
+    char hex[65];
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
+        for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+            digest(hex, cases[c].text, cases[c].times, steps[i]);
+            ck_assert_str_eq(hex, cases[c].digest);
+        }
+}
+END_TEST
+
+/* A digest taken in the middle changes nothing. */
+START_TEST(sha256_goes_on)
+{
+    uint8_t whole[KN_SHA256_BYTES], pieces[KN_SHA256_BYTES];
+    char text[300];
+    memset(text, 'k', sizeof text);
+    kn_sha256(whole, text, sizeof text);
+    for (size_t cut = 0; cut <= sizeof text; cut++) {
+        kn_sha256_state s;
+        kn_sha256_start(&s);
+        kn_sha256_add(&s, text, cut);
+        kn_sha256_end(&s, pieces);
+        kn_sha256_add(&s, text + cut, sizeof text - cut);
+        kn_sha256_end(&s, pieces);
+        ck_assert_mem_eq(whole, pieces, sizeof whole);
+    }
+}
+END_TEST
+
 static void fill(TCase *tc)
 {
     tcase_add_test(tc, errors_keep_their_cause);
@@ -226,6 +286,8 @@ static void fill(TCase *tc)
     tcase_add_test(tc, replace_leaves_old_or_new);
     tcase_add_test(tc, paths);
     tcase_add_test(tc, hash_known_answers);
+    tcase_add_test(tc, sha256_is_fips);
+    tcase_add_test(tc, sha256_goes_on);
     tcase_add_test(tc, progress_can_stop_the_call);
 }
 
