@@ -487,9 +487,10 @@ typedef struct ken_scan_options {
     void (*problem)(const char *path, const char *why, int skipped, void *cookie);
     void *cookie;
     const char *index; /* the kind of search index from now on (ken_build); NULL: as it is */
+    int no_ignore;     /* 1: take what .kenignore files in the folders speak against, too */
 } ken_scan_options;
 #define KEN_SCAN_OPTIONS_INIT \
-    { sizeof(ken_scan_options), 0, 0, 0, NULL, NULL, NULL, NULL }
+    { sizeof(ken_scan_options), 0, 0, 0, NULL, NULL, NULL, NULL, 0 }
 
 typedef struct ken_scan_report {
     uint64_t seen, added, updated, moved, removed, failed, skipped;
@@ -497,7 +498,8 @@ typedef struct ken_scan_report {
 } ken_scan_report;
 
 /* Bring the collection up to date with files and folders: new, changed, renamed and vanished ones.
- * A vanished file's item is deleted if the nearest folder above that still exists can be read and
+ * Folders may have a .kenignore, which says as a .gitignore does what in and below them to pass over; what
+ * is known of it already is hidden.  A vanished file's item is deleted if the nearest folder above that still exists can be read and
  * is on the same mount, else hidden.  A file that cannot be read is counted and told, never fatal.  At the
  * end the search index is built anew if it has fallen behind (ken_build), and the collection's spaces are
  * brought up to date with the same paths; what fails there alone is not in the report.  KEN_E_CANCELED leaves *report

@@ -165,6 +165,7 @@ static int scan(ken *db, const names *p, int again)
     o.objects_from_dirs = cli_opt_on(OPT_INDEX_OBJECTS);
     o.progress = cli_progress();
     o.problem = tell_problem;
+    o.no_ignore = cli_opt_on(OPT_INDEX_NO_IGNORE);
     o.index = again ? NULL : cli_opt(OPT_INDEX_KIND);
     ken_status st = ken_scan(db, p->list, p->n, &o, &r);
     cli_progress_hide();
@@ -218,7 +219,8 @@ const cli_cmd cli_cmd_index = {
         "needed once, and remembered.  --space NAME makes, or brings up to date, a space: what the\n"
         "collection has as another model sees it, for `ken search --spaces own,NAME`; from then on every\n"
         "run brings it along.  LIST.json is {path: description}, or a list of\n"
-        "{\"path\", \"description\", \"object\", ...}: what it says is kept with the pictures.",
+        "{\"path\", \"description\", \"object\", ...}: what it says is kept with the pictures.\n\n"
+        "A folder's .kenignore says, as a .gitignore does, what in and below it is passed over.",
     .examples = "ken index ~/Photos -m clip-b32\tthe first time\n"
                 "ken index ~/Photos\twhat has changed since\n"
                 "ken index ~/Photos --watch\tand what will change, until Ctrl-C\n"

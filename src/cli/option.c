@@ -73,6 +73,8 @@ const cli_option cli_options[OPT_COUNT] = {
                           "into this space: what the collection has, as another --model sees it", 0 },
     [OPT_INDEX_NULL] = { "null", '0', OPT_BOOL, C(INDEX), NULL, "false", NULL,
                          "read paths from standard input, a NUL byte after each", 0 },
+    [OPT_INDEX_NO_IGNORE] = { "no-ignore", 0, OPT_BOOL, C(INDEX), NULL, "false", NULL,
+                              "take what .kenignore files speak against, too", 0 },
     [OPT_NUMBER] = { "number", 'n', OPT_WHOLE, C(SEARCH) | C(CLASSIFY) | C(RECOGNIZE), "N",
                      "10", NULL,
                      "at most so many answers", 0 },

@@ -84,6 +84,7 @@ typedef enum cli_opt_id {
     OPT_INDEX_OBJECTS,
     OPT_INDEX_NULL,
     OPT_INDEX_SPACE,
+    OPT_INDEX_NO_IGNORE,
     OPT_NUMBER,
     OPT_MIN,
     OPT_MIN_HIT,

@@ -199,6 +199,7 @@ static void release(kn_scan *s)
     forget_files(s);
     kn_free(s->seen);
     kn_idmap_release(&s->seen_at);
+    kn_ignore_release(&s->ignore);
 }
 
 static ken_status scan(ken *k, const char *const *paths, size_t n, const ken_scan_options *o,

@@ -10,6 +10,7 @@
 #include "engine/writer.h"
 
 #include "base/progress.h"
+#include "engine/ignore.h"
 #include "index/idmap.h"
 
 /* A file that needs something done. */
@@ -42,6 +43,7 @@ typedef struct kn_scan {
     size_t seen_n, seen_cap;
     kn_idmap seen_at; /* … 64 ids to a word: which word is whose */
     int retry_skipped; /* this build may read what another one could not */
+    kn_ignore ignore; /* the rules on the way to where the walk is */
     kn_meter meter;
     uint64_t encoded;
 } kn_scan;

@@ -18,20 +18,39 @@ enum { COMMIT_EVERY = 512 };
 typedef struct gone {
     uint64_t id, device;
     char *path;
-    int hidden;
+    int hidden, ignored;
 } gone;
 
 typedef struct collector {
-    const kn_scan *s;
+    kn_scan *s;
+    const char *root; /* whose items are looked at; NULL: all */
     gone *list;
     size_t n, cap;
     ken_status st;
 } collector;
 
+/* What was taken once, and rules speak against by now: it is hidden until they don't. */
+static int is_ignored(collector *c, const char *path)
+{
+    int yes = 0;
+    for (size_t i = 0; !c->s->o->no_ignore && !yes && i < c->s->roots_n; i++) {
+        const char *root = c->root ? c->root : c->s->roots[i];
+        const size_t n = strcmp(root, "/") ? strlen(root) : 0;
+        if (!strncmp(path, root, n) && path[n] == '/' && kn_ignored_below(&c->s->ignore, root, path, &yes))
+            return 0; /* told by the walk */
+        if (c->root)
+            break;
+    }
+    return yes;
+}
+
 static int collect(const kn_item *item, void *cookie)
 {
     collector *c = cookie;
-    if (kn_scan_saw(c->s, item->id) || !kn_file_is_gone(item->path))
+    if (kn_scan_saw(c->s, item->id))
+        return 0;
+    const int is_gone = kn_file_is_gone(item->path), shown = !item->hidden && strcmp(item->kind, "reference");
+    if (!is_gone && !(shown && is_ignored(c, item->path)))
         return 0;
     gone *list = kn_room(c->list, c->n, &c->cap, sizeof *list);
     char *path = list ? kn_strdup(item->path) : NULL;
@@ -41,7 +60,7 @@ static int collect(const kn_item *item, void *cookie)
         c->st = KEN_E_NOMEM;
         return 1;
     }
-    list[c->n++] = (gone){ item->id, item->device, path, item->hidden };
+    list[c->n++] = (gone){ item->id, item->device, path, item->hidden, !is_gone };
     return 0;
 }
 
@@ -67,7 +86,7 @@ static ken_status forget_one(kn_scan *s, gone *g, uint64_t *removed)
 {
     const kn_select which = { .by = KN_BY_ID, .number = g->id };
     kn_item item = { 0 };
-    if (folder_can_be_read(g->path, g->device)) {
+    if (!g->ignored && folder_can_be_read(g->path, g->device)) {
         ++*removed;
         return kn_store_drop(s->k->store, g->id);
     }
@@ -106,6 +125,7 @@ static ken_status collect_all(kn_scan *s, collector *c)
         st = store->v->items(store, &all, collect, c);
     for (size_t i = 0; !s->o->prune && !st && !c->st && i < s->roots_n; i++) {
         const kn_select under = { .by = KN_UNDER, .text = s->roots[i] };
+        c->root = s->roots[i];
         st = store->v->items(store, &under, collect, c);
     }
     pthread_mutex_unlock(&s->k->lock);

@@ -240,9 +240,23 @@ static int is_collection(const kn_scan *s, const char *path)
     return !strcmp(path, s->k->dir) || !strcmp(kn_path_name(path), ".ken");
 }
 
+/* By the rules of .kenignore; that some cannot be read is told, once, and they say nothing. */
+static int is_ignored(walker *w, const kn_walk_entry *e)
+{
+    int yes = 0;
+    if (w->s->o->no_ignore || !strcmp(e->path, w->root))
+        return 0;
+    const ken_status st = kn_ignored(&w->s->ignore, w->root, e->path, e->is_dir, &yes);
+    if (st)
+        kn_scan_problem(w->s, e->path, ken_last_error(), 0);
+    return yes;
+}
+
 static int meet(const kn_walk_entry *e, void *cookie)
 {
     walker *w = cookie;
+    if (is_ignored(w, e))
+        return e->is_dir;
     if (e->err) {
         if (!e->is_dir)
             w->s->r->seen++;
