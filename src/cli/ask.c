@@ -73,7 +73,7 @@ static int is_askable(const cli_query *q, const ken_search_options *o)
     for (size_t i = 0; i < q->n; i++)
         if (q->terms[i].mesh)
             return 0;
-    return !o->added && cli_opt_layer(OPT_VERIFY) <= LAYER_BUILT_IN;
+    return !o->added && !o->spaces && cli_opt_layer(OPT_VERIFY) <= LAYER_BUILT_IN;
 }
 
 /* ---- the answer ---- */

@@ -312,6 +312,8 @@ static int encode_there(ken *db, const cli_query *q, float **vectors)
         return 0;
     if (!strcmp(cli_opt(OPT_EXPAND), "prompts"))
         return cli_misuse("--expand prompts encodes here; leave out --encoder %s", cli_opt(OPT_ENCODER));
+    if (search_options().spaces)
+        return cli_misuse("--spaces encodes here; leave out --encoder %s", cli_opt(OPT_ENCODER));
     const ken_status st = ken_get_model(db, &m);
     if (st)
         return cli_complain(st, ABOUT_MODEL, NULL);
