@@ -1,12 +1,14 @@
 #!/bin/sh
-# retrieval.sh DIR val|test [MODEL] - what words, pictures, both, and expansion find (`ken eval search`).
+# retrieval.sh DIR val|test [MODEL [OTHER]] - what words, pictures, both, and expansion find (`ken eval search`).
 #
 # A collection of 300 toys, one clean picture each.  Queries: another photograph of the toy, a caption (English and
-# Chinese by turns), and both, .6 picture and .4 words; the first two with --expand, too.  One line a case:
+# Chinese by turns), and both, .6 picture and .4 words; the first two with --expand, too.  With OTHER, a second
+# model, what it finds as a space, and both fused.  One line a case:
 # the case, R@1 and mAP in per cent.  KEN and KEN_TOYS are the programs.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 ken=$(realpath "${KEN:-./ken}") toys=$(realpath "${KEN_TOYS:-./ken-toys}") model=$(realpath "${3:-weights/ken-small.safetensors}")
+other=${4:+$(realpath "$4")}
 dir=$1/retrieval-$2
 case $2 in val) first=1040000 ;; test) first=1140000 ;; *) exit 2 ;; esac
 last=$((first + 300))
@@ -30,7 +32,7 @@ row() { # name, file, flags...
     name=$1 file=$2
     shift 2
     "$ken" eval search --db db --queries $file.jsonl --json --progress none "$@" | sed 's/.*"precision":{"1":\([0-9.]*\).*"map":\([0-9.]*\).*/\1 \2/' |
-        awk -v name="$name" '{ printf "  %-42s %8.1f %8.1f\n", name, 100 * $1, 100 * $2 }'
+        awk -v name="$name" '{ printf "  %-48s %8.1f %8.1f\n", name, 100 * $1, 100 * $2 }'
 }
 row words words
 row pictures pictures
@@ -38,3 +40,10 @@ row "both, .6 pictures and .4 words" both
 row "words, --expand prompts" words --expand prompts
 row "words, --expand aqe" words --expand aqe
 row "pictures, --expand aqe" pictures --expand aqe
+[ $# -ge 4 ] || exit 0
+"$ken" index --db db --space other -m "$other" -q --progress none > /dev/null
+for what in words pictures both; do
+    row "$what, --spaces other" $what --spaces other
+    row "$what, --spaces own,other" $what --spaces own,other
+    row "$what, --spaces own,other --fusion weighted" $what --spaces own,other --fusion weighted
+done
