@@ -67,7 +67,7 @@ install -m 755 "$tmp/reload" "$ken/DEBIAN/postrm"
 printf 'activate-noawait ldconfig\n' > "$lib/DEBIAN/triggers"
 
 finish "$ken" graphics "$(needs ken "$ken"/usr/bin/*)" \
-    "libmicrohttpd12, libheif1, libnghttp2-14, libssl3" "recognise and find pictures" \
+    "libmicrohttpd12, libheif1, libnghttp2-14, libssl3, libcurl4" "recognise and find pictures" \
     "Finds pictures by words, pictures and 3-D models, knows objects again from a few photographs; offline."
 finish "$lib" libs "$(needs "libken$major" "$lib/usr/lib/$triplet/libken.so.$version")" \
     "libheif1" "recognise and find pictures: the library" \
