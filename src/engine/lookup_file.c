@@ -124,6 +124,9 @@ static ken_status take_note(const kn_view *v, kn_role role, kn_lookup_file *f)
     kn_index_info info;
     size_t bytes = 0;
     const unsigned char *p = kn_index_note(f->ix, &bytes);
+    ken_status st = kn_index_check_note(f->ix); /* or damage would pass for a file of another time */
+    if (st)
+        return st;
     kn_index_get_info(f->ix, &info);
     if (!p || bytes < sizeof note)
         return kn_fail(KEN_E_CORRUPT, "section note is missing or too short");
@@ -132,7 +135,6 @@ static ken_status take_note(const kn_view *v, kn_role role, kn_lookup_file *f)
         return kn_fail(KEN_E_CORRUPT, "section note: not as this ken writes it");
     if (info.dim != v->dim || memcmp(note.fingerprint, v->segments[0].info.fingerprint, 33))
         return kn_fail(KEN_E_MODEL, "made for another model's vectors");
-    ken_status st = KEN_OK;
     for (uint32_t i = 0; !st && i < note.segments; i++) {
         kn_covered c;
         memcpy(&c, p + sizeof note + i * sizeof c, sizeof c);

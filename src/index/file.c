@@ -246,6 +246,19 @@ static size_t next_offset(const kn_index_file *f, uint32_t i)
     return i + 1 < f->n ? (size_t)f->sections[i + 1].offset : f->map.len;
 }
 
+static int holds(const kn_index_file *f, const kn_section *s)
+{
+    return kn_hash64(f->map.data + s->offset, (size_t)s->bytes) == s->check;
+}
+
+ken_status kn_index_file_check_section(const kn_index_file *f, const char *name)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        if (!strcmp(f->sections[i].name, name) && !holds(f, &f->sections[i]))
+            return kn_fail(KEN_E_CORRUPT, "section %s: the checksum does not hold", name);
+    return KEN_OK;
+}
+
 ken_status kn_index_file_check(const kn_index_file *f, ken_problem_fn fn, void *cookie)
 {
     ken_status st = KEN_OK;
@@ -257,7 +270,7 @@ ken_status kn_index_file_check(const kn_index_file *f, ken_problem_fn fn, void *
     for (uint32_t i = 0; i < f->n; i++) {
         const kn_section *s = &f->sections[i];
         const size_t end = (size_t)(s->offset + s->bytes), next = next_offset(f, i);
-        if (kn_hash64(f->map.data + s->offset, (size_t)s->bytes) != s->check)
+        if (!holds(f, s))
             st = kn_index_complain(fn, cookie, s->name, "the checksum does not hold");
         else if (next < end || !all_zero(f->map.data + end, next - end))
             st = kn_index_complain(fn, cookie, s->name, "what follows it is not zero");

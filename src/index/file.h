@@ -80,6 +80,8 @@ KEN_CALL ken_status kn_index_file_get(const kn_index_file *f, const char *name, 
                                       size_t size, const void **out);
 /* Tells fn (or NULL) of a fault, and gives KEN_E_CORRUPT with the same words. */
 ken_status kn_index_complain(ken_problem_fn fn, void *cookie, const char *where, const char *what);
+/* One section against its checksum; KEN_OK if there is none of that name. */
+KEN_CALL ken_status kn_index_file_check_section(const kn_index_file *f, const char *name);
 /* Every byte against its checksum.  fn gets each section that fails; KEN_E_CORRUPT if any. */
 KEN_CALL ken_status kn_index_file_check(const kn_index_file *f, ken_problem_fn fn, void *cookie);
 

@@ -764,6 +764,11 @@ const void *kn_index_note(const kn_index *ix, size_t *n)
     return ix->note ? ix->note : ix->file.map.data ? kn_index_file_find(&ix->file, "note", n) : NULL;
 }
 
+ken_status kn_index_check_note(const kn_index *ix)
+{
+    return ix->file.map.data ? kn_index_file_check_section(&ix->file, "note") : KEN_OK;
+}
+
 static ken_status take_in(kn_index_log_op op, const uint64_t *ids, const float *rows, size_t n,
                           void *cookie)
 {

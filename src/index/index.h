@@ -150,6 +150,8 @@ void kn_index_free(kn_index *ix);
 /* Bytes of the owner's that are saved with the index, copied; and what it was opened with, or NULL. */
 KEN_CALL ken_status kn_index_set_note(kn_index *ix, const void *bytes, size_t n);
 const void *kn_index_note(const kn_index *ix, size_t *n);
+/* KEN_E_CORRUPT if what it was opened with is damaged: a payload, which opening does not read. */
+KEN_CALL ken_status kn_index_check_note(const kn_index *ix);
 
 /* Map a file and take in its log (PATH.log).  With `write`, changes go to the log and are durable when
  * the call returns; the one writer, else KEN_E_BUSY.  Without it, changes stay in memory. */
