@@ -59,8 +59,8 @@ static const char *const built_in[] = {
     TORCHVISION("resnet50", "0676ba61"),
     TORCHVISION("resnet101", "63fe2227"),
     TORCHVISION("resnet152", "394f9c45"),
-    "clip-bpe 924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a MIT"
-    " https://raw.githubusercontent.com/openai/CLIP/main/clip/bpe_simple_vocab_16e6.txt.gz\n",
+    ("clip-bpe 924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a MIT"
+     " https://raw.githubusercontent.com/openai/CLIP/main/clip/bpe_simple_vocab_16e6.txt.gz\n"),
 };
 
 static char *join(const char *const *lines, size_t n)
