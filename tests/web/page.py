@@ -251,8 +251,10 @@ def explanations(p, s):
     p.go(s.url + "/?q=a+red+octopus")
     p.wait("document.querySelector('#hits .card')")
     p.click("#hits .card:first-child .acts button:nth-child(3)")
-    painted = ("(() => { const c = document.querySelector('#maps canvas'); if (!c || !c.width) return 0; const d ="
-               " c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;"
+    # a copy is read: Chromium complains of the page's own canvas when it is read more than once
+    painted = ("(() => { const c = document.querySelector('#maps canvas'); if (!c || !c.width) return 0; const k ="
+               " new OffscreenCanvas(c.width, c.height).getContext('2d', {willReadFrequently: true});"
+               " k.drawImage(c, 0, 0); const d = k.getImageData(0, 0, c.width, c.height).data; let n = 0;"
                " for (let i = 3; i < d.length; i += 4) n += d[i] > 20; return n / (d.length / 4); })()")
     check(p.wait(painted + " > .02", 60), "a map lies over the picture", p.js(TEXT % "explainsays"))
     check(len(p.js(TEXT % "explainsays")) > 30, "a sentence says it", p.js(TEXT % "explainsays"))
