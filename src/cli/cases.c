@@ -73,7 +73,7 @@ static int parse(cli_cases *c, const char *text, size_t line, const ken_decode_o
     return code;
 }
 
-int cli_cases_read(cli_cases *c, const ken_decode_options *d)
+static int read_cases(cli_cases *c, const ken_decode_options *d)
 {
     size_t len, number = 0;
     char *text = cli_read_file(c->file, MAX_FILE, &len);
@@ -89,7 +89,15 @@ int cli_cases_read(cli_cases *c, const ken_decode_options *d)
     return !code && !c->n ? cli_misuse("%s: no query in it", c->file) : code;
 }
 
-void cli_cases_free(cli_cases *c)
+int cli_cases_open(cli_cases *c)
+{
+    ken_decode_options d;
+    int code = cli_decode_options(&d);
+    code = code ? code : cli_open_collection(&c->db, TO_READ);
+    return code ? code : read_cases(c, &d);
+}
+
+void cli_cases_close(cli_cases *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         cli_mem_free((void *)(uintptr_t)c->list[i].relevant);
@@ -97,4 +105,5 @@ void cli_cases_free(cli_cases *c)
     }
     cli_mem_free(c->list);
     cli_mem_free(c->queries);
+    ken_close(c->db);
 }

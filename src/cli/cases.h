@@ -13,9 +13,9 @@ typedef struct cli_cases {
     size_t n, list_cap, query_cap;
 } cli_cases;
 
-/* Lines {"query","relevant":[path or "id:N", …]} of the file, of items of db.  0, or the exit status with the
- * reason printed. */
-int cli_cases_read(cli_cases *c, const ken_decode_options *d);
-void cli_cases_free(cli_cases *c); /* not db */
+/* Open the collection, and read lines {"query","relevant":[path or "id:N", …]} of the file, of items of it.  0,
+ * or the exit status with the reason printed; cli_cases_close() in any case. */
+int cli_cases_open(cli_cases *c);
+void cli_cases_close(cli_cases *c);
 
 #endif

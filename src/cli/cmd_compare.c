@@ -119,8 +119,7 @@ static int answer(const cli_model *m, const cli_side *s)
 
 static int run(const cli_args *a)
 {
-    cli_model m;
-    ken_decode_options d;
+    cli_model m = { 0 };
     cli_side s[2] = { { 0 }, { 0 } };
     if (a->n != 2)
         return cli_misuse("compare takes two of: a picture, text:WORDS, a 3-D model");
@@ -129,17 +128,9 @@ static int run(const cli_args *a)
         return cli_misuse("--view needs a 3-D model to look at");
     if (cli_opt_on(OPT_ALIGN) && (!cli_mesh_of(x) == !cli_mesh_of(y) || cli_text_of(x) || cli_text_of(y)))
         return cli_misuse("--align takes a picture and a 3-D model");
-    int code = cli_decode_options(&d);
-    if (!code)
-        code = cli_text_of(x) || cli_text_of(y) ? cli_open_text_model(&m) : cli_open_model(&m);
-    if (code)
-        return code;
-    code = cli_side_read(&m, x, &d, &s[0]);
-    code = code ? code : cli_side_read(&m, y, &d, &s[1]);
+    int code = cli_sides_open(&m, x, y, s);
     code = code ? code : answer(&m, s);
-    for (int i = 0; i < 2; i++)
-        cli_side_free(&s[i]);
-    cli_close_model(&m);
+    cli_sides_close(&m, s);
     return code;
 }
 

@@ -2,7 +2,6 @@
 #include "cli/cmd_eval.h"
 
 #include "cli/cases.h"
-#include "cli/open.h"
 #include "cli/out.h"
 
 #include <stdio.h>
@@ -32,21 +31,17 @@ int cli_eval_relevance(const cli_args *a)
 {
     cli_cases c = { .file = cli_opt(OPT_QUERIES), .may_lack = 1 };
     const char *path = cli_opt(OPT_MODEL_OUT);
-    ken_decode_options d;
     ken_relevance_report r;
     if (a->n != 1 || !c.file || !path)
         return cli_misuse("eval relevance wants -o FILE and --queries FILE.jsonl, lines "
                           "{\"query\",\"relevant\":[…]}");
-    int code = cli_decode_options(&d);
-    code = code ? code : cli_open_collection(&c.db, TO_READ);
-    code = code ? code : cli_cases_read(&c, &d);
+    int code = cli_cases_open(&c);
     if (!code) {
         const ken_status st = ken_fit_relevance(c.db, c.list, c.n, cli_opt_real(OPT_ANSWERED), path, &r);
         code = st ? cli_complain(st, ABOUT_COLLECTION, NULL) : 0;
     }
     if (!code)
         say(&r);
-    cli_cases_free(&c);
-    ken_close(c.db);
+    cli_cases_close(&c);
     return code;
 }

@@ -2,7 +2,6 @@
 #include "cli/cmd_eval.h"
 
 #include "cli/cases.h"
-#include "cli/open.h"
 #include "cli/out.h"
 #include "cli/progress.h"
 
@@ -35,13 +34,10 @@ static void say(const ken_eval_search_report *r)
 int cli_eval_search(const cli_args *a)
 {
     cli_cases c = { .file = cli_opt(OPT_QUERIES) };
-    ken_decode_options d;
     ken_eval_search_report r;
     if (a->n != 1 || !c.file)
         return cli_misuse("eval search wants --queries FILE.jsonl, lines {\"query\",\"relevant\":[…]}");
-    int code = cli_decode_options(&d);
-    code = code ? code : cli_open_collection(&c.db, TO_READ);
-    code = code ? code : cli_cases_read(&c, &d);
+    int code = cli_cases_open(&c);
     if (!code) {
         ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
         o.expand = cli_opt(OPT_EXPAND);
@@ -53,7 +49,6 @@ int cli_eval_search(const cli_args *a)
     }
     if (!code)
         say(&r);
-    cli_cases_free(&c);
-    ken_close(c.db);
+    cli_cases_close(&c);
     return code;
 }

@@ -28,7 +28,7 @@ static int read_mesh(const cli_model *m, const char *path, cli_side *s)
     return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
-int cli_side_read(const cli_model *m, const char *operand, const ken_decode_options *d, cli_side *s)
+static int read_side(const cli_model *m, const char *operand, const ken_decode_options *d, cli_side *s)
 {
     ken_status st;
     s->vectors = cli_mem_new(ken_mesh_views() * ken_model_get_info(m->model)->dim,
@@ -48,11 +48,24 @@ int cli_side_read(const cli_model *m, const char *operand, const ken_decode_opti
     return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
-void cli_side_free(cli_side *s)
+int cli_sides_open(cli_model *m, const char *a, const char *b, cli_side s[2])
 {
-    ken_mesh_free(s->mesh);
-    ken_image_free(s->image);
-    cli_mem_free(s->vectors);
+    ken_decode_options d;
+    int code = cli_decode_options(&d);
+    if (!code)
+        code = cli_text_of(a) || cli_text_of(b) ? cli_open_text_model(m) : cli_open_model(m);
+    code = code ? code : read_side(m, a, &d, &s[0]);
+    return code ? code : read_side(m, b, &d, &s[1]);
+}
+
+void cli_sides_close(cli_model *m, cli_side s[2])
+{
+    for (int i = 0; i < 2; i++) {
+        ken_mesh_free(s[i].mesh);
+        ken_image_free(s[i].image);
+        cli_mem_free(s[i].vectors);
+    }
+    cli_close_model(m);
 }
 
 float cli_sides_best(const cli_model *m, const cli_side *s, size_t which[2])

@@ -19,9 +19,10 @@ typedef struct cli_side {
 const char *cli_mesh_of(const char *operand);
 const char *cli_text_of(const char *operand);
 
-/* 0, or the exit status with the reason printed; cli_side_free() it in any case. */
-int cli_side_read(const cli_model *m, const char *operand, const ken_decode_options *d, cli_side *s);
-void cli_side_free(cli_side *s);
+/* Open the model (one that reads texts, where there are words) and read both operands.  0, or the exit status
+ * with the reason printed; cli_sides_close() in any case.  *m and s: all zero. */
+int cli_sides_open(cli_model *m, const char *a, const char *b, cli_side s[2]);
+void cli_sides_close(cli_model *m, cli_side s[2]);
 
 /* The cosine of the two vectors, one of each of s[0] and s[1], that agree best, and which they are. */
 float cli_sides_best(const cli_model *m, const cli_side *s, size_t which[2]);

@@ -105,12 +105,8 @@ ken_status kn_batch_read(kn_batch *b)
 
 static ken_status draw_model(const kn_batch *b, kn_task *t)
 {
-    kn_mesh m = { 0 };
     kn_shape s = { 0 };
-    ken_status st = kn_mesh_parse(&m, kn_mesh_kind(t->path), t->data, t->len);
-    if (!st)
-        st = kn_shape_new(&s, &m);
-    kn_mesh_release(&m);
+    ken_status st = kn_shape_parse(&s, kn_mesh_kind(t->path), t->data, t->len);
     if (!st && !(t->drawn = kn_alloc_aligned(KN_VIEWS, b->fit_bytes)))
         st = KEN_E_NOMEM;
     if (!st)

@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "engine/views.h"
-#include "mesh/mesh.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -134,7 +133,6 @@ typedef struct verifier {
 /* A model of the collection, as it was indexed. */
 static ken_status open_shape(kn_shape *s, const candidate *c)
 {
-    kn_mesh m = { 0 };
     unsigned char *data = NULL;
     size_t len = 0;
     char hash[33];
@@ -142,11 +140,8 @@ static ken_status open_shape(kn_shape *s, const candidate *c)
     if (!st) {
         kn_hash128_hex(hash, data, len);
         st = strcmp(hash, c->hash) ? kn_fail(KEN_E_NOTFOUND, "%s has changed", c->path)
-                                   : kn_mesh_parse(&m, kn_mesh_kind(c->path), data, len);
+                                   : kn_shape_parse(s, kn_mesh_kind(c->path), data, len);
     }
-    if (!st)
-        st = kn_shape_new(s, &m);
-    kn_mesh_release(&m);
     kn_free(data);
     return st;
 }

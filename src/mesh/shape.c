@@ -224,6 +224,16 @@ ken_status kn_shape_new(kn_shape *out, const kn_mesh *m)
     return st;
 }
 
+ken_status kn_shape_parse(kn_shape *out, const char *kind, const void *bytes, size_t len)
+{
+    kn_mesh m = { 0 };
+    ken_status st = kn_mesh_parse(&m, kind, bytes, len);
+    if (!st)
+        st = kn_shape_new(out, &m);
+    kn_mesh_release(&m);
+    return st;
+}
+
 void kn_shape_release(kn_shape *s)
 {
     kn_free(s->points);

@@ -22,6 +22,8 @@ typedef struct kn_shape {
  * are N. Max's, "Weights for computing vertex normals from facet normals", J. Graphics Tools 4(2),
  * 1999: exact for spheres. */
 KEN_CALL ken_status kn_shape_new(kn_shape *out, const kn_mesh *m);
+/* From a file's bytes: kn_mesh_parse, then that. */
+KEN_CALL ken_status kn_shape_parse(kn_shape *out, const char *kind, const void *bytes, size_t len);
 void kn_shape_release(kn_shape *s); /* leaves it empty */
 
 /* How a picture is taken.  Directions have any length but 0; those of lights are the camera's: right,
