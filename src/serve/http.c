@@ -10,6 +10,7 @@
 #include "serve/http.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/progress.h"
 
@@ -96,11 +97,6 @@ static void load(void)
 
 /* ---- text ---- */
 
-static int digit(int c)
-{
-    return isdigit(c) ? c - '0' : isxdigit(c) ? tolower(c) - 'a' + 10 : -1;
-}
-
 char *kn_http_unescape(const char *s, size_t len, int *bad)
 {
     char *out = kn_alloc(len + 1, 1);
@@ -111,8 +107,8 @@ char *kn_http_unescape(const char *s, size_t len, int *bad)
     for (size_t i = 0; i < len; i++) {
         int c = (unsigned char)s[i];
         if (c == '%') {
-            const int a = i + 1 < len ? digit((unsigned char)s[i + 1]) : -1;
-            const int b = i + 2 < len ? digit((unsigned char)s[i + 2]) : -1;
+            const int a = i + 1 < len ? kn_hex_digit((unsigned char)s[i + 1]) : -1;
+            const int b = i + 2 < len ? kn_hex_digit((unsigned char)s[i + 2]) : -1;
             c = a < 0 || b < 0 ? 0 : 16 * a + b;
             i += 2;
         }

@@ -2,6 +2,7 @@
 #include "serve/keys.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
@@ -34,18 +35,10 @@ static ken_status add(kn_keys *k, const uint8_t digest[DIGEST], kn_scope scope)
     return KEN_OK;
 }
 
-static int nibble(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static int read_hex(uint8_t out[DIGEST], const char *s)
 {
     for (int i = 0; i < DIGEST; i++) {
-        const int a = nibble(s[2 * i]), b = a < 0 ? -1 : nibble(s[2 * i + 1]);
+        const int a = kn_hex_digit(s[2 * i]), b = a < 0 ? -1 : kn_hex_digit(s[2 * i + 1]);
         if (b < 0)
             return -1;
         out[i] = (uint8_t)(16 * a + b);

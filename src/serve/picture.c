@@ -1,5 +1,6 @@
 /* picture.c - pictures out of requests. */
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/error.h"
 #include "serve/server.h"
 

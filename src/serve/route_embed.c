@@ -1,5 +1,6 @@
 /* route_embed.c - vectors: OpenAI's shape, which takes pictures too, and clip-as-service's. */
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "serve/server.h"
 
 #include <math.h>

@@ -113,10 +113,6 @@ double kn_get_number(const cJSON *o, const char *name, double otherwise);
 const char *kn_get_text(const cJSON *o, const char *name, const char *otherwise);
 int kn_get_bool(const cJSON *o, const char *name);
 
-/* Base64 (RFC 4648), kn_free what is returned.  NULL: out of memory, or *bad: not base64. */
-char *kn_base64(const void *bytes, size_t n);
-unsigned char *kn_unbase64(const char *text, size_t *n, int *bad);
-
 /* A picture of a stranger's: the bytes; or base64, perhaps as a data URI.  Answers, and returns -1, if
  * it cannot be had. */
 int kn_take_picture(kn_call *c, const void *bytes, size_t n, const char *param, ken_image **out);

@@ -111,15 +111,10 @@ static int is(const uint8_t *name, size_t n, const char *wanted)
 
 static int number_of(const uint8_t *value, size_t n)
 {
-    int v = 0;
+    int v = n && value[0] >= '0' && value[0] <= '9' ? 0 : -1;
     for (size_t i = 0; i < n && i < 6 && value[i] >= '0' && value[i] <= '9'; i++)
         v = v * 10 + (value[i] - '0');
     return v;
-}
-
-static int hex(int c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
 }
 
 /* A message in percent code; what no terminal should see becomes a space. */
@@ -128,8 +123,8 @@ static void take_why(call *c, const uint8_t *value, size_t n)
     size_t len = 0;
     for (size_t i = 0; i < n && len + 1 < sizeof c->why; i++) {
         int byte = value[i];
-        if (byte == '%' && i + 2 < n && hex(value[i + 1]) >= 0 && hex(value[i + 2]) >= 0) {
-            byte = hex(value[i + 1]) * 16 + hex(value[i + 2]);
+        if (byte == '%' && i + 2 < n && kn_hex_digit(value[i + 1]) >= 0 && kn_hex_digit(value[i + 2]) >= 0) {
+            byte = kn_hex_digit(value[i + 1]) * 16 + kn_hex_digit(value[i + 2]);
             i += 2;
         }
         c->why[len++] = (char)(byte < 32 || byte == 127 ? ' ' : byte);
@@ -298,7 +293,11 @@ static ken_status run(kn_grpc *g, double deadline)
     while (!st && !g->now.st && !g->now.closed) {
         int blocked = 0;
         size_t got = 0;
-        st = send_some(g, &blocked);
+        st = kn_check_interrupt(); /* a server that never pauses holds nobody up */
+        if (!st && kn_clock() > deadline)
+            st = kn_fail(KEN_E_NET, "no answer in time");
+        if (!st)
+            st = send_some(g, &blocked);
         if (!st)
             st = receive_some(g, &got);
         if (!st && !got && !g->now.closed)
@@ -341,9 +340,9 @@ static ken_status judge(call *c, kn_grpc_end *end)
     return kn_fail(KEN_E_NET, "the server broke the call off (HTTP/2 error %u)", (unsigned)c->error);
 }
 
-static ken_status attempt(kn_grpc *g, const char *method, double timeout, kn_grpc_end *end)
+static ken_status attempt(kn_grpc *g, const char *method, double timeout, double deadline,
+                          kn_grpc_end *end)
 {
-    const double deadline = kn_clock() + timeout;
     ken_status st = g->h ? KEN_OK : kn_http2_get(&g->h);
     end->again = !st; /* until the stream is closed it is the connection's fault */
     if (!st && !g->wire)
@@ -370,6 +369,7 @@ ken_status kn_grpc_call(kn_grpc *g, const char *method, const void *request, siz
                         kn_buf *answer, kn_grpc_end *end)
 {
     const int kept = g->wire != NULL;
+    const double deadline = kn_clock() + timeout; /* of both attempts */
     ken_status st = KEN_OK;
     *end = (kn_grpc_end){ 0, -1 };
     if (n > UINT32_MAX)
@@ -380,7 +380,7 @@ ken_status kn_grpc_call(kn_grpc *g, const char *method, const void *request, siz
         g->now = (call){ .request = request, .n = n, .answer = answer, .code = -1 };
         for (int b = 0; b < 4; b++)
             g->now.prefix[1 + b] = (unsigned char)(n >> (24 - 8 * b));
-        st = attempt(g, method, timeout, end);
+        st = attempt(g, method, timeout, deadline, end);
         /* a kept connection that the server has closed meanwhile is no news: once more, on a new one */
         if (!st || !kept || g->wire || !end->again || g->now.answer->len)
             break;

@@ -36,7 +36,7 @@ static void load(void)
         find(h, &lib.request, "nghttp2_submit_request") && find(h, &lib.recv, "nghttp2_session_mem_recv") &&
         find(h, &lib.send, "nghttp2_session_mem_send") &&
         find(h, &lib.want_read, "nghttp2_session_want_read") &&
-        find(h, &lib.error_text, "nghttp2_strerror") && find(h, &lib.code_text, "nghttp2_http2_strerror");
+        find(h, &lib.error_text, "nghttp2_strerror");
 }
 
 ken_status kn_http2_get(const kn_http2 **out)

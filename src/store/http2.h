@@ -23,7 +23,6 @@ typedef struct kn_http2 {
     ssize_t (*send)(nghttp2_session *, const uint8_t **);
     int (*want_read)(nghttp2_session *);
     const char *(*error_text)(int);
-    const char *(*code_text)(uint32_t);
 } kn_http2;
 
 /* The library's functions; KEN_E_UNSUPPORTED if it is not installed. */

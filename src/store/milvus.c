@@ -146,7 +146,7 @@ static ken_status take_number(kn_remote *r, int may_draw)
 }
 
 /* With the lock held, or from a state that nobody else writes. */
-static ken_status join(kn_remote *r, int marked, int there)
+static ken_status join(kn_remote *r, int there)
 {
     ken_status st = kn_mkdirs(r->folder);
     if (!st)
@@ -158,7 +158,7 @@ static ken_status join(kn_remote *r, int marked, int there)
     if (!st && there)
         st = kn_remote_pull(r);
     r->looked = kn_clock();
-    return st || marked ? st : write_marker(r);
+    return st ? st : write_marker(r);
 }
 
 static ken_status join_locked(kn_remote *r, kn_store_mode mode)
@@ -174,7 +174,7 @@ static ken_status join_locked(kn_remote *r, kn_store_mode mode)
             st = kn_lock_take(&lock, r->dir, JOIN_WAIT);
     }
     if (!st)
-        st = join(r, 0, there);
+        st = join(r, there);
     kn_lock_release(&lock);
     return st;
 }

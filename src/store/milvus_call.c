@@ -91,7 +91,7 @@ static int may_pass(const kn_milvus *m, const status *s, int tries)
 
 /* ---- one call, again and again ---- */
 
-typedef enum where_status { ITSELF = 0, WITHIN = 1, NOWHERE = 2 } where_status;
+typedef enum where_status { ITSELF, WITHIN } where_status;
 
 /* An optional code that is an answer too, and whether it came. */
 typedef struct expected {
@@ -113,8 +113,7 @@ static ken_status once(kn_milvus *m, const char *name, const kn_pb *request, whe
         m->lost = kn_clock();
     if (st)
         return st;
-    if (where != NOWHERE)
-        st = read_status(&m->answer, where == WITHIN, s);
+    st = read_status(&m->answer, where == WITHIN, s);
     if (st || (!s->code && !s->old))
         return st;
     *again = may_pass(m, s, tries);
@@ -260,30 +259,6 @@ static ken_status load(kn_milvus *m, const char *collection)
             return kn_fail(KEN_E_NET, "%s: %s is not loaded in time", m->u->plain, collection);
         st = kn_wire_sleep(.2);
     }
-    return st;
-}
-
-ken_status kn_milvus_load(kn_milvus *m, const char *collection)
-{
-    return load(m, collection);
-}
-
-ken_status kn_milvus_release(kn_milvus *m, const char *collection)
-{
-    kn_pb w;
-    write_names(m, &w, collection);
-    ken_status st = ask(m, "ReleaseCollection", &w, ITSELF, CALL_S, NULL, NULL);
-    kn_pb_release(&w);
-    return st;
-}
-
-ken_status kn_milvus_drop(kn_milvus *m, const char *collection)
-{
-    expected none = { NO_COLLECTION, 0 };
-    kn_pb w;
-    write_names(m, &w, collection);
-    ken_status st = ask(m, "DropCollection", &w, ITSELF, CALL_S, NULL, &none);
-    kn_pb_release(&w);
     return st;
 }
 

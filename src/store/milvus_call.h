@@ -48,9 +48,6 @@ KEN_CALL ken_status kn_milvus_has(kn_milvus *m, const char *collection, int *yes
 /* Made, if it is not there, with an index over its VECTOR field, and loaded.  metric: of the index. */
 KEN_CALL ken_status kn_milvus_create(kn_milvus *m, const char *collection, const kn_mv_field *fields,
                                      size_t n, const char *index, const char *metric);
-KEN_CALL ken_status kn_milvus_load(kn_milvus *m, const char *collection);
-KEN_CALL ken_status kn_milvus_release(kn_milvus *m, const char *collection);
-KEN_CALL ken_status kn_milvus_drop(kn_milvus *m, const char *collection);
 KEN_CALL ken_status kn_milvus_flush(kn_milvus *m, const char *const *collections, size_t n);
 
 /* n rows, new or in the place of those with the same key; cut into as many requests as the server's limit
@@ -92,7 +89,7 @@ enum { KN_MV_MOST = 16384 };
 /* hits (nq, k) best first, and found (nq).  A key that is a text is "ID/…". */
 KEN_CALL ken_status kn_milvus_search(kn_milvus *m, const kn_mv_search *s, ken_hit *hits, size_t *found);
 
-/* For tests: the bytes of a request, and reading an answer. */
+/* The bytes of a request, and reading an answer; apart for tests. */
 void kn_mv_write_create(kn_pb *w, const char *collection, const char *database, const kn_mv_field *fields,
                         size_t n, unsigned shards, unsigned consistency);
 void kn_mv_write_upsert(kn_pb *w, const char *collection, const char *database, const kn_mv_column *columns,

@@ -6,6 +6,7 @@
 #include "base/error.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -406,6 +407,8 @@ static ken_status hand_out(const found *x, const kn_mv_search *s, ken_hit *hits,
         for (size_t i = 0; i < n; i++, at++) {
             float raw;
             memcpy(&raw, x->scores + at * sizeof raw, sizeof raw);
+            if (isnan(raw))
+                return broken();
             hits[(size_t)q * s->k + i] = (ken_hit){ id_at(x, at), raw > 0 ? raw : 0, raw };
         }
         if (n)

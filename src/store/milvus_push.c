@@ -85,10 +85,10 @@ static char *object_text(const char *meta)
     return text;
 }
 
-static const float *kept_vector(const kn_remote *r, kn_share share, uint64_t id, size_t skip)
+static const float *kept_vector(const kn_remote *r, kn_share share, uint64_t id)
 {
     for (size_t i = 0; i < r->kept_n; i++)
-        if (r->kept[i].share == share && r->kept[i].id == id && !skip--)
+        if (r->kept[i].share == share && r->kept[i].id == id)
             return r->floats + r->kept[i].at;
     return NULL;
 }
@@ -97,7 +97,7 @@ static const float *kept_vector(const kn_remote *r, kn_share share, uint64_t id,
 static ken_status add_row(const kn_remote *r, rows *x, const kn_item *item, int64_t rev, int *known)
 {
     const size_t i = x->n;
-    const float *vector = kept_vector(r, KN_WHOLES, item->id, 0);
+    const float *vector = kept_vector(r, KN_WHOLES, item->id);
     float *place = x->vectors + i * r->dim;
     ken_status st = kn_remote_record(&x->records[i], item);
     if (st)
@@ -392,7 +392,7 @@ static ken_status gather_one(kn_remote *r, push *p, const kn_changed *c)
         return add_state(&p->states, key, "");
     }
     const int new_parts =
-        kept_vector(r, KN_PARTS, c->id, 0) || kept_vector(r, KN_VIEWS_OF_MODELS, c->id, 0);
+        kept_vector(r, KN_PARTS, c->id) || kept_vector(r, KN_VIEWS_OF_MODELS, c->id);
     if (!st && c->had_parts && (new_parts || !item.part_segment))
         p->partless[p->partless_n++] = (int64_t)c->id;
     if (!st)

@@ -3,6 +3,7 @@
 
 #ifdef KEN_MILVUS
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 
 #include <cjson/cJSON.h>
@@ -61,11 +62,11 @@ char *kn_remote_text(const char *bytes)
 
 /* ---- records ---- */
 
-static void add_number(cJSON *o, const char *name, int64_t value)
+static int add_number(cJSON *o, const char *name, int64_t value)
 {
     char text[24];
-    snprintf(text, sizeof text, "%" PRId64, value);
-    cJSON_AddStringToObject(o, name, text); /* JSON's own numbers end at 2^53 */
+    snprintf(text, sizeof text, "%" PRId64, value); /* JSON's own numbers end at 2^53 */
+    return cJSON_AddStringToObject(o, name, text) != NULL;
 }
 
 static ken_status add_hex(cJSON *o, const char *name, const char *bytes)
@@ -78,9 +79,20 @@ static ken_status add_hex(cJSON *o, const char *name, const char *bytes)
         return KEN_E_NOMEM;
     for (size_t i = 0; i < n; i++)
         snprintf(text + i * 2, 3, "%02x", (unsigned char)bytes[i]);
-    cJSON_AddStringToObject(o, name, text);
+    const int added = cJSON_AddStringToObject(o, name, text) != NULL;
     kn_free(text);
-    return KEN_OK;
+    return added ? KEN_OK : KEN_E_NOMEM;
+}
+
+static int add_all(cJSON *o, const kn_item *item)
+{
+    return cJSON_AddStringToObject(o, "hash", item->hash) && cJSON_AddNumberToObject(o, "width", item->width)
+           && cJSON_AddNumberToObject(o, "height", item->height)
+           && add_number(o, "bytes", (int64_t)item->bytes) && add_number(o, "mtime_ns", item->mtime_ns)
+           && add_number(o, "added_ns", item->added_ns) && cJSON_AddNumberToObject(o, "parts", item->parts)
+           && cJSON_AddBoolToObject(o, "has_parts", item->part_segment != 0)
+           && cJSON_AddBoolToObject(o, "hidden", item->hidden)
+           && (!item->meta || cJSON_AddStringToObject(o, "meta", item->meta));
 }
 
 ken_status kn_remote_record(char **out, const kn_item *item)
@@ -89,17 +101,8 @@ ken_status kn_remote_record(char **out, const kn_item *item)
     ken_status st = o ? add_hex(o, "path_bytes", item->path) : KEN_E_NOMEM;
     if (!st && item->object)
         st = add_hex(o, "object_bytes", item->object);
-    cJSON_AddStringToObject(o, "hash", item->hash);
-    cJSON_AddNumberToObject(o, "width", item->width);
-    cJSON_AddNumberToObject(o, "height", item->height);
-    add_number(o, "bytes", (int64_t)item->bytes);
-    add_number(o, "mtime_ns", item->mtime_ns);
-    add_number(o, "added_ns", item->added_ns);
-    cJSON_AddNumberToObject(o, "parts", item->parts);
-    cJSON_AddBoolToObject(o, "has_parts", item->part_segment != 0);
-    cJSON_AddBoolToObject(o, "hidden", item->hidden);
-    if (item->meta)
-        cJSON_AddStringToObject(o, "meta", item->meta);
+    if (!st && !add_all(o, item))
+        st = KEN_E_NOMEM;
     char *text = st ? NULL : cJSON_PrintUnformatted(o);
     cJSON_Delete(o);
     if (!st && !text)
@@ -136,28 +139,29 @@ static const char *text_of(const cJSON *o, const char *name)
     return cJSON_IsString(e) ? e->valuestring : NULL;
 }
 
-/* From hex; NULL if it is none, or out of memory. */
-static char *bytes_of(const char *hex)
+/* From hex, into *out that is kn_free's in any case. */
+static ken_status bytes_of(char **out, const char *hex)
 {
     const size_t n = strlen(hex) / 2;
-    char *out = strlen(hex) == 2 * n ? kn_alloc(n + 1, 1) : NULL;
-    for (size_t i = 0; out && i < n; i++) {
-        unsigned byte = 0;
-        if (sscanf(hex + i * 2, "%2x", &byte) != 1 || !byte) {
-            kn_free(out);
-            return NULL;
-        }
-        out[i] = (char)byte;
+    char *bytes = *out = kn_zalloc(n + 1, 1);
+    if (!bytes)
+        return KEN_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const int high = kn_hex_digit(hex[2 * i]), low = kn_hex_digit(hex[2 * i + 1]);
+        if (high < 0 || low < 0 || !(high | low))
+            return kn_fail(KEN_E_FORMAT, "byte %zu of a path or name is no two digits", i);
+        bytes[i] = (char)(high * 16 + low);
     }
-    if (out)
-        out[n] = 0;
-    return out;
+    return hex[2 * n] ? kn_fail(KEN_E_FORMAT, "an odd digit in a path or name") : KEN_OK;
 }
 
-static char *take(const cJSON *o, const char *hex_name, const kn_mv_text *plain)
+static ken_status take(char **out, const cJSON *o, const char *hex_name, const kn_mv_text *plain)
 {
     const char *hex = text_of(o, hex_name);
-    return hex ? bytes_of(hex) : kn_strndup(plain->bytes, plain->n);
+    if (hex)
+        return bytes_of(out, hex);
+    *out = kn_strndup(plain->bytes, plain->n);
+    return *out ? KEN_OK : KEN_E_NOMEM;
 }
 
 static ken_status fill(kn_item *item, const cJSON *o, const kn_mv_text *path, const kn_mv_text *object,
@@ -176,12 +180,14 @@ static ken_status fill(kn_item *item, const cJSON *o, const kn_mv_text *path, co
     item->hidden = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "hidden"));
     if (item->parts && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "has_parts")))
         kn_remote_place(item->id, &item->part_segment, &item->part_slot);
-    item->path = take(o, "path_bytes", path);
     item->kind = kn_strndup(kind->bytes, kind->n);
-    item->object = object->n ? take(o, "object_bytes", object) : NULL;
     item->meta = meta ? kn_strdup(meta) : NULL;
-    return item->path && item->kind && (!object->n || item->object) && (!meta || item->meta) ? KEN_OK
-                                                                                             : KEN_E_NOMEM;
+    ken_status st = item->kind && (!meta || item->meta) ? KEN_OK : KEN_E_NOMEM;
+    if (!st)
+        st = take(&item->path, o, "path_bytes", path);
+    if (!st && object->n)
+        st = take(&item->object, o, "object_bytes", object);
+    return st;
 }
 
 ken_status kn_remote_item(kn_item *out, int64_t id, int64_t state, const kn_mv_text *path,

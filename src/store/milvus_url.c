@@ -3,10 +3,13 @@
 
 #ifdef KEN_MILVUS
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/error.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -26,11 +29,6 @@ void kn_milvus_url_release(kn_milvus_url *u)
 
 /* ---- pieces ---- */
 
-static int hex(int c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* n bytes without their percent code; kn_free. */
 static ken_status decode(char **out, const char *s, size_t n)
 {
@@ -39,8 +37,9 @@ static ken_status decode(char **out, const char *s, size_t n)
     if (!text)
         return KEN_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
-        const int coded = s[i] == '%' && i + 2 < n && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0;
-        text[len++] = coded ? (char)(hex(s[i + 1]) * 16 + hex(s[i + 2])) : s[i];
+        const int high = s[i] == '%' && i + 2 < n ? kn_hex_digit(s[i + 1]) : -1;
+        const int low = high < 0 ? -1 : kn_hex_digit(s[i + 2]), coded = low >= 0;
+        text[len++] = coded ? (char)(high * 16 + low) : s[i];
         i += coded ? 2 : 0;
     }
     text[len] = 0;
@@ -48,32 +47,12 @@ static ken_status decode(char **out, const char *s, size_t n)
     return KEN_OK;
 }
 
-/* RFC 4648, as the server wants it of "user:password" and of a token. */
-static char *base64(const char *text)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)text;
-    const size_t n = strlen(text);
-    char *out = kn_alloc((n / 3 + 1) * 4 + 1, 1), *o = out;
-    if (!out)
-        return NULL;
-    for (size_t i = 0; i < n; i += 3) {
-        const unsigned second = i + 1 < n ? p[i + 1] : 0, third = i + 2 < n ? p[i + 2] : 0;
-        const unsigned v = (unsigned)p[i] << 16 | second << 8 | third;
-        *o++ = digits[v >> 18];
-        *o++ = digits[v >> 12 & 63];
-        *o++ = i + 1 < n ? digits[v >> 6 & 63] : '=';
-        *o++ = i + 2 < n ? digits[v & 63] : '=';
-    }
-    *o = 0;
-    return out;
-}
-
+/* As the server wants it of "user:password" and of a token. */
 static ken_status take_authorization(kn_milvus_url *u, const char *s, size_t n)
 {
     char *text = NULL;
     ken_status st = decode(&text, s, n);
-    if (!st && !(u->authorization = base64(text)))
+    if (!st && !(u->authorization = kn_base64(text, strlen(text))))
         st = KEN_E_NOMEM;
     kn_free(text);
     return st;
@@ -88,7 +67,9 @@ static ken_status take_place(kn_milvus_url *u, const char *s, size_t n)
         host_end = memchr(s, ']', n);
         if (!host_end)
             return kn_fail(KEN_E_INVALID, "an address without its ]");
-        port = host_end + 1 < end && host_end[1] == ':' ? host_end + 2 : NULL;
+        if (host_end + 1 < end && host_end[1] != ':')
+            return kn_fail(KEN_E_INVALID, "only a port may follow an address's ]");
+        port = host_end + 1 < end ? host_end + 2 : NULL;
     } else {
         host_end = memchr(s, ':', n);
         port = host_end ? host_end + 1 : NULL;
@@ -99,6 +80,8 @@ static ken_status take_place(kn_milvus_url *u, const char *s, size_t n)
     for (const char *p = port; p && p < end; p++)
         if (!isdigit((unsigned char)*p) || p - port > 4)
             return kn_fail(KEN_E_INVALID, "its port is not a number");
+    if (port && port < end && strtoul(port, NULL, 10) > 65535)
+        return kn_fail(KEN_E_INVALID, "its port is larger than 65535");
     u->host = kn_strndup(host, (size_t)(host_end - host));
     u->port = port && port < end ? kn_strndup(port, (size_t)(end - port)) : kn_strdup("19530");
     return u->host && u->port ? KEN_OK : KEN_E_NOMEM;

@@ -56,7 +56,8 @@ static void keep_alive(int fd)
 ken_status kn_wire_wait(kn_wire *w, int writing, double deadline)
 {
     const double left = deadline - kn_clock();
-    struct pollfd p = { .fd = w->fd, .events = (short)(POLLIN | (writing ? POLLOUT : 0)) };
+    const int more = writing || w->out_at < w->out_end; /* of ciphertext, too */
+    struct pollfd p = { .fd = w->fd, .events = (short)(POLLIN | (more ? POLLOUT : 0)) };
     if (left <= 0)
         return kn_fail(KEN_E_NET, "no answer in time");
     if (poll(&p, 1, (int)ceil(fmin(left, MOMENT) * 1000)) < 0 && errno != EINTR)
@@ -121,23 +122,18 @@ static ken_status flush(kn_wire *w)
     }
 }
 
-/* What the socket has, into TLS. */
+/* A piece of what the socket has, into TLS: no more, so that a peer that sends faster than we read does not
+ * fill our memory. */
 static ken_status fill(kn_wire *w, int *end)
 {
     unsigned char bytes[PIECE];
-    for (;;) {
-        const ssize_t n = recv(w->fd, bytes, sizeof bytes, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno == EAGAIN ? KEN_OK : kn_fail(KEN_E_NET, "%s", strerror(errno));
-        *end = n == 0;
-        if (n == 0)
-            return KEN_OK;
-        ken_status st = kn_tls_feed(w->tls, bytes, (size_t)n);
-        if (st)
-            return st;
-    }
+    ssize_t n;
+    while ((n = recv(w->fd, bytes, sizeof bytes, 0)) < 0 && errno == EINTR)
+        continue;
+    if (n < 0)
+        return errno == EAGAIN ? KEN_OK : kn_fail(KEN_E_NET, "%s", strerror(errno));
+    *end = n == 0;
+    return n ? kn_tls_feed(w->tls, bytes, (size_t)n) : KEN_OK;
 }
 
 static ken_status shake(kn_wire *w, double deadline)

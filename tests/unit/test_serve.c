@@ -6,6 +6,7 @@
 
 #ifdef KEN_HTTP
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/rand.h"
 #include "base/sha256.h"
 #include "serve/keys.h"

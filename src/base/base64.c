@@ -1,7 +1,9 @@
-/* base64.c - RFC 4648, strict: padded, nothing between. */
-#include "base/alloc.h"
-#include "serve/server.h"
+/* base64.c - see base64.h. */
+#include "base/base64.h"
 
+#include "base/alloc.h"
+
+#include <stdint.h>
 #include <string.h>
 
 static const char LETTERS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
