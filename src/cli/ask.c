@@ -54,10 +54,6 @@ static cJSON *search_json(const cli_query *q, const ken_search_options *o)
         cJSON_AddStringToObject(v, "group_by", o->group);
     if (o->expand && strcmp(o->expand, "none"))
         cJSON_AddStringToObject(v, "expand", o->expand);
-    if (o->spaces) {
-        cJSON_AddStringToObject(v, "spaces", o->spaces);
-        cJSON_AddStringToObject(v, "fusion", o->fusion);
-    }
     if (o->ef)
         cJSON_AddNumberToObject(v, "ef", o->ef);
     if (o->hidden)

@@ -82,7 +82,7 @@ static int ask(const client *c, int fd, char *bytes, size_t i)
                              "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                              "Content-Length: %d\r\n\r\n%s",
                              c->is_search ? "/v1/collections/default/search" : "/v1/embeddings", n, body);
-    return write(fd, request, (size_t)len) == len ? read_answer(fd, bytes) : -1;
+    return send(fd, request, (size_t)len, MSG_NOSIGNAL) == len ? read_answer(fd, bytes) : -1;
 }
 
 static void *run_client(void *cookie)

@@ -31,10 +31,11 @@ static int tell(size_t group, uint64_t id, float score, void *cookie)
     found *f = cookie;
     ken_record *r = NULL;
     const cli_mode mode = cli_out_mode();
-    const int json = mode == OUT_JSON || mode == OUT_JSONL, fresh = !f->n++ || group != f->number;
-    f->number = group;
+    cli_progress_hide();
     if (ken_get(f->db, id, &r))
         return 0; /* removed since */
+    const int json = mode == OUT_JSON || mode == OUT_JSONL, fresh = !f->n++ || group != f->number;
+    f->number = group;
     if (json && fresh) {
         flush(f);
         f->group = cJSON_CreateArray();
@@ -66,6 +67,8 @@ static int dups(const cli_args *a)
     if (a->n)
         return cli_misuse("dups takes no argument %s", a->operands[0].text);
     o.min = (float)cli_opt_real(OPT_MIN_RAW);
+    if (cli_opt(OPT_MIN_RAW) && !(o.min > 0 && o.min <= 1))
+        return cli_misuse("--min-raw %s: expects more than 0, up to 1", cli_opt(OPT_MIN_RAW));
     o.where = cli_opt(OPT_WHERE);
     o.progress = cli_progress();
     o.cookie = &f;
@@ -76,6 +79,7 @@ static int dups(const cli_args *a)
     if (cli_out_mode() == OUT_CSV)
         puts("group,id,score,path");
     ken_status st = ken_duplicates(f.db, &o, tell);
+    cli_progress_hide();
     flush(&f);
     if (f.groups && !st)
         cli_json_say(f.groups);

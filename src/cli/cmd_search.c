@@ -161,11 +161,12 @@ static ken_status record_of(ken *db, const answer *a, size_t i, ken_record **own
 /* The pictures of the hits, each under its rank. */
 static void show_pictures(ken *db, const answer *a)
 {
+    size_t rank = 0;
     for (size_t i = 0; i < a->found && !ken_interrupted(); i++) {
         ken_record *own;
         const ken_record *r;
         if (!record_of(db, a, i, &own, &r)) {
-            printf("%zu\n", i + 1);
+            printf("%zu\n", ++rank);
             cli_preview_show(r->path);
         }
         ken_record_free(own);
@@ -500,7 +501,7 @@ static int converse(void)
     code = code ? code : cli_open_collection(&s.db, TO_ASK);
     code = code ? code : cli_shell(ask_line, &s);
     ken_close(s.db);
-    return code;
+    return ken_interrupted() ? CLI_EXIT_INTERRUPTED : code;
 }
 
 static int run(const cli_args *a)

@@ -2,6 +2,7 @@
 #include "cli/line.h"
 
 #include "cli/mem.h"
+#include "ken.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -91,7 +92,7 @@ static int byte(int ms)
         return NOTHING;
     do
         n = read(STDIN_FILENO, &c, 1);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && errno == EINTR && !ken_interrupted()); /* then the terminal is set back, too */
     return n == 1 ? c : GONE;
 }
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LONGEST = 20 }; /* seconds for one picture */
@@ -23,6 +24,7 @@ typedef struct decoder {
 
 struct kn_decoders {
     int control;
+    pid_t helper;
     ken_decode_options opts;
     uint64_t max_bytes, died;
     uint32_t n;
@@ -50,6 +52,7 @@ ken_status kn_decoders_start(kn_decoders **out, uint32_t n, uint64_t max_bytes,
         return d ? kn_fail_errno(errno) : KEN_E_NOMEM;
     }
     d->control = pair[0];
+    d->helper = pid;
     d->opts = *opts;
     d->max_bytes = max_bytes;
     d->n = n;
@@ -262,7 +265,9 @@ void kn_decoders_stop(kn_decoders *d)
     for (uint32_t i = 0; i < d->n; i++)
         if (d->list[i].fd >= 0)
             close(d->list[i].fd);
-    close(d->control);
+    close(d->control); /* it ends with that */
+    while (waitpid(d->helper, NULL, 0) < 0 && errno == EINTR)
+        continue;
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->free);
     kn_free(d);

@@ -143,14 +143,6 @@ const char *kn_request_header(const kn_request *r, const char *name)
     return lib.lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
 }
 
-const char *kn_request_arg(const kn_request *r, const char *name)
-{
-    for (size_t i = 0; i < r->n_args; i++)
-        if (!strcmp(r->args[i].name, name))
-            return r->args[i].value;
-    return NULL;
-}
-
 void kn_reply_header(kn_request *r, const char *name, const char *fmt, ...)
 {
     char value[1024];
@@ -637,11 +629,6 @@ static uint32_t read_locked(const kn_http *h, const uint32_t *n)
 uint32_t kn_http_waiting(const kn_http *h)
 {
     return read_locked(h, &h->waiting);
-}
-
-uint32_t kn_http_active(const kn_http *h)
-{
-    return read_locked(h, &h->active);
 }
 
 uint32_t kn_http_connections(const kn_http *h)

@@ -87,14 +87,11 @@ KEN_CALL ken_status kn_http_start(kn_http **out, const kn_http_options *o);
 /* Take no new connections, finish requests for at most so many seconds, then stop. */
 void kn_http_stop(kn_http *h, double seconds);
 uint32_t kn_http_waiting(const kn_http *h); /* requests in the queue */
-uint32_t kn_http_active(const kn_http *h);  /* requests whose reply has not gone yet */
 uint32_t kn_http_connections(const kn_http *h);
 double kn_http_idle(const kn_http *h); /* seconds since the last request ended; 0 while there is one */
 
 /* A header of the request, or NULL. */
 const char *kn_request_header(const kn_request *r, const char *name);
-/* An argument of the query, or NULL. */
-const char *kn_request_arg(const kn_request *r, const char *name);
 /* A header of the reply; a missing one for want of memory is not fatal. */
 void kn_reply_header(kn_request *r, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -292,7 +292,7 @@ int kn_jobs_cancel(kn_jobs *j, const char *id)
     job *b = find(j, id);
     if (b && b->running)
         b->cancel = 1;
-    else if (b)
+    else if (b && !j->stopping) /* then kn_jobs_stop() joins it */
         forget(b);
     pthread_mutex_unlock(&j->lock);
     return b ? 0 : -1;

@@ -13,7 +13,7 @@ enum { KN_JOB_ID = 24, KN_JOB_KEY = 64 };
 
 KEN_CALL ken_status kn_jobs_new(kn_jobs **out, ken *db);
 /* Scan n paths, (kn_free) theirs taken over also on failure.  key: a second request with the same one, not
- * empty, gets the first one's job.  KEN_E_LIMIT if too many are running.  id holds KN_JOB_ID bytes. */
+ * empty, gets the first one's job.  KEN_E_BUSY if too many are running.  id holds KN_JOB_ID bytes. */
 KEN_CALL ken_status kn_jobs_scan(kn_jobs *j, char **paths, size_t n, const char *key, char *id);
 /* {"id","state","stage",…}; NULL: there is none of that id. */
 cJSON *kn_jobs_json(kn_jobs *j, const char *id);

@@ -13,7 +13,7 @@
 static const double TIMES[] = { .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10 };
 static const double SIZES[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256 };
 static const int CODES[] = { 200, 201, 202, 204, 206, 304, 400, 401, 403,
-                             404, 405, 409, 413, 415, 416, 422, 500, 503 };
+                             404, 405, 409, 413, 415, 416, 422, 500, 502, 503 };
 enum {
     N_TIMES = sizeof TIMES / sizeof *TIMES,
     N_SIZES = sizeof SIZES / sizeof *SIZES,

@@ -152,8 +152,8 @@ ken_status kn_form_parse(kn_form *out, const char *type, const char *body, size_
         return kn_fail(KEN_E_FORMAT, "the form's boundary is nowhere in the body");
     st = read_delimiter(&c, &more);
     while (!st && more) {
-        if (out->n == KN_PARTS)
-            return kn_fail(KEN_E_LIMIT, "more than %d parts", KN_PARTS);
+        if (out->n == KN_FORM_PARTS)
+            return kn_fail(KEN_E_LIMIT, "more than %d parts", KN_FORM_PARTS);
         kn_part *p = &out->parts[out->n];
         *p = (kn_part){ .bytes = body };
         st = read_part(&c, p);

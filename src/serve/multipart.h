@@ -4,7 +4,7 @@
 
 #include "ken.h"
 
-enum { KN_PARTS = 33, KN_PART_NAME = 64 };
+enum { KN_FORM_PARTS = 33, KN_PART_NAME = 64 };
 
 typedef struct kn_part {
     char name[KN_PART_NAME];
@@ -14,7 +14,7 @@ typedef struct kn_part {
 } kn_part;
 
 typedef struct kn_form {
-    kn_part parts[KN_PARTS];
+    kn_part parts[KN_FORM_PARTS];
     size_t n;
 } kn_form;
 

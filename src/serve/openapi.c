@@ -40,6 +40,8 @@ static const struct {
                  { 415, "Another content type is needed." },
                  { 416, "Not a range of it." },
                  { 422, "Understood, but not what is expected; param says where." },
+                 { 500, "A fault of the server's." },
+                 { 502, "The store behind it can't be reached." },
                  { 503, "Busy or not ready; Retry-After says when." } };
 
 static const char *meaning(int status)
@@ -100,7 +102,7 @@ static void add_response(cJSON *to, const kn_route *t, int status, cJSON *shapes
 static cJSON *responses(const kn_route *t, cJSON *shapes)
 {
     cJSON *o = cJSON_CreateObject();
-    static const int any[] = { 400, 403, 405, 422, 503 };
+    static const int any[] = { 400, 403, 405, 422, 500, 502, 503 };
     add_response(o, t, t->status ? t->status : 200, shapes);
     for (const char *e = t->errors; e && *e; e += strcspn(e, " "), e += strspn(e, " "))
         add_response(o, t, (int)strtol(e, NULL, 10), shapes);

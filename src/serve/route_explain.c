@@ -74,7 +74,7 @@ static int load_item(kn_call *c, const char *id, ken_image **out)
     c->id = id;
     int bad = kn_take_item(c, &r);
     if (!bad) {
-        bad = kn_item_picture(c, r, 0, out);
+        bad = kn_item_picture(c, r, out);
         ken_record_free(r);
     }
     c->id = was;

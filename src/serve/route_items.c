@@ -261,12 +261,12 @@ static void send_thumbnail(kn_call *c, const ken_record *r, const char *key, uin
     kn_free(path);
 }
 
-int kn_item_picture(kn_call *c, const ken_record *r, uint32_t w, ken_image **out)
+int kn_item_picture(kn_call *c, const ken_record *r, ken_image **out)
 {
     char *path = allowed_path(c, r);
     if (!path)
         return -1;
-    const ken_status st = load(c, r, path, w, out);
+    const ken_status st = load(c, r, path, 0, out);
     if (st == KEN_E_NOTFOUND || st == KEN_E_IO)
         kn_answer_error(c->r, 404, "file_missing", "id", "%s", ken_last_error());
     else if (st)

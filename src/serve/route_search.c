@@ -9,10 +9,9 @@
 
 /* ---- hits ---- */
 
-static void add_links(const kn_call *c, cJSON *o, uint64_t id)
+static void add_links(cJSON *o, uint64_t id)
 {
     char url[128];
-    (void)c;
     snprintf(url, sizeof url, "/v1/collections/" KN_COLLECTION "/items/%llu/thumbnail",
              (unsigned long long)id);
     cJSON_AddStringToObject(o, "thumbnail_url", url);
@@ -30,7 +29,7 @@ static void add_meta(cJSON *o, const ken_record *r)
     cJSON_AddItemToObject(o, "meta", meta ? meta : cJSON_CreateNull());
 }
 
-static cJSON *hit_json(const kn_call *c, const ken_hit *h, size_t rank, const ken_record *r)
+static cJSON *hit_json(const ken_hit *h, size_t rank, const ken_record *r)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "rank", (double)rank);
@@ -43,13 +42,13 @@ static cJSON *hit_json(const kn_call *c, const ken_hit *h, size_t rank, const ke
     const int size[2] = { (int)r->width, (int)r->height };
     cJSON_AddItemToObject(o, "size", cJSON_CreateIntArray(size, 2));
     add_meta(o, r);
-    add_links(c, o, h->id);
+    add_links(o, h->id);
     return o;
 }
 
 /* One hit after the other to fn, without those that another process has removed since. */
 static ken_status each_hit(kn_call *c, const kn_query *a, cJSON *list,
-                           cJSON *(*fn)(const kn_call *, const ken_hit *, size_t, const ken_record *))
+                           cJSON *(*fn)(const ken_hit *, size_t, const ken_record *))
 {
     size_t rank = 0;
     for (size_t i = 0; i < a->found; i++) {
@@ -59,7 +58,7 @@ static ken_status each_hit(kn_call *c, const kn_query *a, cJSON *list,
             continue;
         if (st)
             return st;
-        cJSON_AddItemToArray(list, fn(c, &a->hits[i], ++rank, r));
+        cJSON_AddItemToArray(list, fn(&a->hits[i], ++rank, r));
         ken_record_free(r);
     }
     return KEN_OK;
@@ -189,7 +188,7 @@ static void add_class(cJSON *o, const ken_record *r)
     kn_json_text(o, "class_name", r->object ? r->object : folder);
 }
 
-static cJSON *result_json(const kn_call *c, const ken_hit *h, size_t rank, const ken_record *r)
+static cJSON *result_json(const ken_hit *h, size_t rank, const ken_record *r)
 {
     char text[128];
     cJSON *o = cJSON_CreateObject(), *meta = r->meta ? cJSON_Parse(r->meta) : NULL;
@@ -203,7 +202,7 @@ static cJSON *result_json(const kn_call *c, const ken_hit *h, size_t rank, const
              (double)h->raw);
     cJSON_AddStringToObject(o, "explanation", text);
     kn_json_id(o, "id", h->id);
-    add_links(c, o, h->id);
+    add_links(o, h->id);
     cJSON_Delete(meta);
     return o;
 }

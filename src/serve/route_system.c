@@ -42,7 +42,7 @@ void kn_route_limits(kn_call *c)
     cJSON *o = cJSON_CreateObject();
     const uint32_t pixels = c->s->decode.max_pixels;
     cJSON_AddNumberToObject(o, "body_bytes", (double)atomic_load(&c->s->max_body));
-    cJSON_AddNumberToObject(o, "parts", KN_PARTS);
+    cJSON_AddNumberToObject(o, "parts", KN_FORM_PARTS);
     cJSON_AddNumberToObject(o, "pixels", pixels);
     cJSON_AddNumberToObject(o, "queue", atomic_load(&c->s->queue));
     cJSON_AddNumberToObject(o, "workers", c->s->workers);

@@ -116,7 +116,7 @@ SHAPE(batch_hits, "HitsBatch",
 /* ---- near duplicates ---- */
 
 static const kn_field duplicates_args[] = {
-    NUMBER("min_raw", 0, 0, 1, "least cosine of two that are the same; 0.97"),
+    NUMBER("min_raw", 0, 1e-6, 1, "least cosine of two that are the same; 0.97"),
     TEXT("where", 0, 1, MAX_TEXT, "only items of which this holds"), END };
 SHAPE(duplicate, "Duplicate",
       TEXT("id", KN_NEEDED, 1, 20, NULL), SAYS_TEXT("path"), TEXT("path_bytes", 0, 0, 0, NULL),
@@ -469,7 +469,9 @@ static int fits(const char *pattern, const char *path, char *names[2], int *bad)
         const size_t len = strcspn(path, "/");
         if (!len)
             return 0;
-        names[n++] = kn_http_unescape(path, len, bad);
+        int wrong = 0;
+        names[n++] = kn_http_unescape(path, len, &wrong);
+        *bad |= wrong || !names[n - 1]; /* without memory it is not asked for, either */
         path += len;
         pattern += strcspn(pattern, "}") + 1;
     }

@@ -51,7 +51,6 @@ typedef struct kn_call {
     const char *id, *name; /* what stands in the path, or NULL */
 } kn_call;
 
-typedef enum kn_body_kind { KN_NO_BODY, KN_JSON_BODY = 1, KN_FORM_BODY = 2 } kn_body_kind;
 
 struct kn_route {
     const char *method, *path; /* "/v1/collections/{collection}/items/{id}" */
@@ -120,9 +119,8 @@ int kn_take_base64(kn_call *c, const char *text, const char *param, ken_image **
 /* The item of the path, or -1 with the answer given; ken_record_free it. */
 int kn_take_item(kn_call *c, ken_record **out);
 
-/* Its picture, or a view of a 3-D model; w: JPEG may come smaller, with a short side of still so many pixels
- * (0: in full).  0, or -1 with the answer given. */
-int kn_item_picture(kn_call *c, const ken_record *r, uint32_t w, ken_image **out);
+/* Its picture, or a view of a 3-D model.  0, or -1 with the answer given. */
+int kn_item_picture(kn_call *c, const ken_record *r, ken_image **out);
 /* Whether a file may be given away; real: its path without links. */
 int kn_path_allowed(const ken_server *s, const char *real);
 

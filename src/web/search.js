@@ -299,6 +299,8 @@ async function whyThis(hit) {
     const { items } = await get("/objects/" + encodeURIComponent(query.object));
     list.push(...items.map(({ id }) => ({ ...ofItem(id), name: t("object", query.object) + " " + id })));
   }
+  // an item is shown smaller than it is: its frames count pixels of the whole
+  for (const s of list) if (s.term.id) s.size = (await get("/items/" + s.term.id)).size;
   if (list.length) why(hit, list);
 }
 

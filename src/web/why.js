@@ -30,7 +30,7 @@ function paint({ canvas, img, map, frames, size }) {
   const fine = Math.max(1, Math.ceil(600 / img.naturalWidth)); // frames stay thin on small pictures
   canvas.width = img.naturalWidth * fine;
   canvas.height = img.naturalHeight * fine;
-  const c = canvas.getContext("2d"), scale = canvas.width / (size[0] || canvas.width);
+  const c = canvas.getContext("2d"), scale = canvas.width / (size[0] || img.naturalWidth);
   c.globalAlpha = Number($("opacity").value) / 100;
   c.imageSmoothingQuality = "high";
   c.drawImage(map, 0, 0, canvas.width, canvas.height);

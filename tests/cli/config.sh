@@ -51,6 +51,8 @@ if "$ken" help serve > /dev/null 2>&1; then
     that "the other preset" test "$(origin serve.shims)" = "true preset dev:4"
     KEN_SERVE_SHIMS=false run config --json --config dev
     that "a variable is above it" test "$(origin serve.shims)" = "false KEN_SERVE_SHIMS"
+else
+    skip cli/config/serve "this build serves nothing"
 fi
 cp other.yaml prod
 run config --json --config ./prod

@@ -22,22 +22,18 @@ z/*
 !x2.ppm
 X
 printf '!/out/\nk.ppm\n' > a/.kenignore
-listed() { # the collection's paths
-    "$ken" search --hidden -n 1000 --exact -l id:1 2> "$tmp/err" | sed 's,^tree/,,' | sort > ../listed
-}
 run index . -m "$model"
 is 0 "a tree is indexed"
+"$ken" search -n 1000 --exact -l id:1 2> /dev/null | sort > ../found
 if command -v git > /dev/null; then
     git init -q . 2> "$tmp/err"
     for f in .kenignore a/.kenignore; do cp $f "$(dirname $f)/.gitignore"; done
     git -c core.quotePath=false ls-files --others --exclude-standard -z | tr '\0' '\n' | grep '\.ppm$' | sort > ../wanted
-    "$ken" search -n 1000 --exact -l "id:$(($(wc -l < ../wanted) > 0))" 2> /dev/null | sort > ../found
     that "git's own choice" [ -s ../wanted ] && that "and ours" cmp -s ../wanted ../found
     rm -rf .git .gitignore a/.gitignore
 else
     skip "git's own choice" "no git"
 fi
-listed
 all=$(find . -name '*.ppm' | wc -l)
 run index . --no-ignore
 is 0 "--no-ignore"
@@ -56,7 +52,7 @@ printf '*\n' > .kenignore
 run index a.ppm
 run search -l -n 100 id:1
 out "a.ppm" "a file that is named is taken"
-mkdir .kenignore.d && rm .kenignore && mkdir .kenignore
+rm .kenignore && mkdir .kenignore
 run index .
 is 3 "rules that cannot be read"
 err ".kenignore" "are told"

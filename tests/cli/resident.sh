@@ -80,7 +80,8 @@ that "and starts one" until_true one_answers
 that "in a private folder" [ "$(stat -c %a "$D")" = 700 ]
 that "behind a private socket" [ "$(stat -c %a "$S")" = 600 ]
 that "with nothing of ours open" [ -z "$(find /proc/$P/fd -lname "$tmp/out" -o -lname "$tmp/err")" ]
-that "in a session of its own" [ "$(ps -o sid= -p $P | tr -d ' ')" != "$(ps -o sid= -p $$ | tr -d ' ')" ]
+sid() { sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f4; }
+that "in a session of its own" [ "$(sid $P)" != "$(sid $$)" ]
 that "that holds no folder" [ "$(readlink /proc/$P/cwd)" = / ]
 
 # ---- the same answers ----
@@ -107,7 +108,7 @@ same recognize recognize pics/0/mixed-1.png --csv -n 3
 alone "an unknown id" search id:999
 alone "a test that is wrong" search cup --where 'objct = 1'
 alone "a part of a picture" search stl:none.stl
-alone "many queries" search cup --verify 3
+alone "models held against a picture" search cup --verify 3
 alone "too many" search cup -n 100000
 that "it is still the same" [ "$(pid_at "$S")" = $P ]
 run search ./pics/5/mixed-0.png --encoder auto --json < /dev/null

@@ -267,6 +267,8 @@ for path in /../etc/passwd /..%2f..%2fetc/passwd /%2e%2e/%2e%2e/etc/passwd //etc
     ask --path-as-is "$U$path"
     is 404 "$path"
 done
+ask --path-as-is "$U/v1/collections/%ff/items/1"
+is 400 "an earlier part of a path that is no text"
 ask --path-as-is "$U/v1/collections/default/objects/%ff"
 is 400 "a name that is not UTF-8"
 ask "$U/livez" -H 'X-Request-Id: abc-1'
