@@ -1038,6 +1038,9 @@ typedef struct ken_train_options {
     const char *vocab, *texts;   /* a WordPiece vocabulary: train a text network too, on the toys'
                                     captions and on a CSV of label,text (or NULL) */
     float text_weight;           /* < 0; of its loss beside the pictures' */
+    const char *teacher;         /* a model file whose vectors of the same pictures are learnt, too: by loss
+                                    "distill" nothing else, without labels; or NULL */
+    float teacher_weight;        /* < 0; of that beside another loss */
     const char *freeze;          /* prefixes of tensors that stay as they are, commas between */
     uint32_t side, dim;          /* of the pictures; of the vectors (a projection) */
     const char *loss, *mining;

@@ -87,6 +87,8 @@ static void take_options(ken_train_options *o)
     o->vocab = cli_opt(OPT_TRAIN_VOCAB);
     o->texts = cli_opt(OPT_TRAIN_TEXTS);
     o->text_weight = (float)real(OPT_TRAIN_TEXT_WEIGHT);
+    o->teacher = cli_opt(OPT_TRAIN_TEACHER);
+    o->teacher_weight = (float)real(OPT_TRAIN_TEACHER_WEIGHT);
     o->side = (uint32_t)cli_opt_whole(OPT_TRAIN_SIZE);
     o->dim = (uint32_t)cli_opt_whole(OPT_TRAIN_DIM);
     o->loss = cli_opt(OPT_TRAIN_LOSS);

@@ -6,8 +6,8 @@
 void ken_train_options_init(ken_train_options *o)
 {
     *o = (ken_train_options){ .size = sizeof *o, .margin = -1, .temperature = -1, .label_smoothing = -1,
-                              .drop_path = -1, .text_weight = -1, .lr = -1, .weight_decay = -1, .warmup = -1,
-                              .clip = -1, .ema = -1 };
+                              .drop_path = -1, .text_weight = -1, .teacher_weight = -1, .lr = -1,
+                              .weight_decay = -1, .warmup = -1, .clip = -1, .ema = -1 };
 }
 
 ken_status ken_train(const ken_train_options *o, ken_train_report *out)

@@ -17,9 +17,11 @@
 
 enum { QUERIES = 32 };
 
-static ken_status embed(kn_run *r, float *out)
+/* Vectors of the validation set (n, dim); with taught (n, teacher's dim) its teacher's, too. */
+static ken_status embed(kn_run *r, float *out, float *taught)
 {
     const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, batch = r->plan.batch;
+    const size_t teacher_dim = taught ? kn_teacher_dim(r->teacher) : 0;
     ken_status st = KEN_OK;
     for (size_t i = 0; !st && i < n; i += batch) {
         const size_t now = n - i < batch ? n - i : batch;
@@ -33,6 +35,10 @@ static ken_status embed(kn_run *r, float *out)
             st = kn_graph_images(r->image.graph, r->pixels, now, 0, 0, &features);
         if (!st)
             memcpy(out + i * dim, features, now * dim * sizeof *out);
+        if (!st && taught)
+            st = kn_teacher_see(r->teacher, r->pixels, now, &features);
+        if (!st && taught)
+            memcpy(taught + i * teacher_dim, features, now * teacher_dim * sizeof *taught);
     }
     return st;
 }
@@ -145,9 +151,10 @@ static ken_status top1(const kn_run *r, float *vectors, double *score, double *l
     return KEN_OK;
 }
 
-/* The loss over the set in batches of its own order; labels within a batch count from 0. */
-static ken_status loss_of(const kn_run *r, const float *vectors, double *loss)
+/* The loss over the set in batches of its own order, by its labels or by what the teacher says of it. */
+static ken_status loss_of(const kn_run *r, const float *vectors, const float *taught, double *loss)
 {
+    const size_t teacher_dim = taught ? kn_teacher_dim(r->teacher) : 0;
     const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, batch = r->plan.batch;
     double sum = 0;
     size_t batches = 0;
@@ -155,7 +162,12 @@ static ken_status loss_of(const kn_run *r, const float *vectors, double *loss)
     for (size_t i = 0; !st && i < n; i += batch) {
         const size_t now = n - i < batch ? n - i : batch;
         kn_loss_report report;
-        st = kn_loss_run(r->val_loss, vectors + i * dim, kn_data_labels(r->val) + i, now, r->grad, &report);
+        if (taught)
+            st = kn_loss_run_pairs(r->distill, vectors + i * dim, taught + i * teacher_dim, now, NULL,
+                                   r->grad, NULL, &report);
+        else
+            st = kn_loss_run(r->val_loss, vectors + i * dim, kn_data_labels(r->val) + i, now, r->grad,
+                             &report);
         if (!st && now > 1) {
             sum += report.loss;
             batches++;
@@ -227,30 +239,35 @@ static void put_average(kn_side *s, int in)
     kn_graph_changed(s->graph);
 }
 
-static ken_status judge(kn_run *r, float *vectors, double *score, double *loss)
+static ken_status judge(kn_run *r, float *vectors, float *taught, double *score, double *loss)
 {
-    ken_status st = embed(r, vectors);
+    ken_status st = embed(r, vectors, taught);
     if (st)
         return st;
-    if (!r->loss)
+    if (r->plan.loss.kind == KN_LOSS_CLIP)
         return text_recall(r, vectors, score, loss);
     if (r->plan.loss.classes)
         return top1(r, vectors, score, loss);
-    st = loss_of(r, vectors, loss);
+    st = loss_of(r, vectors, taught, loss);
     return st ? st : recall(r, vectors, score);
 }
 
 ken_status kn_run_evaluate(kn_run *r, double *score, double *loss)
 {
-    float *vectors = kn_alloc_aligned(kn_data_len(r->val) * r->plan.loss.dim, sizeof *vectors);
-    if (!vectors)
-        return KEN_E_NOMEM;
-    put_average(&r->image, 1);
-    put_average(&r->text, 1);
-    const ken_status st = judge(r, vectors, score, loss);
-    put_average(&r->image, 0);
-    put_average(&r->text, 0);
+    const int follows = r->plan.loss.kind == KN_LOSS_DISTILL;
+    const size_t n = kn_data_len(r->val);
+    float *vectors = kn_alloc_aligned(n * r->plan.loss.dim, sizeof *vectors);
+    float *taught = follows ? kn_alloc_aligned(n * kn_teacher_dim(r->teacher), sizeof *taught) : NULL;
+    ken_status st = vectors && (taught || !follows) ? KEN_OK : KEN_E_NOMEM;
+    if (!st) {
+        put_average(&r->image, 1);
+        put_average(&r->text, 1);
+        st = judge(r, vectors, taught, score, loss);
+        put_average(&r->image, 0);
+        put_average(&r->text, 0);
+    }
     kn_free(vectors);
+    kn_free(taught);
     return st;
 }
 
@@ -276,7 +293,7 @@ ken_status kn_run_hardest(kn_run *r, kn_confusion *out, size_t most, size_t *n)
     *n = 0;
     if (!st) {
         put_average(&r->image, 1);
-        st = embed(r, vectors);
+        st = embed(r, vectors, NULL);
         put_average(&r->image, 0);
     }
     for (size_t i = 0; !st && i < len; i++)

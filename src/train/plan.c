@@ -112,8 +112,10 @@ static ken_status losses(kn_plan *p, const ken_train_options *o, const preset *s
     ken_status st = kn_loss_named(&kind, text(o->loss, s->loss));
     if (st)
         return kn_fail_in(st, "--loss");
-    if (kind == KN_LOSS_DISTILL || (kn_loss_of_pairs(kind) && !o->vocab))
-        return kn_fail(KEN_E_INVALID, "--loss %s wants --vocab, and texts", kn_loss_name(kind));
+    if (kind == KN_LOSS_DISTILL && !o->teacher)
+        return kn_fail(KEN_E_INVALID, "--loss distill wants --teacher, a model to learn from");
+    if (kind == KN_LOSS_CLIP && !o->vocab)
+        return kn_fail(KEN_E_INVALID, "--loss clip wants --vocab, and texts");
     p->loss = kn_loss_defaults(kind);
     p->loss.dim = dim_of(&p->net);
     p->loss.seed = o->seed;
@@ -136,7 +138,8 @@ static ken_status losses(kn_plan *p, const ken_train_options *o, const preset *s
 
 static void sampling(kn_plan *p, const ken_train_options *o, const preset *s)
 {
-    const int single = kn_loss_of_classes(p->loss.kind) && p->loss.kind != KN_LOSS_PROXYANCHOR;
+    const int single = p->loss.kind == KN_LOSS_DISTILL ||
+                       (kn_loss_of_classes(p->loss.kind) && p->loss.kind != KN_LOSS_PROXYANCHOR);
     p->sampler = (kn_sampler_config){ .seed = o->seed, .repeat = o->repeat ? o->repeat : 1 };
     if (single && !o->classes) {
         p->sampler.kind = KN_SAMPLER_SHUFFLE;
@@ -173,12 +176,20 @@ static ken_status learning(kn_plan *p, const ken_train_options *o, const preset 
     return KEN_OK;
 }
 
+/* How much each loss counts beside the first. */
+static void weigh(kn_plan *p, const ken_train_options *o)
+{
+    if (o->vocab)
+        p->text_weight = p->loss.kind == KN_LOSS_CLIP || o->text_weight < 0 ? 1 : o->text_weight;
+    if (o->teacher)
+        p->teacher_weight = p->loss.kind == KN_LOSS_DISTILL || o->teacher_weight < 0 ? 1 : o->teacher_weight;
+}
+
 /* A small tower of CLIP's kind (pre-norm, causal, pooled at the end) for a small vocabulary. */
 static void add_text(kn_plan *p, const ken_train_options *o)
 {
     if (!o->vocab)
         return;
-    p->text_weight = o->text_weight >= 0 ? o->text_weight : 1;
     p->net.has_text = 1;
     p->net.text = (kn_text_config){ .trunk = { 128, 3, 4, 512, KN_ACT_GELU, 1e-5F },
                                     .context = KN_WORDS_CONTEXT, .positions = KN_WORDS_CONTEXT,
@@ -208,6 +219,7 @@ ken_status kn_plan_make(kn_plan *out, const ken_train_options *o)
                                         "classes; --loss %s takes others", kn_loss_name(p.loss.kind));
     }
     if (!st) {
+        weigh(&p, o);
         add_text(&p, o);
         st = learning(&p, o, s);
     }
@@ -246,6 +258,8 @@ char *kn_plan_json(const kn_run *r)
     add_network(j, &p->net);
     cJSON_AddStringToObject(j, "precision", p->math == KN_MATH_BF16 ? "bf16" : "f32");
     cJSON_AddNumberToObject(j, "text_weight", (double)p->text_weight);
+    cJSON_AddStringToObject(j, "teacher", r->teacher ? kn_teacher_fingerprint(r->teacher) : "");
+    cJSON_AddNumberToObject(j, "teacher_weight", (double)p->teacher_weight);
     cJSON_AddStringToObject(j, "loss", kn_loss_name(p->loss.kind));
     cJSON_AddStringToObject(j, "mining", kn_mining_name(p->loss.mining));
     cJSON_AddNumberToObject(j, "margin", (double)p->loss.margin);

@@ -100,11 +100,25 @@ static ken_status tell(kn_run *r)
     return st;
 }
 
-/* The loss of pictures with texts: adds to r->grad, and leaves the texts' gradients in pair_grad[1]. */
+/* One more loss of the pictures: its gradient lies in pair_grad[0].  What else is told is the first one's. */
+static void add_loss(kn_run *r, const kn_loss_report *part, float weight, int first, kn_loss_report *report)
+{
+    const size_t len = (size_t)r->plan.batch * r->plan.loss.dim;
+    const double loss = (first ? 0 : report->loss) + (double)weight * part->loss;
+    const long bad = first || report->bad < 0 ? part->bad : report->bad;
+    for (size_t i = 0; i < len; i++)
+        r->grad[i] = (first ? 0 : r->grad[i]) + weight * r->pair_grad[0][i];
+    if (first)
+        *report = *part;
+    report->loss = loss;
+    report->bad = bad;
+}
+
+/* The loss of pictures with texts; it leaves the texts' gradients in pair_grad[1]. */
 static ken_status pair_up(kn_run *r, const float *images, kn_loss_report *report)
 {
     const size_t n = r->plan.batch, len = n * r->plan.loss.dim;
-    const float *texts = NULL;
+    const float weight = r->plan.text_weight, *texts = NULL;
     kn_loss_report pairs;
     ken_status st = tell(r);
     if (!st)
@@ -114,20 +128,23 @@ static ken_status pair_up(kn_run *r, const float *images, kn_loss_report *report
                                r->pair_grad[1], &pairs);
     if (st)
         return st;
-    if (!r->loss) {
-        *report = pairs;
-        memcpy(r->grad, r->pair_grad[0], len * sizeof *r->grad);
-        return KEN_OK;
-    }
-    const float weight = r->plan.text_weight;
-    for (size_t i = 0; i < len; i++) {
-        r->grad[i] += weight * r->pair_grad[0][i];
+    for (size_t i = 0; i < len; i++)
         r->pair_grad[1][i] *= weight;
-    }
-    report->loss += (double)weight * pairs.loss;
-    if (pairs.bad >= 0 && report->bad < 0)
-        report->bad = pairs.bad;
+    add_loss(r, &pairs, weight, !r->loss, report);
     return KEN_OK;
+}
+
+/* The loss of pictures with the teacher's vectors of them. */
+static ken_status follow(kn_run *r, const float *images, kn_loss_report *report)
+{
+    const float *taught = NULL;
+    kn_loss_report part;
+    ken_status st = kn_teacher_see(r->teacher, r->pixels, r->plan.batch, &taught);
+    if (!st)
+        st = kn_loss_run_pairs(r->distill, images, taught, r->plan.batch, NULL, r->pair_grad[0], NULL, &part);
+    if (!st)
+        add_loss(r, &part, r->plan.teacher_weight, !r->loss && !r->pairs, report);
+    return st;
 }
 
 static ken_status losses(kn_run *r, const float *features, kn_loss_report *report)
@@ -135,7 +152,9 @@ static ken_status losses(kn_run *r, const float *features, kn_loss_report *repor
     ken_status st = KEN_OK;
     if (r->loss)
         st = kn_loss_run(r->loss, features, r->batch_labels, r->plan.batch, r->grad, report);
-    return st || !r->pairs ? st : pair_up(r, features, report);
+    if (!st && r->pairs)
+        st = pair_up(r, features, report);
+    return st || !r->teacher ? st : follow(r, features, report);
 }
 
 /* The gradients of one side; the length that they had before clipping. */
@@ -211,7 +230,7 @@ static ken_status evaluate(kn_run *r, double mean_loss)
 {
     static const char *const kinds[][2] = { { "val_recall1", "R@1" }, { "val_top1", "top-1" },
                                             { "val_text1", "R@1 of texts" } };
-    const char *const *what = kinds[!r->loss ? 2 : r->plan.loss.classes ? 1 : 0];
+    const char *const *what = kinds[r->plan.loss.kind == KN_LOSS_CLIP ? 2 : r->plan.loss.classes ? 1 : 0];
     char line[256];
     double score = 0, loss = 0;
     if (!r->val)

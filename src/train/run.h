@@ -13,6 +13,7 @@
 #include "train/optim.h"
 #include "train/sampler.h"
 #include "train/schedule.h"
+#include "train/teacher.h"
 #include "train/words.h"
 
 /* The options with every choice made. */
@@ -29,6 +30,7 @@ typedef struct kn_plan {
     double warmup, clip, ema;
     float drop_path;
     float text_weight;       /* 0: no text network */
+    float teacher_weight;    /* 0: no teacher */
     uint32_t turns, batch;   /* samples of a step */
 } kn_plan;
 
@@ -58,8 +60,10 @@ typedef struct kn_run {
     kn_data *data, *val;
     kn_sampler *sampler;
     kn_side image, text;     /* text.graph NULL: there is none */
-    kn_loss *loss, *val_loss; /* of the pictures; loss NULL: only that of pairs … */
-    kn_loss *pairs;          /* … of pictures with texts, or NULL */
+    kn_loss *loss, *val_loss; /* of the pictures by their labels; loss NULL: only those of pairs, that is … */
+    kn_loss *pairs;          /* … of pictures with texts, or NULL … */
+    kn_loss *distill;        /* … and of pictures with the teacher's vectors, or NULL */
+    kn_teacher *teacher;     /* or NULL */
     kn_optim *loss_optim, *pairs_optim;
     kn_words *words;
     size_t frozen;           /* tensors that --freeze has met */

@@ -138,6 +138,26 @@ static ken_status own_optim(const kn_run *r, kn_loss *l, kn_optim **out)
     return count ? kn_optim_new(out, &r->plan.optim, count) : KEN_OK;
 }
 
+/* The teacher, and the loss of what it says.  Vectors of other lengths are compared by their likenesses. */
+static ken_status make_teacher(kn_run *r)
+{
+    const kn_loss_config *of = &r->plan.loss;
+    kn_loss_config c = of->kind == KN_LOSS_DISTILL ? *of : kn_loss_defaults(KN_LOSS_DISTILL);
+    if (!r->o->teacher)
+        return KEN_OK;
+    ken_status st =
+        kn_teacher_open(&r->teacher, r->o->teacher, r->plan.net.prep.crop[0], r->plan.batch, r->threads);
+    if (st)
+        return kn_fail_in(st, "--teacher");
+    c.dim = of->dim;
+    c.teacher_dim = kn_teacher_dim(r->teacher);
+    c.seed = of->seed;
+    c.threads = of->threads;
+    if (c.dim != c.teacher_dim && !(c.temperature > 0))
+        c.temperature = 0.1F;
+    return kn_loss_new(&r->distill, &c);
+}
+
 static ken_status make_loss(kn_run *r)
 {
     kn_plan_classes(&r->plan, kn_data_classes(r->data));
@@ -158,7 +178,7 @@ static ken_status make_loss(kn_run *r)
         st = kn_loss_new(&r->pairs, &pairs);
     if (!st && r->pairs)
         st = own_optim(r, r->pairs, &r->pairs_optim);
-    return st;
+    return st ? st : make_teacher(r);
 }
 
 static ken_status make_sampler(kn_run *r)
@@ -276,6 +296,8 @@ void kn_run_release(kn_run *r)
     kn_loss_free(r->loss);
     kn_loss_free(r->val_loss);
     kn_loss_free(r->pairs);
+    kn_loss_free(r->distill);
+    kn_teacher_close(r->teacher);
     kn_optim_free(r->loss_optim);
     kn_optim_free(r->pairs_optim);
     kn_free(r->list);

@@ -109,6 +109,40 @@ run embed red.ppm -m online/best.safetensors -o one.npy
 run embed red.ppm -m whole/best.safetensors -o two.npy
 that "best is the initial one" cmp -s one.npy two.npy
 
+# a teacher: of the same length, whose vectors are wanted themselves, and of another one, by its likenesses
+"$root/ken-toys" render --ids 1000100:1000112 --size 28 --mode clean -o unseen > "$tmp/out" 2> "$tmp/err"
+pupil="--arch conv4 --size 28 --seed 9 --threads 1 --progress none --loss distill --batch 18"
+alike() { # model, model: the mean cosine of their vectors of pictures that neither has seen
+    "$ken" embed unseen/*.png unseen/*/*.png -m "$1" -o a.npy 2> /dev/null; "$ken" embed unseen/*.png unseen/*/*.png -m "$2" -o b.npy 2> /dev/null
+    python3 -c 'import array
+def rows(path):
+    f = open(path, "rb").read()
+    start = 10 + int.from_bytes(f[8:10], "little")
+    v = array.array("f", f[start:])
+    return [v[i:i + 64] for i in range(0, len(v), 64)]
+a, b = rows("a.npy"), rows("b.npy")
+assert len(a) == len(b) >= 12
+print(sum(sum(x * y for x, y in zip(p, q)) for p, q in zip(a, b)) / len(a))'
+}
+run train $toys $pupil --teacher whole/best.safetensors --steps 1 --lr 0 -o ignorant
+is 0 "a pupil"
+asked="--steps 60 --save-every 20 --eval-every 60 --val toys:1000000-1000010,views=clean:2"
+run train $toys $pupil --teacher whole/best.safetensors $asked -o taught
+is 0 "is taught"
+before=$(alike ignorant/last.safetensors whole/best.safetensors) after=$(alike taught/last.safetensors whole/best.safetensors)
+that "and gives its teacher's vectors of pictures that it has not seen ($before, then $after)" \
+    python3 -c "assert $before < .7 and $after > .9"
+cp -r taught cut-short && rm cut-short/checkpoint-00000060.safetensors
+run train $toys $pupil --teacher whole/best.safetensors $asked --resume -o cut-short
+same taught cut-short "with a teacher, gone on with"
+run train $toys $small --teacher "$root/weights/ken-small.safetensors" --teacher-weight 2 --steps 2 -o larger
+is 0 "a teacher of larger pictures and longer vectors, beside labels"
+that "leaves its fingerprint" grep -q '"teacher":	"[0-9a-f]\{32\}"' larger/config.json
+run train $toys $pupil --steps 1 -o alone
+is 2 "distill wants a teacher"; err "--teacher" "and says so"
+run train $toys $pupil --teacher "$vocab" --steps 1 -o bad
+is 2 "a teacher is a model file"; err "vocab.txt" "and the other file is named"
+
 # packed for use
 for dtype in f32 bf16; do
     "$convert" words/best.safetensors --dtype $dtype -o packed-$dtype.safetensors --name packed --licence MIT > "$tmp/out" 2> "$tmp/err"
