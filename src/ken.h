@@ -458,10 +458,14 @@ typedef struct ken_options {
                                  to about 1e-4 */
     const char *space;        /* not the collection but this space of it: the same pictures as another model
                                  sees them, kept in the folder spaces/NAME.  1 to 64 of a-z A-Z 0-9 . _ - */
+    const char *cache;        /* a folder, made if missing, in which the vectors of pictures are remembered, so
+                                 that the same pixels go through a network once; of use to all collections.
+                                 NULL: none */
+    uint64_t cache_bytes;     /* of a model's file there, which does not grow beyond; 0 = 256 MiB */
 } ken_options;
 #define KEN_OPTIONS_INIT                                                                    \
     { sizeof(ken_options), NULL, NULL, KEN_MODEL_OPTIONS_INIT, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, \
-      NULL, NULL }
+      NULL, NULL, NULL, 0 }
 
 /* What a new collection gets when no model is asked for; it ships with ken. */
 #define KEN_DEFAULT_MODEL "ken-small"

@@ -22,6 +22,13 @@ uint64_t kn_hash64(const void *bytes, size_t n)
     return XXH3_64bits(bytes, n);
 }
 
+void kn_hash128(uint64_t out[2], const void *bytes, size_t n)
+{
+    const XXH128_hash_t h = XXH3_128bits(bytes, n);
+    out[0] = h.low64;
+    out[1] = h.high64;
+}
+
 static void to_hex(char out[33], XXH128_hash_t h)
 {
     snprintf(out, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);

@@ -7,6 +7,9 @@
 /* XXH3 of n bytes, 64 bits, seed 0. */
 uint64_t kn_hash64(const void *bytes, size_t n);
 
+/* XXH3 of n bytes, 128 bits: the low half, then the high one. */
+void kn_hash128(uint64_t out[2], const void *bytes, size_t n);
+
 /* XXH3 of n bytes, 128 bits as 32 hex digits and a NUL, most significant first. */
 void kn_hash128_hex(char out[33], const void *bytes, size_t n);
 

@@ -52,9 +52,12 @@ static int check_encoder(int asks)
     return 0;
 }
 
-static int collection_options(ken_options *o, cli_access how)
+/* *cache is the caller's to free. */
+static int collection_options(ken_options *o, cli_access how, char **cache)
 {
     *o = (ken_options)KEN_OPTIONS_INIT;
+    o->cache = *cache = cli_cache_dir();
+    o->cache_bytes = (uint64_t)cli_opt_whole(OPT_CACHE_SIZE) << 20;
     o->store = cli_opt(OPT_STORE);
     o->model = cli_opt(OPT_MODEL);
     o->models = cli_model_options();
@@ -71,13 +74,12 @@ static int collection_options(ken_options *o, cli_access how)
 int cli_open_collection(ken **out, cli_access how)
 {
     ken_options o;
-    int bad = collection_options(&o, how);
-    if (bad)
-        return bad;
-    char *dir = cli_collection_dir();
-    ken_status st = ken_open(out, dir, &o);
+    char *dir = cli_collection_dir(), *cache;
+    int bad = collection_options(&o, how, &cache);
+    const ken_status st = bad ? KEN_OK : ken_open(out, dir, &o);
     if (st)
         bad = cli_complain(st, ABOUT_COLLECTION, dir);
+    cli_mem_free(cache);
     cli_mem_free(dir);
     return bad;
 }
@@ -99,21 +101,19 @@ static int usual_model(cli_model *m)
 static int from_collection(cli_model *m, int asks)
 {
     ken_options o;
-    int bad = collection_options(&o, asks ? TO_ASK : TO_READ);
+    char *dir = cli_collection_dir(), *cache;
+    int bad = collection_options(&o, asks ? TO_ASK : TO_READ, &cache);
+    ken_status st = bad ? KEN_OK : ken_open(&m->db, dir, &o);
+    if (st && st != KEN_E_NOTFOUND)
+        bad = cli_complain(st, ABOUT_COLLECTION, dir);
+    cli_mem_free(cache);
+    cli_mem_free(dir);
     if (bad)
         return bad;
-    char *dir = cli_collection_dir();
-    ken_status st = ken_open(&m->db, dir, &o);
-    if (st == KEN_E_NOTFOUND) {
-        cli_mem_free(dir);
-        return usual_model(m);
-    }
     if (st)
-        bad = cli_complain(st, ABOUT_COLLECTION, dir);
-    cli_mem_free(dir);
-    if (!bad && (st = ken_get_model(m->db, &m->model)))
-        bad = cli_complain(st, ABOUT_MODEL, NULL);
-    return bad;
+        return usual_model(m);
+    st = ken_get_model(m->db, &m->model);
+    return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
 static int open_model(cli_model *m, int asks)

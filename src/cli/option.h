@@ -61,6 +61,8 @@ typedef enum cli_opt_id {
     OPT_DEVICE,
     OPT_STORE,
     OPT_WAIT,
+    OPT_CACHE,
+    OPT_CACHE_SIZE,
     OPT_NO_ORIENT,
     OPT_BACKGROUND,
     OPT_ENCODER,

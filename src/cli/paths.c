@@ -74,6 +74,14 @@ char *cli_collection_dir(void)
     return own ? own : cli_mem_text(".ken");
 }
 
+char *cli_cache_dir(void)
+{
+    const char *asked = cli_opt(OPT_CACHE);
+    if (!cli_opt_whole(OPT_CACHE_SIZE) || (asked && !strcmp(asked, "none")))
+        return NULL;
+    return asked ? cli_mem_text(asked) : cli_path_xdg("XDG_CACHE_HOME", ".cache", "ken");
+}
+
 /* path less the folders it shares with here, "../" for each of here's that is left over. */
 char *cli_path_shown(const char *path)
 {

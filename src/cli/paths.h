@@ -16,6 +16,8 @@ char *cli_path_xdg(const char *variable, const char *fallback, const char *rest)
 char *cli_path_shown(const char *path);
 int cli_path_is_dir(const char *path);
 
+/* --cache, else $XDG_CACHE_HOME/ken; NULL if nothing is to be remembered. */
+char *cli_cache_dir(void);
 /* --db, else the nearest .ken/, else $XDG_DATA_HOME/ken/default. */
 char *cli_collection_dir(void);
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/parallel.h"
+#include "engine/vector_cache.h"
 #include "engine/verify.h"
 
 #include <stdio.h>
@@ -147,7 +148,7 @@ static ken_status encode_model(kn_batch *b, kn_task *t)
     if (!b->views && !(b->views = kn_alloc_aligned(KN_BATCH * KN_VIEWS * dim, sizeof *b->views)))
         return KEN_E_NOMEM;
     float *views = b->views + b->views_n * dim;
-    ken_status st = b->s->k->encoder->pixels(b->s->model, t->drawn, KN_VIEWS, views);
+    ken_status st = kn_encode_pixels(b->s->k, b->s->model, t->drawn, KN_VIEWS, views);
     kn_free(t->drawn);
     t->drawn = NULL;
     if (st)
@@ -172,7 +173,7 @@ ken_status kn_batch_encode(kn_batch *b)
         b->tasks[i].vector = (int)n++;
     }
     if (!st && n)
-        st = b->s->k->encoder->pixels(b->s->model, b->pixels, n, b->vectors);
+        st = kn_encode_pixels(b->s->k, b->s->model, b->pixels, n, b->vectors);
     if (st)
         return st;
     b->vectors_n = n;

@@ -8,6 +8,7 @@
 #include "engine/features.h"
 #include "engine/model_find.h"
 #include "engine/spaces.h"
+#include "engine/vector_cache.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 
 static const double WAIT = 30; /* seconds for another writer */
+static const uint64_t CACHE = (uint64_t)256 << 20;
 
 /* ---- options ---- */
 
@@ -59,6 +61,9 @@ static ken_status take_options(ken *k, const char *dir, const ken_options *o)
         st = copy_text(&k->precision, o->models.precision);
     if (!st)
         st = copy_text(&k->dirs, o->models.dirs);
+    if (!st)
+        st = copy_text(&k->cache_dir, o->cache);
+    k->cache_bytes = o->cache_bytes ? o->cache_bytes : CACHE;
     k->models.device = k->device;
     k->models.precision = k->precision;
     k->models.dirs = k->dirs;
@@ -183,6 +188,7 @@ static void destroy(ken *k)
         kn_view_release_locked(k->view);
     kn_spaces_close(k->spaces);
     kn_features_free(k->features);
+    kn_vector_cache_close(k->cache);
     if (k->model)
         k->encoder->close(k->model);
     if (k->other)
@@ -197,6 +203,7 @@ static void destroy(ken *k)
     kn_free(k->device);
     kn_free(k->precision);
     kn_free(k->dirs);
+    kn_free(k->cache_dir);
     kn_free(k);
 }
 

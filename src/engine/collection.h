@@ -34,6 +34,9 @@ struct ken {
     pthread_mutex_t spaces_lock; /* taken before any lock of a space */
     struct kn_spaces *spaces; /* of spaces.h; NULL until the first is asked for */
     struct kn_features *features; /* of features.h; NULL until the first query */
+    char *cache_dir;  /* or NULL */
+    uint64_t cache_bytes;
+    struct kn_vector_cache *cache; /* of vector_cache.h; NULL until something is encoded */
     ken_model *model; /* the collection's own, once opened */
     ken_model *other; /* one that was asked for and is not: for a re-embedding */
 };

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "engine/expand.h"
+#include "engine/vector_cache.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,7 @@ static ken_status encode(ken *k, const ken_model *m, const char *const *texts, c
     if (!st && texts)
         st = k->encoder->texts(m, (const char *const *)(const void *)things, missing, rows);
     else if (!st)
-        st = k->encoder->images(m, (const ken_image *const *)(const void *)things, missing, rows);
+        st = kn_encode_images(k, m, (const ken_image *const *)(const void *)things, missing, rows);
     pthread_mutex_lock(&k->lock);
     for (size_t i = 0, row = 0; !st && i < n; i++)
         if (a[i].missing) {

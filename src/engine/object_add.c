@@ -13,6 +13,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "engine/parts.h"
+#include "engine/vector_cache.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -180,7 +181,7 @@ static ken_status encode(adder *a)
                 (1 + t->parts) * bytes);
         n += 1 + t->parts;
     }
-    return st || !n ? st : a->k->encoder->pixels(a->model, a->pixels, n, a->vectors);
+    return st || !n ? st : kn_encode_pixels(a->k, a->model, a->pixels, n, a->vectors);
 }
 
 /* ---- storing ---- */

@@ -12,6 +12,7 @@
 #include "engine/object_add.h"
 #include "engine/parts.h"
 #include "engine/remote.h"
+#include "engine/vector_cache.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static ken_status encode(asking *a, const ken_image *img)
     ken_status st = pixels && a->vectors ? kn_looks_fit(img, p, a->looks - 1, pixels)
                                          : KEN_E_NOMEM;
     if (!st)
-        st = a->k->encoder->pixels(a->model, pixels, a->looks, a->vectors);
+        st = kn_encode_pixels(a->k, a->model, pixels, a->looks, a->vectors);
     kn_free(pixels);
     return st;
 }

@@ -18,6 +18,7 @@
 #include "engine/relevance.h"
 #include "engine/remote.h"
 #include "engine/spaces.h"
+#include "engine/vector_cache.h"
 #include "engine/verify.h"
 #include "engine/views.h"
 
@@ -176,7 +177,7 @@ static ken_status add_meshes(query *q)
             continue;
         st = kn_views_fit(&q->terms[i].mesh->shape, p, threads, pixels);
         if (!st)
-            st = q->k->encoder->pixels(q->model, pixels, KN_VIEWS, q->vectors);
+            st = kn_encode_pixels(q->k, q->model, pixels, KN_VIEWS, q->vectors);
         for (size_t v = 0; !st && v < KN_VIEWS; v++)
             add_to(q, v, q->vectors + v * q->dim, q->terms[i].weight);
     }

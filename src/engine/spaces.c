@@ -104,6 +104,8 @@ static ken_status open_one(ken *k, const char *name, ken **out)
     o.read_only = k->read_only;
     o.wait = k->wait > 0 ? k->wait : -1;
     o.decode = k->decode;
+    o.cache = k->cache_dir;
+    o.cache_bytes = k->cache_bytes;
     ken_status st = kn_space_dir(&dir, k->dir, name);
     if (!st)
         st = kn_collection_open(out, dir, &o, k->encoder);
