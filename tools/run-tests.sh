@@ -28,6 +28,7 @@ count() { # $1 output file, $2 status, $3 name
         f=$(($5 + $6)) p=$(($4 - $5 - $6 - s))
     elif [ "$2" = 0 ]; then
         p=1 f=0
+        [ "$s" = 0 ] || p=0 # all of it was skipped
     else
         p=0 f=1
     fi

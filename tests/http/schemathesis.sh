@@ -9,8 +9,12 @@ set -eu
 B=${KEN_BUILD:?}
 version=4.32.5
 [ -x "$B/schemathesis/bin/schemathesis" ] || {
-    python3 -m venv "$B/schemathesis"
-    "$B/schemathesis/bin/pip" install -q "schemathesis==$version"
+    { python3 -m venv "$B/schemathesis" &&
+        "$B/schemathesis/bin/pip" install -q --disable-pip-version-check "schemathesis==$version"; } > "$B/schemathesis.log" 2>&1 || {
+        rm -rf "$B/schemathesis"
+        echo "skipped test-http: schemathesis can't be had: $(tail -n 1 "$B/schemathesis.log" | cut -c 1-160)"
+        exit 0
+    }
 }
 tmp=$(mktemp -d)
 server=

@@ -9,6 +9,7 @@ kind= server_pid= port= url=
 
 server() {
     kind=$1
+    command -v pgrep > /dev/null || { skip "milvus/$kind" "no pgrep here (procps)"; finish; }
     why=$(sh "$root/tests/milvus/setup.sh" "$env") || { skip "milvus/$kind" "$why"; finish; }
     port=$("$env/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     url=milvus://127.0.0.1:$port

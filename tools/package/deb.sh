@@ -8,10 +8,10 @@
 set -eu
 out=${1:?usage: deb.sh OUT}
 version=$(sed -n 's/^#define KEN_VERSION_[A-Z]* \([0-9]*\).*/\1/p' src/ken.h | paste -sd.)
+command -v dpkg-shlibdeps > /dev/null || { echo "deb.sh: needs dpkg-dev" >&2; exit 2; }
 arch=$(dpkg --print-architecture)
 triplet=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 major=${version%%.*}
-command -v dpkg-shlibdeps > /dev/null || { echo "deb.sh: needs dpkg-dev" >&2; exit 2; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$out"
@@ -28,9 +28,6 @@ mv "$all/lib/$triplet"/* "$dev/usr/lib/$triplet"
 mv "$all/include" "$dev/usr"
 rmdir "$all/lib/$triplet" "$all/lib"
 mv "$all"/* "$ken/usr"
-mv "$ken/usr/share/bash-completion/completions/ken" "$tmp/completion"
-mkdir -p "$ken/usr/share/bash-completion/completions"
-mv "$tmp/completion" "$ken/usr/share/bash-completion/completions/ken"
 install -m 644 tools/package/ken.service "$ken/lib/systemd/system"
 strip --strip-unneeded "$ken"/usr/bin/* "$lib/usr/lib/$triplet"/libken.so."$version"
 gzip -9n "$ken"/usr/share/man/man1/*
@@ -67,7 +64,7 @@ install -m 755 "$tmp/reload" "$ken/DEBIAN/postrm"
 printf 'activate-noawait ldconfig\n' > "$lib/DEBIAN/triggers"
 
 finish "$ken" graphics "$(needs ken "$ken"/usr/bin/*)" \
-    "libmicrohttpd12, libheif1, libnghttp2-14, libssl3, libcurl4" "recognise and find pictures" \
+    "libmicrohttpd12, libheif1, libnghttp2-14, libssl3, libcurl4, libchafa0, ca-certificates" "recognise and find pictures" \
     "Finds pictures by words, pictures and 3-D models, knows objects again from a few photographs; offline."
 finish "$lib" libs "$(needs "libken$major" "$lib/usr/lib/$triplet/libken.so.$version")" \
     "libheif1" "recognise and find pictures: the library" \

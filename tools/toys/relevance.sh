@@ -79,12 +79,13 @@ answered() { # file: the share of its queries that have an answer
     "$ken" search --db "$dir/db" --min auto -n 1 --batch "$dir/$1.txt" --progress none -q > "$dir/$1.out" || [ $? = 1 ]
     awk '/"hits": *\[\]/ { none++ } END { if (!NR) exit 1; printf "%.1f", 100 * (NR - none) / NR }' "$dir/$1.out"
 }
-"$ken" models --models "$(dirname "$model")" > /dev/null
 if ! "$ken" search --db "$dir/db" --min auto -n 1 -q bear > /dev/null 2> "$dir/why" && [ -s "$dir/why" ]; then
     cat "$dir/why" >&2
     exit 1
 fi
-something=$(answered something) apart=$(answered apart) other=$(answered other)
+something=$(answered something)
+apart=$(answered apart)
+other=$(answered other)
 echo "$something $apart $other $(wc -l < "$dir/apart.jsonl")" |
     awk -v n="$size" '{ printf "%d toys: answered %.1f; silent %.1f (captions that fit nothing, %d: %.1f; other things: %.1f)\n",
         n, $1, 100 - ($4 * $2 + 100 * $3) / ($4 + 100), $4, 100 - $2, 100 - $3 }'

@@ -31,8 +31,9 @@ rm -rf db
 row() { # name, file, flags...
     name=$1 file=$2
     shift 2
-    "$ken" eval search --db db --queries $file.jsonl --json --progress none "$@" | sed 's/.*"precision":{"1":\([0-9.]*\).*"map":\([0-9.]*\).*/\1 \2/' |
-        awk -v name="$name" '{ printf "  %-48s %8.1f %8.1f\n", name, 100 * $1, 100 * $2 }'
+    "$ken" eval search --db db --queries $file.jsonl --json --progress none "$@" > answer.json
+    sed 's/.*"precision":{"1":\([0-9.]*\).*"map":\([0-9.]*\).*/\1 \2/' answer.json |
+        awk -v name="$name" '{ printf "  %-48s %8.1f %8.1f\n", name, 100 * $1, 100 * $2 } END { exit NR != 1 }'
 }
 row words words
 row pictures pictures
