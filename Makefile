@@ -128,8 +128,8 @@ CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all minimal test check check-kernels check-unit check-golden check-cli check-crash check-fuzz \
-        check-fault check-these fuzz fuzz-run bench bench-peers asan asan-short tsan tsan-short hdr-check layers symbols lint format deb lint-docker install \
-        uninstall clean help demo test-milvus test-reference test-grad test-http test-web test-arm64 scores compile_commands.json peers
+        check-fault check-these fuzz fuzz-run bench bench-churn bench-peers asan asan-short tsan tsan-short hdr-check layers symbols lint format deb lint-docker install \
+        uninstall clean help demo test-milvus test-reference test-grad test-http test-web test-arm64 scores scores-parts compile_commands.json peers
 
 all: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, ken-toys, libken.a, libken.so
 
@@ -285,8 +285,9 @@ check-these: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(filter $(foreach t,$(TEST
 # are killed anyway.
 THREADED := unit/test_base unit/test_graph unit/test_optim unit/test_flat unit/test_store unit/test_segment \
             unit/test_collection unit/test_objects unit/test_lookup unit/test_readers
-# Left out: what compares levels with each other, and cli/train and cli/interrupt, which train for minutes.
-asan-short:                         ## of asan, what CI runs
+# Left out: checkkern and tests/unit/*.sh, which compare levels with each other; cli/train and cli/interrupt, which
+# train for minutes; tests/crash, as above.
+asan-short:                         ## of asan, what takes minutes only
 	$(Q)$(MAKE) --no-print-directory check-these $(ASAN) TESTS='$(UNIT_TESTS:tests/%.c=%) golden fuzz \
 	  $(filter-out cli/lib cli/train cli/interrupt,$(patsubst tests/%.sh,%,$(wildcard tests/cli/*.sh)))'
 tsan-short:                         ## of tsan, what CI runs
@@ -316,11 +317,17 @@ bench: all $(B)/checkkern           ## kernels and whole paths of this machine
 	$(Q)sh bench/all.sh
 peers:                              ## a virtual environment with the peers, in build/peers
 	$(Q)sh bench/peers-setup.sh build/peers
+bench-churn: $(B)/bench/churn       ## an index that follows its rows, beside a new one
+	$(Q)$(B)/bench/churn
 bench-peers: all                    ## ken and its peers, interleaved, in one run
 	$(Q)sh bench/peers.sh $(WHAT)
 
-scores: all $(B)/bench/explain      ## every score that README quotes, with weights/ken-small
+scores: all $(B)/bench/explain      ## the scores of weights/ken-small that README quotes
 	$(Q)KEN_EXPLAIN=$(B)/bench/explain sh tools/scores.sh
+PARTS ?= $(or $(KEN_TEST_DATA),../shared/data)/stl
+scores-parts: $(B)/bench/parts $(B)/bench/quality ## 3-D parts of the folder PARTS: found by pictures of them; told from damaged ones
+	$(Q)$(B)/bench/parts weights/ken-small.safetensors $(PARTS) 8
+	$(Q)$(B)/bench/quality weights/ken-small.safetensors $(PARTS)
 
 demo: all                           ## index and search real pictures, and show the answers
 	$(Q)sh tools/demo.sh
