@@ -103,6 +103,7 @@ static void hit_row(cli_table *t, const ken_hit *h, size_t rank, const ken_recor
         cli_table_cell(t, "%zu", rank);
         cli_table_cell(t, "%.3f", (double)h->score);
         cli_table_cell(t, "%s", shown);
+        cli_table_link(t, r->path);
         cli_table_cell(t, "%s", r->object ? r->object : "");
     } else {
         cli_table_cell(t, "%.4f", (double)h->score);
@@ -113,10 +114,11 @@ static void hit_row(cli_table *t, const ken_hit *h, size_t rank, const ken_recor
 
 static void hit_path(const ken_record *r)
 {
-    char *shown = cli_path_shown(r->path);
-    fputs(shown, stdout);
+    char *shown = cli_path_shown(r->path), *link = cli_opt_on(OPT_NULL) ? NULL : cli_link_to(r->path);
+    cli_link_print(shown, link);
     putchar(cli_opt_on(OPT_NULL) ? 0 : '\n');
     cli_mem_free(shown);
+    cli_mem_free(link);
 }
 
 /* ---- the answer ---- */

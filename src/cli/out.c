@@ -1,6 +1,7 @@
 /* out.c - forms of output. */
 #include "cli/out.h"
 
+#include "cli/mem.h"
 #include "cli/option.h"
 #include "cli/progress.h"
 #include "cli/say.h"
@@ -43,6 +44,38 @@ int cli_out_colors(void)
     if (strcmp(when, "auto"))
         return !strcmp(when, "always");
     return cli_out_is_terminal() && !(no && *no) && term && strcmp(term, "dumb");
+}
+
+/* file://HOST/path, all but what an address may hold as %xx: hosts tell a terminal whose file it is. */
+char *cli_link_to(const char *path)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    static const char hex[] = "0123456789ABCDEF";
+    char host[256] = "";
+    if (!cli_out_is_terminal() || !cli_out_colors() || *path != '/')
+        return NULL;
+    if (gethostname(host, sizeof host - 1) || host[strspn(host, plain)])
+        host[0] = 0;
+    char *name = cli_mem_new(3 * strlen(path) + 1, 1), *end = name;
+    for (; *path; path++) {
+        const unsigned c = (unsigned char)*path;
+        *end++ = strchr(plain, *path) ? *path : '%';
+        if (end[-1] == '%') {
+            *end++ = hex[c >> 4];
+            *end++ = hex[c & 15];
+        }
+    }
+    char *link = cli_mem_textf("file://%s%s", host, name);
+    cli_mem_free(name);
+    return link;
+}
+
+void cli_link_print(const char *text, const char *link)
+{
+    if (link)
+        printf("\033]8;;%s\033\\%s\033]8;;\033\\", link, text);
+    else
+        fputs(text, stdout);
 }
 
 int cli_out_close(int code)

@@ -18,6 +18,12 @@ cli_mode cli_out_mode(void);
 int cli_out_is_terminal(void);
 int cli_out_colors(void);
 
+/* The address to which a name of this file (an absolute path) leads on standard output, owned by the caller; NULL
+ * where there are no links: not a terminal, no colours, a relative path. */
+char *cli_link_to(const char *path);
+/* text, leading to link, unless that is NULL: OSC 8 of terminals. */
+void cli_link_print(const char *text, const char *link);
+
 /* Flush standard output and check it.  code, or CLI_EXIT_WRONG with the reason printed if not
  * everything could be written; a closed pipe ends the program without a word. */
 int cli_out_close(int code);
@@ -29,10 +35,14 @@ void cli_csv_put(FILE *f, const char *s, char after);
 /* A table.  Columns are given once, as "name" (left), ">name" (right) or "~name" (left, cut in its
  * middle if the terminal is too narrow; at most one).  On a terminal it is padded and its head
  * bold; else the cells are printed as they are, with tabs between, without a head. */
+typedef struct cli_cell {
+    char *text, *link; /* owned; link NULL: leads nowhere */
+} cli_cell;
+
 typedef struct cli_table {
     const char *const *columns;
-    size_t width; /* number of columns */
-    char **cells; /* (rows * width), owned */
+    size_t width;    /* number of columns */
+    cli_cell *cells; /* (rows * width), owned */
     size_t len, cap;
 } cli_table;
 
@@ -42,6 +52,8 @@ typedef struct cli_table {
     }
 
 void cli_table_cell(cli_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The last cell is of this file (an absolute path): a click opens it, on a terminal that can. */
+void cli_table_link(cli_table *t, const char *path);
 /* Print and release. */
 void cli_table_end(cli_table *t);
 

@@ -22,7 +22,14 @@ void cli_table_cell(cli_table *t, const char *fmt, ...)
         s = NULL;
     va_end(ap);
     t->cells = cli_mem_room(t->cells, t->len, &t->cap, sizeof *t->cells);
-    t->cells[t->len++] = s ? s : cli_mem_text("");
+    t->cells[t->len++] = (cli_cell){ s ? s : cli_mem_text(""), NULL };
+}
+
+void cli_table_link(cli_table *t, const char *path)
+{
+    cli_cell *last = &t->cells[t->len - 1];
+    cli_mem_free(last->link);
+    last->link = cli_link_to(path);
 }
 
 /* Cells that s takes on a terminal; *bytes of it fit into `most` of them. */
@@ -86,15 +93,13 @@ static char kind(const char *column)
     return *column == '>' || *column == '~' ? *column : 0;
 }
 
-static void print_cell(const char *s, size_t width, char how, int last)
+static void print_cell(const char *s, const char *link, size_t width, char how, int last)
 {
     size_t w = cells(s);
     int pad = (int)(width > w ? width - w : 0);
-    if (how == '>')
-        printf("%*s%s", pad, "", s);
-    else
-        printf("%s%*s", s, last ? 0 : pad, "");
-    printf("%s", last ? "\n" : "  ");
+    printf("%*s", how == '>' ? pad : 0, "");
+    cli_link_print(s, link);
+    printf("%*s%s", how == '>' || last ? 0 : pad, "", last ? "\n" : "  ");
 }
 
 static void print_head(const cli_table *t, const size_t *width)
@@ -109,7 +114,7 @@ static void print_head(const cli_table *t, const size_t *width)
             printf("%s\033[0m\n", t->columns[c] + !!how);
             continue;
         }
-        print_cell(t->columns[c] + !!how, width[c], how, last);
+        print_cell(t->columns[c] + !!how, NULL, width[c], how, last);
     }
 }
 
@@ -121,8 +126,8 @@ static void measure(const cli_table *t, size_t *width)
         char how = kind(t->columns[c]);
         width[c] = cells(t->columns[c] + !!how);
         for (size_t i = c; i < t->len; i += t->width)
-            if (cells(t->cells[i]) > width[c])
-                width[c] = cells(t->cells[i]);
+            if (cells(t->cells[i].text) > width[c])
+                width[c] = cells(t->cells[i].text);
         sum += width[c] + (c ? GAP : 0);
         if (how == '~')
             elastic = c;
@@ -139,17 +144,18 @@ static void print_table(cli_table *t)
     size_t width[MAX_COLUMNS];
     int valid;
     for (size_t i = 0; i < t->len; i++) {
-        char *clean = cli_utf8_clean(t->cells[i], 1, &valid);
-        cli_mem_free(t->cells[i]);
-        t->cells[i] = clean;
+        char *clean = cli_utf8_clean(t->cells[i].text, 1, &valid);
+        cli_mem_free(t->cells[i].text);
+        t->cells[i].text = clean;
     }
     measure(t, width);
     print_head(t, width);
     for (size_t i = 0; i < t->len; i++) {
         size_t c = i % t->width;
         char how = kind(t->columns[c]);
-        char *s = how == '~' ? fit(t->cells[i], width[c]) : NULL;
-        print_cell(s ? s : t->cells[i], width[c], how, c + 1 == t->width);
+        const cli_cell *cell = &t->cells[i];
+        char *s = how == '~' ? fit(cell->text, width[c]) : NULL;
+        print_cell(s ? s : cell->text, cell->link, width[c], how, c + 1 == t->width);
         cli_mem_free(s);
     }
 }
@@ -160,9 +166,11 @@ void cli_table_end(cli_table *t)
         print_table(t);
     else
         for (size_t i = 0; i < t->len; i++)
-            printf("%s%c", t->cells[i], (i + 1) % t->width ? '\t' : '\n');
-    for (size_t i = 0; i < t->len; i++)
-        cli_mem_free(t->cells[i]);
+            printf("%s%c", t->cells[i].text, (i + 1) % t->width ? '\t' : '\n');
+    for (size_t i = 0; i < t->len; i++) {
+        cli_mem_free(t->cells[i].text);
+        cli_mem_free(t->cells[i].link);
+    }
     cli_mem_free(t->cells);
     t->cells = NULL;
     t->len = t->cap = 0;
