@@ -16,21 +16,33 @@ typedef struct row {
 typedef struct rows {
     row *list;
     size_t n, cap;
+    int secrets; /* --show-secrets */
 } rows;
+
+/* The value for everybody's eyes: without a key, and without who may come in at an address. */
+static char *masked(const cli_option *o, const char *value)
+{
+    const char *scheme = value ? strstr(value, "://") : NULL, *start = scheme ? scheme + 3 : NULL;
+    const size_t n = start ? strcspn(start, "/?#") : 0;
+    const char *at = start ? memrchr(start, '@', n) : NULL;
+    if (value && o->traits & CLI_SECRET)
+        return cli_mem_text("***");
+    return at ? cli_mem_textf("%.*s***%s", (int)(start - value), value, at) : cli_mem_text(value);
+}
 
 static void gather(rows *r, cli_cmd_id cmd)
 {
     for (int i = 0; i < OPT_COUNT; i++) {
         const cli_option *o = &cli_options[i];
         int global = o->commands == CLI_EVERY;
-        if (o->transient || global != (cmd == CMD_COUNT) ||
+        if (o->traits & CLI_FLAG_ONLY || global != (cmd == CMD_COUNT) ||
             (!global && !cli_option_takes((cli_opt_id)i, cmd)))
             continue;
         r->list = cli_mem_room(r->list, r->n, &r->cap, sizeof *r->list);
         r->list[r->n++] = (row){
             global ? cli_mem_text(o->name)
                    : cli_mem_textf("%s.%s", cli_commands[cmd]->name, o->name),
-            cli_mem_text(cli_opt((cli_opt_id)i)),
+            r->secrets ? cli_mem_text(cli_opt((cli_opt_id)i)) : masked(o, cli_opt((cli_opt_id)i)),
             cli_mem_text(cli_opt_origin((cli_opt_id)i)),
         };
     }
@@ -78,7 +90,7 @@ static void release(rows *r)
 
 static int run(const cli_args *a)
 {
-    rows r = { 0 };
+    rows r = { .secrets = cli_opt_on(OPT_SHOW_SECRETS) };
     int bad = 0, origin = cli_opt_on(OPT_ORIGIN);
     if (a->n)
         return cli_misuse("config takes no argument %s", a->operands[0].text);
@@ -101,7 +113,7 @@ const cli_cmd cli_cmd_config = {
     .name = "config",
     .args = "",
     .summary = "every setting and where its value came from",
-    .about = "Keys as in ken.yaml; those of one command are command.name.",
+    .about = "Keys as in ken.yaml; those of one command are command.name.  What is secret is shown as ***.",
     .examples = "ken config --origin\twith the file and line, variable or flag\n"
                 "ken config --json | jq .threads\t{\"value\":\"0\",\"origin\":\"built-in\"}\n",
     .run = run,

@@ -184,6 +184,7 @@ typedef enum cli_opt_id {
     OPT_MODEL_OUT,
     OPT_ANSWERED,
     OPT_ORIGIN,
+    OPT_SHOW_SECRETS,
     OPT_ARCH,
     OPT_BATCH,
     OPT_SECONDS,
@@ -228,8 +229,13 @@ typedef struct cli_option {
     const char *initial; /* the built-in value; NULL is "not set" */
     const char *choices;
     const char *help;
-    int transient; /* 1: a flag only, neither variable nor key */
+    unsigned traits; /* CLI_FLAG_ONLY, CLI_SECRET */
 } cli_option;
+
+enum {
+    CLI_FLAG_ONLY = 1, /* neither variable nor key */
+    CLI_SECRET = 2     /* not to be shown */
+};
 
 #define CLI_EVERY (~0u)
 

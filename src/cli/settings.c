@@ -95,7 +95,7 @@ static cli_opt_id find_key(const char *key, cli_cmd_id *cmd)
         key = dot + 1;
     }
     cli_opt_id id = cli_option_find(key, strlen(key), *cmd);
-    if (id == OPT_COUNT || cli_options[id].transient ||
+    if (id == OPT_COUNT || cli_options[id].traits & CLI_FLAG_ONLY ||
         (cli_options[id].commands == CLI_EVERY) != (*cmd == CMD_COUNT) || id == OPT_CONFIG)
         return OPT_COUNT;
     return id;
@@ -225,7 +225,7 @@ static int read_variables(cli_cmd_id cmd)
     int bad = 0;
     for (int i = 0; !bad && i < OPT_COUNT; i++) {
         cli_opt_id id = (cli_opt_id)i;
-        if (cli_options[i].transient || !cli_option_takes(id, cmd))
+        if (cli_options[i].traits & CLI_FLAG_ONLY || !cli_option_takes(id, cmd))
             continue;
         char *name = variable(id, cmd);
         const char *value = getenv(name);

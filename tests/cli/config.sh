@@ -63,6 +63,25 @@ out "search.number	7" "for a pipe: key, tab, value"
 run config --origin
 out "threads	3	$tmp/work/.ken/ken.yaml:2" "--origin adds where it came from"
 
+# who may come in is not for everybody's eyes
+export KEN_API_KEY=my-secret KEN_STORE=milvus://root:Milvus@db:19530/photos?shards=2 KEN_ENCODER=http://ann:Pass@h:1/x@y
+for form in "" --json --csv --origin; do
+    run config $form
+    that "no secret is shown ($form)" sh -c "! grep -qE 'my-secret|Milvus|Pass' '$tmp/out'"
+    out "***" "... but that there is one ($form)"
+done
+run config
+out "store	milvus://***@db:19530/photos?shards=2" "the rest of an address is shown"
+out "encoder	http://***@h:1/x@y" "to its last sign"
+run config --origin
+out "api-key	***	KEN_API_KEY" "and where it came from"
+run config --show-secrets
+out "api-key	my-secret" "--show-secrets: as it is"
+out "store	milvus://root:Milvus@db:19530/photos?shards=2" "... addresses, too"
+KEN_CONFIG_SHOW_SECRETS=yes run config
+out "api-key	***" "no variable says so"
+unset KEN_API_KEY KEN_STORE KEN_ENCODER
+
 # paths of a file start at its folder, ~ is home, lists are joined
 printf 'db: here\nmodels: [~/m, /srv/m, rel]\nprogress: "none"\nmodel:\nno-orient: yes\n' > .ken/ken.yaml
 check db "$tmp/work/.ken/here $tmp/work/.ken/ken.yaml:1" "a relative path"
