@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 needed='gcc g++ make pkg-config git libjpeg-dev libwebp-dev libheif-dev libsqlite3-dev libcjson-dev
         libutf8proc-dev libxxhash-dev libyaml-dev libstb-dev libnghttp2-dev libssl-dev libmicrohttpd-dev
         libchafa-dev libglib2.0-dev libcurl4 check python3 python3-numpy
-        python3-venv ca-certificates curl openssl dpkg-dev man-db procps systemd'
+        python3-venv ca-certificates curl openssl dpkg-dev man-db jq procps systemd'
 
 missing() {
     for p in $needed; do

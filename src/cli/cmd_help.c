@@ -1,5 +1,8 @@
 /* cmd_help.c - help, printed from the tables that the parser reads; and slips of the keyboard. */
 #include "cli/cmd.h"
+#include "cli/json.h"
+#include "cli/mem.h"
+#include "cli/out.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +92,74 @@ void cli_help_command(const cli_cmd *c, cli_cmd_id id)
     fputs("\n`ken help` lists the flags of every command.\n", stdout);
 }
 
+/* ---- the same for programs ---- */
+
+static cJSON *option_json(const cli_option *o)
+{
+    const char letter[] = { o->letter, 0 };
+    cJSON *v = cJSON_CreateObject();
+    cli_json_text(v, "name", o->name);
+    cli_json_text(v, "letter", o->letter ? letter : NULL);
+    cli_json_text(v, "arg", o->arg);
+    cli_json_text(v, "default", o->initial);
+    cli_json_text(v, "choices", o->choices);
+    cli_json_text(v, "help", o->help);
+    return v;
+}
+
+/* The flags of one command alone; of every command if id is CMD_COUNT. */
+static cJSON *options_json(cli_cmd_id id)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int i = 0; i < OPT_COUNT; i++)
+        if ((cli_options[i].commands == CLI_EVERY) == (id == CMD_COUNT) && cli_option_takes((cli_opt_id)i, id))
+            cJSON_AddItemToArray(list, option_json(&cli_options[i]));
+    return list;
+}
+
+static cJSON *examples_json(const char *lines)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (const char *end; *lines; lines = end + 1) {
+        const char *tab = strchr(lines, '\t');
+        end = strchr(lines, '\n');
+        char *command = cli_mem_textn(lines, (size_t)(tab - lines)),
+             *what = cli_mem_textn(tab + 1, (size_t)(end - tab - 1));
+        cJSON *v = cJSON_CreateObject();
+        cli_json_text(v, "command", command);
+        cli_json_text(v, "what", what);
+        cJSON_AddItemToArray(list, v);
+        cli_mem_free(command);
+        cli_mem_free(what);
+    }
+    return list;
+}
+
+static cJSON *command_json(cli_cmd_id id)
+{
+    const cli_cmd *c = cli_commands[id];
+    cJSON *v = cJSON_CreateObject();
+    cli_json_text(v, "name", c->name);
+    cli_json_text(v, "args", c->args);
+    cli_json_text(v, "summary", c->summary);
+    cli_json_text(v, "about", c->about);
+    cJSON_AddItemToObject(v, "flags", options_json(id));
+    cJSON_AddItemToObject(v, "examples", examples_json(c->examples));
+    return v;
+}
+
+static cJSON *program_json(void)
+{
+    cJSON *v = cJSON_CreateObject(), *list = cJSON_CreateArray();
+    for (int i = 0; i < CMD_COUNT; i++)
+        cJSON_AddItemToArray(list, command_json((cli_cmd_id)i));
+    cJSON_AddItemToObject(v, "flags", options_json(CMD_COUNT));
+    cJSON_AddItemToObject(v, "commands", list);
+    return v;
+}
+
+/* ---- slips ---- */
+
 static size_t common_start(const char *a, const char *b)
 {
     size_t i = 0;
@@ -123,13 +194,14 @@ cli_cmd_id cli_cmd_like(const char *word, int *sure)
 static int help(const cli_args *a)
 {
     int sure;
+    const int json = cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL;
     if (!a->n) {
-        cli_help_program();
+        json ? cli_json_say(program_json()) : cli_help_program();
         return 0;
     }
     cli_cmd_id id = cli_cmd_find(a->operands[0].text);
     if (id != CMD_COUNT) {
-        cli_help_command(cli_commands[id], id);
+        json ? cli_json_say(command_json(id)) : cli_help_command(cli_commands[id], id);
         return 0;
     }
     id = cli_cmd_like(a->operands[0].text, &sure);
@@ -142,6 +214,8 @@ const cli_cmd cli_cmd_help = {
     .name = "help",
     .args = "[COMMAND]",
     .summary = "how ken, or one of its commands, is used",
-    .examples = "ken help search\tquery terms and flags\n",
+    .about = "With --json for programs: commands, flags and examples.",
+    .examples = "ken help search\tquery terms and flags\n"
+                "ken help --json\tall of it, for programs\n",
     .run = help,
 };

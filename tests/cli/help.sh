@@ -26,6 +26,13 @@ out "ken 0." "--version"
 run version
 out "ken 0." "version"
 
+run help --json
+json 'len(d["commands"]) >= 18 and all(c["summary"] and c["examples"] for c in d["commands"])' "all of it as JSON"
+json '{"name": "db", "letter": None, "arg": "DIR"}.items() <= d["flags"][0].items()' "the flags of every command"
+json '[f["name"] for c in d["commands"] if c["name"] == "config" for f in c["flags"]] == ["origin", "show-secrets"]' "those of one"
+run help search --json
+json 'd["name"] == "search" and d["examples"][0] == {"command": "ken search two parrots on a branch", "what": "by words"}' "one command as JSON"
+
 run help nonesuch
 is 2 "help for what is not there"
 run help serach
