@@ -112,7 +112,8 @@ static cJSON *options_json(cli_cmd_id id)
 {
     cJSON *list = cJSON_CreateArray();
     for (int i = 0; i < OPT_COUNT; i++)
-        if ((cli_options[i].commands == CLI_EVERY) == (id == CMD_COUNT) && cli_option_takes((cli_opt_id)i, id))
+        if ((cli_options[i].commands == CLI_EVERY) == (id == CMD_COUNT) &&
+            cli_option_takes((cli_opt_id)i, id))
             cJSON_AddItemToArray(list, option_json(&cli_options[i]));
     return list;
 }

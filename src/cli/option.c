@@ -40,7 +40,7 @@ const cli_option cli_options[OPT_COUNT] = {
                       "a ken that has all open (auto: on a terminal, or if set; none) or that encodes (URL)",
                       0 },
     [OPT_API_KEY] = { "api-key", 0, OPT_TEXT, CLI_EVERY, "KEY", NULL, NULL,
-                      "serve: ask for this key; --encoder URL: send it; as KEN_API_KEY it stands in no list of processes",
+                      "serve asks for this key, --encoder URL sends it; better set as KEN_API_KEY, out of ps",
                       CLI_SECRET },
     [OPT_OFFLINE] = { "offline", 0, OPT_BOOL, CLI_EVERY, NULL, "false", NULL,
                       "never use the network", 0 },
