@@ -232,7 +232,7 @@ static ken_status bring_closer(verifier *v, candidate *c)
     kn_canvas canvas = { 0 };
     ken_status st = open_shape(&s, c);
     if (!st)
-        st = kn_canvas_new(&canvas, FINE);
+        st = kn_canvas_new(&canvas, FINE, 0);
     for (size_t i = 0; !st && i < c->n; i++) {
         st = kn_outline_refine(&canvas, &s, &v->thing, &c->poses[i], FIRST, FIRST);
         if (!st && c->poses[i].score > c->poses[best].score)

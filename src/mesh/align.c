@@ -84,20 +84,13 @@ static ken_status by_light(void *cookie, kn_pose *p)
         { 1, 0, 0 }, { -1, 0, 0 }, { 0, 1, 0 }, { 0, -1, 0 }, { 0, 0, 1 }
     };
     kn_extent e;
-    kn_shot shot;
     ken_status st = kn_pose_draw(c, a->s, p, a->frames[LIGHTS], &e);
     for (int i = 0; !st && i < LIGHTS; i++) {
-        kn_pose_shot(p, c->side, &shot);
-        memcpy(shot.key, lights[i], sizeof shot.key);
-        shot.key_strength = 1;
-        shot.fill_strength = shot.ambient = 0;
-        memset(shot.colour, 255, 3);
-        memset(shot.background, 0, 3);
-        st = kn_shape_render(a->s, &shot, c->rgb, NULL);
-        for (uint32_t x = 0; !st && x < c->side * c->side; x++)
-            c->values[x] = kn_linear(c->rgb[3 * x]);
-        if (!st)
-            kn_canvas_frame(c, &e, a->frames[i]);
+        for (uint32_t x = 0; x < c->side * c->side; x++) {
+            const float *n = c->normals + 3 * x, *l = lights[i];
+            c->values[x] = fmaxf(n[0] * l[0] + n[1] * l[1] + n[2] * l[2], 0);
+        }
+        kn_canvas_frame(c, &e, a->frames[i]);
     }
     for (int x = 0; !st && x < PIXELS; x++)
         a->frames[LIGHTS + 1][x] = 1 - a->frames[LIGHTS][x];
@@ -166,7 +159,7 @@ ken_status kn_align(const kn_shape *s, const uint8_t *rgb, uint32_t side, kn_ali
     if (!st)
         st = kn_outlines_draw(&a->outlines, s);
     if (!st)
-        st = kn_canvas_new(&a->canvas, FINE);
+        st = kn_canvas_new(&a->canvas, FINE, 1);
     if (!st) {
         a->n = kn_outlines_match(&a->outlines, &a->thing, a->best, KEPT);
         st = finish(a, out);

@@ -245,11 +245,12 @@ static void to_unit(float v[3])
         v[i] /= len;
 }
 
-ken_status kn_canvas_new(kn_canvas *c, uint32_t side)
+ken_status kn_canvas_new(kn_canvas *c, uint32_t side, int normals)
 {
     const size_t n = (size_t)side * side;
-    *c = (kn_canvas){ side, kn_alloc(n, 3), kn_alloc(n, 1), kn_alloc(n, sizeof(float)) };
-    if (c->rgb && c->mask && c->values)
+    *c = (kn_canvas){ side, kn_alloc(n, 1), kn_alloc(n, sizeof(float)), NULL };
+    c->normals = normals ? kn_alloc(n, 3 * sizeof(float)) : NULL;
+    if (c->mask && c->values && (c->normals || !normals))
         return KEN_OK;
     kn_canvas_release(c);
     return KEN_E_NOMEM;
@@ -257,9 +258,9 @@ ken_status kn_canvas_new(kn_canvas *c, uint32_t side)
 
 void kn_canvas_release(kn_canvas *c)
 {
-    kn_free(c->rgb);
     kn_free(c->mask);
     kn_free(c->values);
+    kn_free(c->normals);
     *c = (kn_canvas){ 0 };
 }
 
@@ -268,7 +269,7 @@ void kn_canvas_frame(const kn_canvas *c, const kn_extent *e, float *out)
     straight_frame(c->values, c->side, e, out);
 }
 
-void kn_pose_shot(const kn_pose *p, uint32_t side, kn_shot *shot)
+static void pose_shot(const kn_pose *p, uint32_t side, kn_shot *shot)
 {
     kn_shot_init(shot);
     memcpy(shot->eye, p->eye, sizeof shot->eye);
@@ -282,8 +283,9 @@ ken_status kn_pose_draw(kn_canvas *c, const kn_shape *s, const kn_pose *p, float
 {
     const uint32_t side = c->side;
     kn_shot shot;
-    kn_pose_shot(p, side, &shot);
-    ken_status st = kn_shape_render(s, &shot, NULL, c->mask);
+    pose_shot(p, side, &shot);
+    ken_status st = c->normals ? kn_shape_normals(s, &shot, c->normals, c->mask)
+                               : kn_shape_render(s, &shot, NULL, c->mask);
     if (st)
         return st;
     for (uint32_t i = 0; i < side * side; i++)
@@ -324,7 +326,7 @@ ken_status kn_outlines_draw(kn_outlines *out, const kn_shape *s)
     kn_pose p = { 0 };
     kn_canvas c;
     kn_extent e;
-    ken_status st = kn_canvas_new(&c, COARSE);
+    ken_status st = kn_canvas_new(&c, COARSE, 0);
     for (int i = 0; !st && i < KN_DIRECTIONS; i++) {
         direction(i, &p);
         st = kn_pose_draw(&c, s, &p, cover, &e);

@@ -57,10 +57,11 @@ size_t kn_outlines_match(const kn_outlines *o, const kn_thing *t, kn_pose *best,
 /* Where a pose is drawn, for outlines and for light. */
 typedef struct kn_canvas {
     uint32_t side;
-    uint8_t *rgb, *mask; /* (side, side, 3) and (side, side) */
-    float *values;       /* (side, side) */
+    uint8_t *mask;  /* (side, side) */
+    float *values;  /* (side, side) */
+    float *normals; /* (side, side, 3) as of kn_shape_normals; NULL where only outlines are wanted */
 } kn_canvas;
-KEN_CALL ken_status kn_canvas_new(kn_canvas *c, uint32_t side);
+KEN_CALL ken_status kn_canvas_new(kn_canvas *c, uint32_t side, int normals);
 void kn_canvas_release(kn_canvas *c);
 
 /* Where the thing lies among the drawn pixels. */
@@ -68,13 +69,12 @@ typedef struct kn_extent {
     double x, y, radius; /* centroid; root mean square distance from it */
 } kn_extent;
 
-/* The frame of the shape's cover in a pose, into out (KN_FRAME, KN_FRAME). */
+/* The frame of the shape's cover in a pose, into out (KN_FRAME, KN_FRAME); and its normals, where the
+ * canvas has room for them. */
 KEN_CALL ken_status kn_pose_draw(kn_canvas *c, const kn_shape *s, const kn_pose *p, float *out,
                                  kn_extent *e);
 /* The frame of c->values at an extent. */
 void kn_canvas_frame(const kn_canvas *c, const kn_extent *e, float *out);
-/* eye, up and perspective as a shot of c's size. */
-void kn_pose_shot(const kn_pose *p, uint32_t side, kn_shot *shot);
 
 /* Set p->score. */
 typedef ken_status kn_pose_score(void *cookie, kn_pose *p);

@@ -17,8 +17,9 @@ enum { GRID = 16, MAX_SIZE = 2048, MAX_SAMPLES = 4 };
 
 typedef struct canvas {
     int32_t side;  /* samples */
+    int channels;  /* of what is drawn: 0 only where the shape is, 1 light, 3 normals */
     float *depth;  /* (side, side) larger is nearer; 0: nothing */
-    float *light;  /* (side, side) */
+    float *ink;    /* (side, side, channels) */
 } canvas;
 
 typedef struct camera {
@@ -31,7 +32,7 @@ typedef struct camera {
 /* A corner in the picture. */
 typedef struct spot {
     int64_t x, y; /* 1/GRID samples; y downward */
-    float depth, light;
+    float depth, ink[3];
 } spot;
 
 /* ---- camera ---- */
@@ -168,17 +169,20 @@ static int64_t most(int64_t a, int64_t b)
 }
 
 static void fill_row(canvas *v, int32_t y, int64_t from, int64_t to, const plane *depth,
-                     const plane *light)
+                     const plane *ink)
 {
-    float *d = v->depth + (size_t)y * (size_t)v->side, *l = v->light + (size_t)y * (size_t)v->side;
-    for (int64_t x = from; !v->light && x <= to; x++)
+    const int channels = v->channels;
+    float *d = v->depth + (size_t)y * (size_t)v->side;
+    float *row = channels ? v->ink + (size_t)y * (size_t)v->side * (size_t)channels : NULL;
+    for (int64_t x = from; !channels && x <= to; x++)
         d[x] = 1;
-    for (int64_t x = from; v->light && x <= to; x++) {
+    for (int64_t x = from; channels && x <= to; x++) {
         const float near = at(depth, (float)x, (float)y);
-        if (near > d[x]) {
-            d[x] = near;
-            l[x] = at(light, (float)x, (float)y);
-        }
+        if (near <= d[x])
+            continue;
+        d[x] = near;
+        for (int i = 0; i < channels; i++)
+            row[x * channels + i] = at(&ink[i], (float)x, (float)y);
     }
 }
 
@@ -186,8 +190,12 @@ static void fill_row(canvas *v, int32_t y, int64_t from, int64_t to, const plane
 static void fill_triangle(canvas *v, const spot t[3], double area)
 {
     const float depths[3] = { t[0].depth, t[1].depth, t[2].depth };
-    const float lights[3] = { t[0].light, t[1].light, t[2].light };
-    const plane depth = plane_of(t, depths, area), light = plane_of(t, lights, area);
+    const plane depth = plane_of(t, depths, area);
+    plane ink[3];
+    for (int i = 0; i < v->channels; i++) {
+        const float values[3] = { t[0].ink[i], t[1].ink[i], t[2].ink[i] };
+        ink[i] = plane_of(t, values, area);
+    }
     const edge e[3] = { edge_of(&t[0], &t[1]), edge_of(&t[1], &t[2]), edge_of(&t[2], &t[0]) };
     const int64_t last = v->side - 1;
     const int64_t x0 = most(floor_div(least(least(t[0].x, t[1].x), t[2].x), GRID), 0);
@@ -205,7 +213,21 @@ static void fill_triangle(canvas *v, const spot t[3], double area)
             else if (rest < 0)
                 to = -1;
         }
-        fill_row(v, (int32_t)y, from, to, &depth, &light);
+        fill_row(v, (int32_t)y, from, to, &depth, ink);
+    }
+}
+
+/* What a corner's normal gives: light, or itself in the camera's axes. */
+static void ink_of(const canvas *v, const camera *c, const kn_shot *s, const float *normal, int turned,
+                   float out[3])
+{
+    const float sign = turned ? -1.0f : 1.0f;
+    if (v->channels == 1) {
+        out[0] = light_of(c, s, normal, turned);
+    } else if (v->channels == 3) {
+        out[0] = sign * dot(normal, c->right);
+        out[1] = sign * dot(normal, c->up);
+        out[2] = sign * dot(normal, c->back);
     }
 }
 
@@ -220,8 +242,8 @@ static void draw_triangle(canvas *v, const camera *c, const kn_shot *shot, const
     const int turned = twice > 0; /* y runs down: fronts are negative */
     if (!twice || (turned && s->closed))
         return;
-    for (int k = 0; v->light && k < 3; k++)
-        t[k].light = light_of(c, shot, s->normals + 9 * i + 3 * k, turned);
+    for (int k = 0; k < 3; k++)
+        ink_of(v, c, shot, s->normals + 9 * i + 3 * k, turned, t[k].ink);
     if (!turned) {
         const spot swap = t[1];
         t[1] = t[2];
@@ -252,11 +274,11 @@ static void resolve(const canvas *v, const kn_shot *s, uint8_t *rgb, uint8_t *co
             float sum = 0, covered = 0;
             for (uint32_t j = 0; j < n * n; j++) {
                 const size_t i = (size_t)(y * n + j / n) * side + x * n + j % n;
-                sum += v->light ? v->light[i] : 0;
+                sum += v->channels ? v->ink[i] : 0;
                 covered += v->depth[i] > 0 ? 1.0f : 0.0f;
             }
             const size_t i = (size_t)y * s->size + x;
-            for (int c = 0; v->light && c < 3; c++) {
+            for (int c = 0; v->channels && c < 3; c++) {
                 const float mixed = sum * share * ink[c] + (1 - covered * share) * paper[c];
                 rgb[3 * i + (size_t)c] = (uint8_t)(sqrtf(mixed) * 255 + .5f);
             }
@@ -265,21 +287,44 @@ static void resolve(const canvas *v, const kn_shot *s, uint8_t *rgb, uint8_t *co
         }
 }
 
-ken_status kn_shape_render(const kn_shape *s, const kn_shot *shot, uint8_t *rgb, uint8_t *cover)
+/* v->depth is the caller's to free. */
+static ken_status draw(canvas *v, const kn_shape *s, const kn_shot *shot, int channels)
 {
     camera c;
     ken_status st = set_camera(&c, shot);
     if (st)
         return st;
     const size_t side = (size_t)shot->size * shot->samples;
-    canvas v = { .side = (int32_t)side };
-    v.depth = kn_zalloc(side * side, 2 * sizeof *v.depth);
-    if (!v.depth)
+    *v = (canvas){ .side = (int32_t)side, .channels = channels };
+    v->depth = kn_zalloc(side * side, (1 + (size_t)channels) * sizeof *v->depth);
+    if (!v->depth)
         return KEN_E_NOMEM;
-    v.light = rgb ? v.depth + side * side : NULL;
+    v->ink = v->depth + side * side;
     for (size_t i = 0; i < s->n; i++)
-        draw_triangle(&v, &c, shot, s, i);
-    resolve(&v, shot, rgb, cover);
-    kn_free(v.depth);
+        draw_triangle(v, &c, shot, s, i);
     return KEN_OK;
+}
+
+ken_status kn_shape_render(const kn_shape *s, const kn_shot *shot, uint8_t *rgb, uint8_t *cover)
+{
+    canvas v = { 0 };
+    const ken_status st = draw(&v, s, shot, rgb ? 1 : 0);
+    if (!st)
+        resolve(&v, shot, rgb, cover);
+    kn_free(v.depth);
+    return st;
+}
+
+ken_status kn_shape_normals(const kn_shape *s, const kn_shot *shot, float *normals, uint8_t *cover)
+{
+    canvas v = { 0 };
+    const size_t n = (size_t)shot->size * shot->size;
+    ken_status st = shot->samples == 1 ? draw(&v, s, shot, 3)
+                                       : kn_fail(KEN_E_INVALID, "kn_shape_normals: one sample a pixel");
+    if (!st)
+        memcpy(normals, v.ink, 3 * n * sizeof *normals);
+    for (size_t i = 0; !st && i < n; i++)
+        cover[i] = v.depth[i] > 0 ? 255 : 0;
+    kn_free(v.depth);
+    return st;
 }

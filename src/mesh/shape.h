@@ -55,5 +55,10 @@ void kn_shot_view(kn_shot *s, uint32_t view); /* sets eye and up */
 float kn_linear(uint8_t v); /* light of an sRGB value, 0..1; the curve is taken for a square */
 KEN_CALL ken_status kn_shape_render(const kn_shape *s, const kn_shot *shot, uint8_t *rgb,
                                     uint8_t *cover);
+/* The surface's normals as the camera sees them (right, up, towards it) into normals (size, size, 3), 0
+ * where nothing is, and its cover: for light from anywhere.  One sample a pixel; the lights of the shot
+ * are not used. */
+KEN_CALL ken_status kn_shape_normals(const kn_shape *s, const kn_shot *shot, float *normals,
+                                     uint8_t *cover);
 
 #endif

@@ -592,6 +592,35 @@ START_TEST(lights_by_cosines)
 }
 END_TEST
 
+/* A sphere's normals are its radii, as the camera sees them; from wherever it looks. */
+START_TEST(normals_are_the_cameras)
+{
+    static float normals[SIDE * SIDE * 3];
+    static uint8_t cover[SIDE * SIDE];
+    kn_shape s = shape_of(round_solid(60, 1, 0));
+    const double r = .95 * SIDE / 2;
+    for (int from = 0; from < 2; from++) {
+        kn_shot shot = from ? shot_of(0, 1, -2, .5f) : shot_of(0, 0, -1, 0);
+        shot.samples = 1;
+        ck_assert_int_eq(kn_shape_normals(&s, &shot, normals, cover), KEN_OK);
+        for (int i = 0; i < SIDE * SIDE; i++) {
+            const double x = (i % SIDE + .5 - SIDE / 2.0) / r, y = (SIDE / 2.0 - i / SIDE - .5) / r;
+            const double flat = x * x + y * y, want[3] = { x, y, sqrt(fmax(1 - flat, 0)) };
+            ck_assert(flat < .98 ? cover[i] == 255 : flat < 1.02 || cover[i] == 0);
+            for (int d = 0; d < 3; d++) {
+                if (flat < .9)
+                    ck_assert_double_eq_tol((double)normals[3 * i + d], want[d], .01);
+                else if (flat > 1.02)
+                    ck_assert(normals[3 * i + d] == 0);
+            }
+        }
+        shot.samples = 2;
+        ck_assert_int_eq(kn_shape_normals(&s, &shot, normals, cover), KEN_E_INVALID);
+    }
+    kn_shape_release(&s);
+}
+END_TEST
+
 typedef struct album {
     const kn_shape *s;
     uint8_t *rgb; /* (KN_VIEWS, 64, 64, 3) */
@@ -833,6 +862,7 @@ static void fill(TCase *t)
     tcase_add_test(t, near_hides_far);
     tcase_add_test(t, mirrors);
     tcase_add_test(t, lights_by_cosines);
+    tcase_add_test(t, normals_are_the_cameras);
     tcase_add_test(t, same_bits_for_any_threads);
     tcase_add_test(t, names_views);
     tcase_add_test(t, refuses_shots);
