@@ -2,30 +2,13 @@
 #include "kernels/avx512/vec.h"
 
 #include "kernels/avx512bf16/core.h"
-#include "kernels/lanes/outer.h"
 #include "kernels/levels.h"
 
-static kn_outer outer(kn_math math)
-{
-    const kn_gemm g = { .math = math, .w_type = math == KN_MATH_BF16 ? KN_BF16 : KN_F32 };
-    return outer_with(kn_core_avx512bf16(&g), math);
-}
-
-static void turn(kn_math math, const void *dy, size_t ldy, size_t m, size_t n, size_t c0, size_t c1,
-                 void *turned)
-{
-    const kn_outer o = outer(math);
-    kn_outer_turn(&o, math, dy, ldy, m, n, c0, c1, turned);
-}
-
-static void wgrad(const kn_wgrad *w, size_t p0, size_t p1)
-{
-    const kn_outer o = outer(w->c.g.math);
-    kn_outer_wgrad(&o, w, p0, p1);
-}
+#define OUTER_CORE kn_core_avx512bf16
+#include "kernels/lanes/outer.h"
 
 void kn_outer_avx512bf16(kn_kernels *k)
 {
     k->turn = turn;
-    k->wgrad = wgrad;
+    k->wgrad = outer_wgrad;
 }

@@ -1,4 +1,8 @@
-/* outer.h - what outer.c asks of a level: blocks of dy turned, rows of x laid into panels. */
+/*
+ * outer.h - what outer.c asks of a level: blocks of dy turned, rows of x laid into panels.
+ *
+ * Before including it a level defines OUTER_CORE, which of a product's description makes its micro-kernel.
+ */
 #ifndef KERNELS_LANES_OUTER_H
 #define KERNELS_LANES_OUTER_H
 
@@ -51,10 +55,25 @@ static void panels_bf16(const void *const *rows, size_t count, void *panels, siz
         v_pairs(rows[i], rows[i + 1], to + i * KN_PANEL, next + i * KN_PANEL);
 }
 
-INLINE kn_outer outer_with(const kn_core *core, kn_math math)
+static kn_outer outer(kn_math math)
 {
+    const kn_gemm g = { .math = math, .w_type = math == KN_MATH_BF16 ? KN_BF16 : KN_F32 };
+    const kn_core *core = OUTER_CORE(&g);
     return math == KN_MATH_BF16 ? (kn_outer){ core, transpose_bf16, panels_bf16 }
                                 : (kn_outer){ core, transpose_f32, panels_f32 };
+}
+
+static void turn(kn_math math, const void *dy, size_t ldy, size_t m, size_t n, size_t c0, size_t c1,
+                 void *turned)
+{
+    const kn_outer o = outer(math);
+    kn_outer_turn(&o, math, dy, ldy, m, n, c0, c1, turned);
+}
+
+static void outer_wgrad(const kn_wgrad *w, size_t p0, size_t p1)
+{
+    const kn_outer o = outer(w->c.g.math);
+    kn_outer_wgrad(&o, w, p0, p1);
 }
 
 #endif

@@ -201,42 +201,22 @@ ken_status ken_model_check(const char *path)
 
 /* ---- pictures ---- */
 
-typedef struct fitting {
-    const ken_image *const *imgs;
-    const kn_prep *prep;
-    size_t bytes; /* of one fitted picture */
-    uint8_t *pixels;
-} fitting;
-
-static ken_status fit_piece(size_t begin, size_t end, uint32_t worker, void *cookie)
-{
-    const fitting *f = cookie;
-    ken_status st = KEN_OK;
-    (void)worker;
-    for (size_t i = begin; i < end && !st; i++)
-        st = kn_image_fit(f->imgs[i], f->prep, f->pixels + i * f->bytes);
-    return st;
-}
-
 /* Raw features, (n, dim). */
 static ken_status run_pictures(const ken_model *m, const ken_image *const *imgs, size_t n, float *out)
 {
     const kn_prep *p = kn_net_prep(m->net);
     if (!p)
         return kn_fail(KEN_E_UNSUPPORTED, "model %s has no image network", m->name);
-    fitting f = { .prep = p, .bytes = (size_t)p->crop[0] * p->crop[1] * 3 };
-    f.pixels = kn_alloc_aligned((n < CHUNK ? n : CHUNK) * f.bytes, 1);
-    if (!f.pixels)
-        return KEN_E_NOMEM;
-    ken_status st = KEN_OK;
+    const size_t bytes = (size_t)p->crop[0] * p->crop[1] * 3;
+    uint8_t *pixels = kn_alloc_aligned((n < CHUNK ? n : CHUNK) * bytes, 1);
+    ken_status st = pixels ? KEN_OK : KEN_E_NOMEM;
     for (size_t i = 0; i < n && !st; i += CHUNK) {
         const size_t now = n - i < CHUNK ? n - i : CHUNK;
-        f.imgs = imgs + i;
-        st = kn_parallel(now, 1, m->threads, fit_piece, &f);
+        st = kn_images_fit(imgs + i, now, p, m->threads, pixels);
         if (!st)
-            st = kn_net_images(m->net, f.pixels, now, out + i * m->info.dim);
+            st = kn_net_images(m->net, pixels, now, out + i * m->info.dim);
     }
-    kn_free(f.pixels);
+    kn_free(pixels);
     return st;
 }
 

@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/parallel.h"
 #include "kernels/kernels.h"
 
 #include <fcntl.h>
@@ -255,42 +254,22 @@ ken_status kn_encode_pixels(ken *k, const ken_model *m, const uint8_t *pixels, s
     return st;
 }
 
-/* ---- pictures as they are ---- */
-
-typedef struct fitting {
-    const ken_image *const *images;
-    const kn_prep *prep;
-    size_t bytes; /* of a fitted picture */
-    uint8_t *pixels;
-} fitting;
-
-static ken_status fit_piece(size_t begin, size_t end, uint32_t worker, void *cookie)
-{
-    const fitting *f = cookie;
-    ken_status st = KEN_OK;
-    (void)worker;
-    for (size_t i = begin; !st && i < end; i++)
-        st = kn_image_fit(f->images[i], f->prep, f->pixels + i * f->bytes);
-    return st;
-}
-
 ken_status kn_encode_images(ken *k, const ken_model *m, const ken_image *const *images, size_t n,
                             float *vectors)
 {
     enum { CHUNK = 64 };
+    const kn_prep *prep = k->encoder->prep(m);
     if (!cache_of(k, m) || !n)
         return k->encoder->images(m, images, n, vectors);
-    fitting f = { .prep = k->encoder->prep(m) };
-    f.bytes = (size_t)f.prep->crop[0] * f.prep->crop[1] * 3;
-    f.pixels = kn_alloc_aligned((n < CHUNK ? n : CHUNK) * f.bytes, 1);
-    ken_status st = f.pixels ? KEN_OK : KEN_E_NOMEM;
+    const size_t bytes = (size_t)prep->crop[0] * prep->crop[1] * 3, dim = k->encoder->info(m)->dim;
+    uint8_t *pixels = kn_alloc_aligned((n < CHUNK ? n : CHUNK) * bytes, 1);
+    ken_status st = pixels ? KEN_OK : KEN_E_NOMEM;
     for (size_t i = 0; !st && i < n; i += CHUNK) {
         const size_t now = n - i < CHUNK ? n - i : CHUNK;
-        f.images = images + i;
-        st = kn_parallel(now, 1, k->models.threads, fit_piece, &f);
+        st = kn_images_fit(images + i, now, prep, k->models.threads, pixels);
         if (!st)
-            st = kn_encode_pixels(k, m, f.pixels, now, vectors + i * k->encoder->info(m)->dim);
+            st = kn_encode_pixels(k, m, pixels, now, vectors + i * dim);
     }
-    kn_free(f.pixels);
+    kn_free(pixels);
     return st;
 }

@@ -5,6 +5,7 @@
 #include "image/fit.h"
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "image/decode.h"
 
 #include <math.h>
@@ -73,6 +74,30 @@ ken_status kn_image_fit(const ken_image *img, const kn_prep *p, uint8_t *out)
     kn_window w;
     kn_window_of(&w, p, img->width, img->height);
     return fit_window(img, &w, out);
+}
+
+typedef struct fitting {
+    const ken_image *const *imgs;
+    const kn_prep *prep;
+    size_t bytes; /* of a fitted picture */
+    uint8_t *out;
+} fitting;
+
+static ken_status fit_piece(size_t begin, size_t end, uint32_t worker, void *cookie)
+{
+    const fitting *f = cookie;
+    ken_status st = KEN_OK;
+    (void)worker;
+    for (size_t i = begin; !st && i < end; i++)
+        st = kn_image_fit(f->imgs[i], f->prep, f->out + i * f->bytes);
+    return st;
+}
+
+ken_status kn_images_fit(const ken_image *const *imgs, size_t n, const kn_prep *p, uint32_t threads,
+                         uint8_t *out)
+{
+    fitting f = { imgs, p, (size_t)p->crop[0] * p->crop[1] * 3, out };
+    return kn_parallel(n, 1, threads, fit_piece, &f);
 }
 
 ken_status kn_image_resize(ken_image **out, const ken_image *img, uint32_t width, uint32_t height,

@@ -67,6 +67,10 @@ typedef struct kn_prep {
  * crop needs is computed; every byte equals Pillow's resize and crop. */
 KEN_CALL ken_status kn_image_fit(const ken_image *img, const kn_prep *p, uint8_t *out);
 
+/* n pictures to (n, crop[0], crop[1], 3), by so many threads (0: one per processor). */
+KEN_CALL ken_status kn_images_fit(const ken_image *const *imgs, size_t n, const kn_prep *p,
+                                  uint32_t threads, uint8_t *out);
+
 /* From a file's bytes straight to the same: a JPEG never lies in memory whole.  *width and *height are those of
  * the upright picture. */
 KEN_CALL ken_status kn_image_decode_fit(const void *bytes, size_t len,
