@@ -10,6 +10,7 @@
 
 #ifdef KEN_CURL
 #include "base/buf.h"
+#include "base/symbol.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -67,14 +68,6 @@ static struct library {
 } lib;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* ISO C has no cast from an object's to a function's address. */
-static int find(void *fn, const char *name)
-{
-    void *at = dlsym(lib.handle, name);
-    memcpy(fn, &at, sizeof at);
-    return at != NULL;
-}
-
 static void load(void)
 {
     lib.handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
@@ -82,11 +75,11 @@ static void load(void)
         lib.handle = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
     if (!lib.handle)
         return;
-    const int all = find(&lib.start, "curl_global_init") && find(&lib.open, "curl_easy_init") &&
-                    find(&lib.set, "curl_easy_setopt") && find(&lib.get, "curl_easy_getinfo") &&
-                    find(&lib.perform, "curl_easy_perform") && find(&lib.close, "curl_easy_cleanup") &&
-                    find(&lib.text, "curl_easy_strerror") && find(&lib.append, "curl_slist_append") &&
-                    find(&lib.list_free, "curl_slist_free_all");
+    const int all = kn_symbol(lib.handle, &lib.start, "curl_global_init") && kn_symbol(lib.handle, &lib.open, "curl_easy_init") &&
+                    kn_symbol(lib.handle, &lib.set, "curl_easy_setopt") && kn_symbol(lib.handle, &lib.get, "curl_easy_getinfo") &&
+                    kn_symbol(lib.handle, &lib.perform, "curl_easy_perform") && kn_symbol(lib.handle, &lib.close, "curl_easy_cleanup") &&
+                    kn_symbol(lib.handle, &lib.text, "curl_easy_strerror") && kn_symbol(lib.handle, &lib.append, "curl_slist_append") &&
+                    kn_symbol(lib.handle, &lib.list_free, "curl_slist_free_all");
     if (!all || lib.start(GLOBAL_DEFAULT) != OK)
         lib.handle = NULL; /* stays loaded: its threads may run */
 }

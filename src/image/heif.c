@@ -6,6 +6,7 @@
 
 #ifdef KEN_HEIF
 #include "base/error.h"
+#include "base/symbol.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -33,31 +34,23 @@ static struct library {
 } lib;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* ISO C has no cast from an object's to a function's address. */
-static int find(void *fn, const char *name)
-{
-    void *at = dlsym(lib.handle, name);
-    memcpy(fn, &at, sizeof at);
-    return at != NULL;
-}
-
 static void load(void)
 {
     lib.handle = dlopen("libheif.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!lib.handle)
         return;
-    const int all = find(&lib.alloc, "heif_context_alloc") &&
-                    find(&lib.release, "heif_context_free") &&
-                    find(&lib.read, "heif_context_read_from_memory_without_copy") &&
-                    find(&lib.primary, "heif_context_get_primary_image_handle") &&
-                    find(&lib.handle_release, "heif_image_handle_release") &&
-                    find(&lib.width, "heif_image_handle_get_width") &&
-                    find(&lib.height, "heif_image_handle_get_height") &&
-                    find(&lib.decode, "heif_decode_image") &&
-                    find(&lib.plane, "heif_image_get_plane_readonly") &&
-                    find(&lib.plane_width, "heif_image_get_width") &&
-                    find(&lib.plane_height, "heif_image_get_height") &&
-                    find(&lib.image_release, "heif_image_release");
+    const int all = kn_symbol(lib.handle, &lib.alloc, "heif_context_alloc") &&
+                    kn_symbol(lib.handle, &lib.release, "heif_context_free") &&
+                    kn_symbol(lib.handle, &lib.read, "heif_context_read_from_memory_without_copy") &&
+                    kn_symbol(lib.handle, &lib.primary, "heif_context_get_primary_image_handle") &&
+                    kn_symbol(lib.handle, &lib.handle_release, "heif_image_handle_release") &&
+                    kn_symbol(lib.handle, &lib.width, "heif_image_handle_get_width") &&
+                    kn_symbol(lib.handle, &lib.height, "heif_image_handle_get_height") &&
+                    kn_symbol(lib.handle, &lib.decode, "heif_decode_image") &&
+                    kn_symbol(lib.handle, &lib.plane, "heif_image_get_plane_readonly") &&
+                    kn_symbol(lib.handle, &lib.plane_width, "heif_image_get_width") &&
+                    kn_symbol(lib.handle, &lib.plane_height, "heif_image_get_height") &&
+                    kn_symbol(lib.handle, &lib.image_release, "heif_image_release");
     if (!all) {
         dlclose(lib.handle);
         lib.handle = NULL;

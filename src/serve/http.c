@@ -13,6 +13,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/symbol.h"
+#include "serve/shape.h"
 
 #include <ctype.h>
 #include <dlfcn.h>
@@ -26,7 +28,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-#include <utf8proc.h>
 
 enum { MEMORY = 64 << 10, STREAM_BLOCK = 4096, MAX_REPLY = 1 << 30 };
 enum { READING, TOO_LARGE, NO_ROOM, QUEUED, ANSWERED };
@@ -74,20 +75,13 @@ struct kn_http {
     peer *peers;
 };
 
-static int find(void *fn, const char *name)
-{
-    void *at = dlsym(lib.handle, name);
-    memcpy(fn, &at, sizeof at); /* ISO C has no cast from an object's to a function's address */
-    return at != NULL;
-}
-
 static void load(void)
 {
     int all = 1;
     lib.handle = dlopen("libmicrohttpd.so.12", RTLD_NOW | RTLD_LOCAL);
     if (!lib.handle)
         return;
-#define FIND(f) all = all && find(&lib.f, "MHD_" #f);
+#define FIND(f) all = all && kn_symbol(lib.handle, &lib.f, "MHD_" #f);
     FUNCTIONS(FIND)
     if (!all) {
         dlclose(lib.handle);
@@ -117,13 +111,7 @@ char *kn_http_unescape(const char *s, size_t len, int *bad)
         out[n++] = (char)c;
     }
     out[n] = 0;
-    for (size_t i = 0; !*bad && i < n;) {
-        utf8proc_int32_t c;
-        const utf8proc_ssize_t used =
-            utf8proc_iterate((const utf8proc_uint8_t *)out + i, (utf8proc_ssize_t)(n - i), &c);
-        *bad = used <= 0;
-        i += used > 0 ? (size_t)used : 1;
-    }
+    *bad = *bad || kn_text_check(out, n);
     if (!*bad)
         return out;
     kn_free(out);

@@ -1,11 +1,10 @@
 /* picture.c - pictures out of requests. */
 #include "base/alloc.h"
 #include "base/base64.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "serve/server.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 int kn_take_picture(kn_call *c, const void *bytes, size_t n, const char *param, ken_image **out)
@@ -49,19 +48,10 @@ int kn_take_base64(kn_call *c, const char *text, const char *param, ken_image **
     return failed;
 }
 
-/* An item's number, 0 where it is none: no item has it. */
-static uint64_t number(const char *s)
-{
-    char *end;
-    errno = 0;
-    const unsigned long long n = strtoull(s, &end, 10);
-    return *s >= '0' && *s <= '9' && !*end && !errno ? n : 0;
-}
-
 int kn_take_item(kn_call *c, ken_record **out)
 {
-    const uint64_t id = number(c->id);
-    if (!id) {
+    uint64_t id;
+    if (!kn_decimal(c->id, &id) || !id) {
         kn_answer_error(c->r, 404, "not_found", "id", "%.64s is the number of no item", c->id);
         return -1;
     }

@@ -4,10 +4,7 @@
 #include "serve/server.h"
 #include "serve/uploads.h"
 
-#include <stdio.h>
 #include <string.h>
-
-enum { MAX_PICTURES = 32 };
 
 static cJSON *object_json(const ken_object *o)
 {
@@ -60,81 +57,30 @@ void kn_route_object(kn_call *c)
 
 /* ---- teaching ---- */
 
-typedef struct lesson {
-    kn_call *c;
-    char *paths[MAX_PICTURES]; /* kn_free */
-    int fresh[MAX_PICTURES];   /* written by this request */
-    size_t n;
-    char why[300]; /* of the first that the library refused */
-} lesson;
-
-/* Decoded and kept, or -1 with the answer given; frees img. */
-static int keep(lesson *l, ken_image *img, const char *param)
-{
-    const ken_status st = kn_upload_keep(l->c->s, img, &l->paths[l->n], &l->fresh[l->n]);
-    ken_image_free(img);
-    if (st)
-        kn_answer_failed(l->c->r, st, param);
-    l->n += !st;
-    return st ? -1 : 0;
-}
-
-static int keep_parts(lesson *l)
-{
-    const kn_form *f = &l->c->form;
-    for (size_t i = 0; i < f->n; i++) {
-        ken_image *img;
-        if (l->n == MAX_PICTURES) {
-            kn_answer_error(l->c->r, 422, "too_large", NULL, "more than %d pictures", MAX_PICTURES);
-            return -1;
-        }
-        if (kn_take_picture(l->c, f->parts[i].bytes, f->parts[i].len, f->parts[i].name, &img) ||
-            keep(l, img, f->parts[i].name))
-            return -1;
-    }
-    return 0;
-}
-
-static int keep_json(lesson *l)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(l->c->body, "images"))
-    {
-        char param[32];
-        ken_image *img;
-        snprintf(param, sizeof param, "images[%zu]", l->n);
-        if (kn_take_base64(l->c, kn_get_text(item, "data", ""), param, &img) || keep(l, img, param))
-            return -1;
-    }
-    return 0;
-}
-
 static void refused(size_t reference, const char *why, void *cookie)
 {
-    lesson *l = cookie;
     (void)reference;
-    if (!l->why[0])
-        snprintf(l->why, sizeof l->why, "%s", why);
+    kn_parcel_refused(cookie, why);
 }
 
-static void teach(lesson *l)
+static void teach(kn_parcel *p)
 {
-    kn_call *c = l->c;
-    ken_reference refs[MAX_PICTURES];
+    kn_call *c = p->c;
+    ken_reference refs[KN_PARCEL];
     ken_object object, before;
     ken_object_options o = KEN_OBJECT_OPTIONS_INIT;
     o.problem = refused;
-    o.cookie = l;
+    o.cookie = p;
     const int is_new = ken_object_get(c->s->db, c->name, &before) == KEN_E_NOTFOUND;
-    for (size_t i = 0; i < l->n; i++)
-        refs[i] = (ken_reference){ l->paths[i], c->name };
-    ken_status st = ken_object_add(c->s->db, refs, l->n, &o, NULL);
-    if (!st && l->why[0])
-        st = kn_fail(KEN_E_FORMAT, "%s", l->why);
+    for (size_t i = 0; i < p->n; i++)
+        refs[i] = (ken_reference){ p->paths[i], c->name };
+    ken_status st = ken_object_add(c->s->db, refs, p->n, &o, NULL);
+    if (!st && p->why[0])
+        st = kn_fail(KEN_E_FORMAT, "%s", p->why);
     if (!st)
         st = ken_object_get(c->s->db, c->name, &object);
     if (!st) {
-        memset(l->fresh, 0, sizeof l->fresh);
+        kn_parcel_served(p);
         kn_answer_json(c->r, is_new ? 201 : 200, object_json(&object));
     } else {
         kn_answer_failed(c->r, st, NULL);
@@ -143,17 +89,10 @@ static void teach(lesson *l)
 
 void kn_route_object_put(kn_call *c)
 {
-    lesson l = { .c = c };
-    const int bad = c->is_form ? keep_parts(&l) : keep_json(&l);
-    if (!bad && !l.n)
-        kn_answer_error(c->r, 422, "invalid", "images", "no pictures");
-    else if (!bad)
-        teach(&l);
-    for (size_t i = 0; i < l.n; i++) {
-        if (l.fresh[i]) /* it came to nothing */
-            kn_upload_drop(c->s, l.paths[i]);
-        kn_free(l.paths[i]);
-    }
+    kn_parcel p;
+    if (!kn_parcel_take(&p, c))
+        teach(&p);
+    kn_parcel_release(&p);
 }
 
 /* The paths of what an object was taught with here; they go with it. */

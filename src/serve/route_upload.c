@@ -1,15 +1,12 @@
 /* route_upload.c - items listed, sent, described and removed. */
-#include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "serve/server.h"
 #include "serve/uploads.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PICTURES = 32, PAGE = 100 };
+enum { PAGE = 100 };
 
 /* ---- the list ---- */
 
@@ -40,13 +37,10 @@ static int add_record(const ken_record *r, void *cookie)
 void kn_route_items(kn_call *c)
 {
     const char *cursor = kn_get_text(c->args, "cursor", "0");
-    char *end;
-    errno = 0;
-    page p = { .after = strtoull(cursor, &end, 10),
-               .limit = (long)kn_get_number(c->args, "limit", PAGE),
+    page p = { .limit = (long)kn_get_number(c->args, "limit", PAGE),
                .object = kn_get_text(c->args, "object", NULL),
                .hidden = kn_get_bool(c->args, "hidden") };
-    if (*cursor < '0' || *cursor > '9' || *end || errno) {
+    if (!kn_decimal(cursor, &p.after)) {
         kn_answer_error(c->r, 422, "invalid", "cursor", "not the next_cursor of an answer");
         return;
     }
@@ -67,63 +61,14 @@ void kn_route_items(kn_call *c)
 
 /* ---- sending ---- */
 
-typedef struct parcel {
-    kn_call *c;
-    char *paths[MAX_PICTURES]; /* kn_free */
-    int fresh[MAX_PICTURES];
-    size_t n;
-    char why[300];
-} parcel;
-
 static void problem(const char *path, const char *why, int skipped, void *cookie)
 {
-    parcel *p = cookie;
     (void)path;
     (void)skipped;
-    snprintf(p->why, sizeof p->why, "%s", why);
+    kn_parcel_refused(cookie, why);
 }
 
-/* Kept, or -1 with the answer given; frees img. */
-static int keep(parcel *p, ken_image *img, const char *param)
-{
-    const ken_status st = kn_upload_keep(p->c->s, img, &p->paths[p->n], &p->fresh[p->n]);
-    ken_image_free(img);
-    if (st)
-        kn_answer_failed(p->c->r, st, param);
-    p->n += !st;
-    return st ? -1 : 0;
-}
-
-static int take_parts(parcel *p)
-{
-    const kn_form *f = &p->c->form;
-    for (size_t i = 0; i < f->n; i++) {
-        ken_image *img;
-        if (p->n == MAX_PICTURES) {
-            kn_answer_error(p->c->r, 422, "too_large", NULL, "more than %d pictures", MAX_PICTURES);
-            return -1;
-        }
-        if (kn_take_picture(p->c, f->parts[i].bytes, f->parts[i].len, f->parts[i].name, &img) ||
-            keep(p, img, f->parts[i].name))
-            return -1;
-    }
-    return 0;
-}
-
-static int take_json(parcel *p)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach (item, cJSON_GetObjectItemCaseSensitive(p->c->body, "images")) {
-        char param[32];
-        ken_image *img;
-        snprintf(param, sizeof param, "images[%zu]", p->n);
-        if (kn_take_base64(p->c, kn_get_text(item, "data", ""), param, &img) || keep(p, img, param))
-            return -1;
-    }
-    return 0;
-}
-
-static ken_status answer_items(parcel *p)
+static ken_status answer_items(kn_parcel *p)
 {
     cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "items");
     ken_status st = KEN_OK;
@@ -144,7 +89,7 @@ static ken_status answer_items(parcel *p)
     return st;
 }
 
-static void add_all(parcel *p)
+static void add_all(kn_parcel *p)
 {
     ken_scan_options o = KEN_SCAN_OPTIONS_INIT;
     ken_scan_report report;
@@ -158,22 +103,15 @@ static void add_all(parcel *p)
     if (st)
         kn_answer_failed(p->c->r, st, NULL);
     else
-        memset(p->fresh, 0, sizeof p->fresh);
+        kn_parcel_served(p);
 }
 
 void kn_route_upload(kn_call *c)
 {
-    parcel p = { .c = c };
-    const int bad = c->is_form ? take_parts(&p) : take_json(&p);
-    if (!bad && !p.n)
-        kn_answer_error(c->r, 422, "invalid", "images", "no pictures");
-    else if (!bad)
+    kn_parcel p;
+    if (!kn_parcel_take(&p, c))
         add_all(&p);
-    for (size_t i = 0; i < p.n; i++) {
-        if (p.fresh[i]) /* it came to nothing */
-            kn_upload_drop(c->s, p.paths[i]);
-        kn_free(p.paths[i]);
-    }
+    kn_parcel_release(&p);
 }
 
 /* ---- one item ---- */

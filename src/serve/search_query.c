@@ -2,10 +2,10 @@
 #include "serve/search_query.h"
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/progress.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +14,8 @@
 
 static int read_id(kn_query *q, const char *text, const char *param, ken_term *t)
 {
-    char *end;
-    errno = 0;
-    t->id = strtoull(text, &end, 10);
     t->is_id = 1;
-    if (*text < '0' || *text > '9' || *end || errno) {
+    if (!kn_decimal(text, &t->id)) {
         kn_answer_error(q->c->r, 422, "invalid", param, "expects the number of an item, as a string");
         return -1;
     }

@@ -50,3 +50,79 @@ void kn_upload_drop(const ken_server *s, const char *path)
     if (kn_upload_is(s, path) && kn_unlink(path))
         kn_log(KEN_LOG_WARN, "%s: %s", path, ken_last_error());
 }
+
+/* ---- the pictures of a request ---- */
+
+/* Frees img. */
+static int keep(kn_parcel *p, ken_image *img, const char *param)
+{
+    const ken_status st = kn_upload_keep(p->c->s, img, &p->paths[p->n], &p->fresh[p->n]);
+    ken_image_free(img);
+    if (st)
+        kn_answer_failed(p->c->r, st, param);
+    p->n += !st;
+    return st ? -1 : 0;
+}
+
+static int is_full(const kn_parcel *p)
+{
+    if (p->n == KN_PARCEL)
+        kn_answer_error(p->c->r, 422, "too_large", NULL, "more than %d pictures", KN_PARCEL);
+    return p->n == KN_PARCEL;
+}
+
+static int take_parts(kn_parcel *p)
+{
+    const kn_form *f = &p->c->form;
+    for (size_t i = 0; i < f->n; i++) {
+        const kn_part *part = &f->parts[i];
+        ken_image *img;
+        if (is_full(p) || kn_take_picture(p->c, part->bytes, part->len, part->name, &img) ||
+            keep(p, img, part->name))
+            return -1;
+    }
+    return 0;
+}
+
+static int take_json(kn_parcel *p)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach (item, cJSON_GetObjectItemCaseSensitive(p->c->body, "images")) {
+        char param[32];
+        ken_image *img;
+        snprintf(param, sizeof param, "images[%zu]", p->n);
+        if (is_full(p) || kn_take_base64(p->c, kn_get_text(item, "data", ""), param, &img) ||
+            keep(p, img, param))
+            return -1;
+    }
+    return 0;
+}
+
+int kn_parcel_take(kn_parcel *p, kn_call *c)
+{
+    *p = (kn_parcel){ .c = c };
+    const int bad = c->is_form ? take_parts(p) : take_json(p);
+    if (!bad && !p->n)
+        kn_answer_error(c->r, 422, "invalid", "images", "no pictures");
+    return bad || !p->n ? -1 : 0;
+}
+
+void kn_parcel_refused(kn_parcel *p, const char *why)
+{
+    if (!p->why[0])
+        snprintf(p->why, sizeof p->why, "%s", why);
+}
+
+void kn_parcel_served(kn_parcel *p)
+{
+    memset(p->fresh, 0, sizeof p->fresh);
+}
+
+void kn_parcel_release(kn_parcel *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->fresh[i])
+            kn_upload_drop(p->c->s, p->paths[i]);
+        kn_free(p->paths[i]);
+    }
+}

@@ -17,4 +17,22 @@ int kn_upload_is(const ken_server *s, const char *path);
 /* Removes it, if it was. */
 void kn_upload_drop(const ken_server *s, const char *path);
 
+/* The pictures of one request, all kept or none. */
+enum { KN_PARCEL = 32 };
+typedef struct kn_parcel {
+    kn_call *c;
+    char *paths[KN_PARCEL]; /* kn_free */
+    int fresh[KN_PARCEL];   /* written by this request, and good for nothing so far */
+    size_t n;
+    char why[300]; /* the library refused one: the first reason */
+} kn_parcel;
+
+/* Keeps the parts of a form, or the "images" of JSON: 0, or -1 with the answer given, also where there is none.
+ * Release it after either. */
+int kn_parcel_take(kn_parcel *p, kn_call *c);
+void kn_parcel_refused(kn_parcel *p, const char *why);
+/* The request has made something of them: they stay. */
+void kn_parcel_served(kn_parcel *p);
+void kn_parcel_release(kn_parcel *p);
+
 #endif

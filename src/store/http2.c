@@ -3,40 +3,32 @@
 
 #ifdef KEN_MILVUS
 #include "base/error.h"
+#include "base/symbol.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
-#include <string.h>
 
 static kn_http2 lib;
 static int loaded;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* ISO C has no cast from an object's to a function's address. */
-static int find(void *handle, void *fn, const char *name)
-{
-    void *at = dlsym(handle, name);
-    memcpy(fn, &at, sizeof at);
-    return at != NULL;
-}
-
 static void load(void)
 {
     void *h = dlopen("libnghttp2.so.14", RTLD_NOW | RTLD_LOCAL);
     loaded =
-        h && find(h, &lib.callbacks_new, "nghttp2_session_callbacks_new") &&
-        find(h, &lib.callbacks_free, "nghttp2_session_callbacks_del") &&
-        find(h, &lib.on_header, "nghttp2_session_callbacks_set_on_header_callback") &&
-        find(h, &lib.on_data, "nghttp2_session_callbacks_set_on_data_chunk_recv_callback") &&
-        find(h, &lib.on_close, "nghttp2_session_callbacks_set_on_stream_close_callback") &&
-        find(h, &lib.client_new, "nghttp2_session_client_new") &&
-        find(h, &lib.session_free, "nghttp2_session_del") &&
-        find(h, &lib.settings, "nghttp2_submit_settings") &&
-        find(h, &lib.window, "nghttp2_session_set_local_window_size") &&
-        find(h, &lib.request, "nghttp2_submit_request") && find(h, &lib.recv, "nghttp2_session_mem_recv") &&
-        find(h, &lib.send, "nghttp2_session_mem_send") &&
-        find(h, &lib.want_read, "nghttp2_session_want_read") &&
-        find(h, &lib.error_text, "nghttp2_strerror");
+        h && kn_symbol(h, &lib.callbacks_new, "nghttp2_session_callbacks_new") &&
+        kn_symbol(h, &lib.callbacks_free, "nghttp2_session_callbacks_del") &&
+        kn_symbol(h, &lib.on_header, "nghttp2_session_callbacks_set_on_header_callback") &&
+        kn_symbol(h, &lib.on_data, "nghttp2_session_callbacks_set_on_data_chunk_recv_callback") &&
+        kn_symbol(h, &lib.on_close, "nghttp2_session_callbacks_set_on_stream_close_callback") &&
+        kn_symbol(h, &lib.client_new, "nghttp2_session_client_new") &&
+        kn_symbol(h, &lib.session_free, "nghttp2_session_del") &&
+        kn_symbol(h, &lib.settings, "nghttp2_submit_settings") &&
+        kn_symbol(h, &lib.window, "nghttp2_session_set_local_window_size") &&
+        kn_symbol(h, &lib.request, "nghttp2_submit_request") && kn_symbol(h, &lib.recv, "nghttp2_session_mem_recv") &&
+        kn_symbol(h, &lib.send, "nghttp2_session_mem_send") &&
+        kn_symbol(h, &lib.want_read, "nghttp2_session_want_read") &&
+        kn_symbol(h, &lib.error_text, "nghttp2_strerror");
 }
 
 ken_status kn_http2_get(const kn_http2 **out)

@@ -6,6 +6,7 @@
 #include "train/run.h"
 
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -142,20 +143,6 @@ static ken_status put_chart(kn_buf *b, const char *title, const curve *c, const 
 
 /* ---- pictures ---- */
 
-static ken_status put_base64(kn_buf *b, const unsigned char *p, size_t n)
-{
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    ken_status st = KEN_OK;
-    for (size_t i = 0; !st && i < n; i += 3) {
-        const unsigned v = (unsigned)p[i] << 16 | (i + 1 < n ? (unsigned)p[i + 1] << 8 : 0) |
-                           (i + 2 < n ? p[i + 2] : 0);
-        const char four[4] = { digit[v >> 18], digit[v >> 12 & 63], i + 1 < n ? digit[v >> 6 & 63] : '=',
-                               i + 2 < n ? digit[v & 63] : '=' };
-        st = kn_buf_add(b, four, 4);
-    }
-    return st;
-}
-
 static ken_status put_escaped(kn_buf *b, const char *text)
 {
     ken_status st = KEN_OK;
@@ -172,19 +159,23 @@ static ken_status put_picture(kn_buf *b, kn_run *r, uint32_t sample, const char 
     const uint32_t side = r->plan.net.prep.crop[0];
     const ken_image img = { .width = side, .height = side, .stride = 3 * (size_t)side, .pixels = r->pixels };
     unsigned char *bytes = NULL;
+    char *text = NULL;
     size_t n;
     ken_status st = kn_data_pictures(r->val, &sample, 1, NULL, 0, 0, r->pixels);
     if (!st)
         st = kn_image_encode(&bytes, &n, &img, QUALITY);
     if (!st)
         st = kn_buf_adds(b, "<figure><img alt=\"\" src=\"data:image/jpeg;base64,");
+    if (!st && !(text = kn_base64(bytes, n)))
+        st = KEN_E_NOMEM;
     if (!st)
-        st = put_base64(b, bytes, n);
+        st = kn_buf_adds(b, text);
     if (!st)
         st = kn_buf_addf(b, "\"><figcaption>%s: ", what);
     if (!st)
         st = put_escaped(b, kn_data_class(r->val, kn_data_labels(r->val)[sample]));
     kn_free(bytes);
+    kn_free(text);
     return st ? st : kn_buf_adds(b, "</figcaption></figure>");
 }
 

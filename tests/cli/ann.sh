@@ -23,6 +23,9 @@ with open("query.fvecs", "wb") as f:
         np.array([40], "u4").tofile(f); row.tofile(f)
 d = ((q[:, None, :].astype("f8") - x[None]) ** 2).sum(2)
 np.save("l2.npy", np.argsort(d, axis=1, kind="stable")[:, :10])
+cut = np.sort(d, axis=None)[999:1001].mean()
+open("radius", "w").write("%.9g" % cut)
+np.save("within.npy", np.argwhere(d <= cut))
 u = lambda a: a / np.linalg.norm(a.astype("f8"), axis=1, keepdims=True)
 np.save("cos.npy", np.argsort(-(u(q) @ u(x).T), axis=1, kind="stable")[:, :10])
 np.save("ip.npy", np.argsort(-(q.astype("f8") @ x.T.astype("f8")), axis=1, kind="stable")[:, :10])
@@ -68,9 +71,14 @@ run ann search l2.ix query.fvecs --target-recall .95 --truth l2.npy --json
 json 'd["recall"] >= .95 and d["params"]["ef"] > 0' "and the target is reached"
 run ann check l2.ix
 is 0 "the file is still whole"
-run ann search l2.ix query.fvecs --range 0.5 -o pairs.npy --json
+# the radius within which numpy finds 1,000 pairs, all of which must be there, and no other
+radius=$(cat radius)
+run ann search l2.ix query.fvecs --range "$radius" -o pairs.npy --json
 is 0 "a range"
-json 'd["queries"] == 50 and d["range"] == 0.5 and d["found"] >= 0 and d["qps"] > 0' "what it says"
+json 'd["queries"] == 50 and d["range"] == float(open("radius").read()) and d["found"] == 1000 and d["qps"] > 0' "what it says"
+that "the pairs within it" python3 -c 'import numpy as np
+got, want = {tuple(p) for p in np.load("pairs.npy")}, {tuple(p) for p in np.load("within.npy")}
+assert got == want and len(want) == 1000, (len(got - want), len(want - got))'
 run ann search l2.ix base.npy --range 0 -o pairs.npy
 that "every row is within no distance of itself" python3 -c 'import numpy as np
 p = np.load("pairs.npy"); assert (p[:, 0] == p[:, 1]).sum() == len(np.load("base.npy"))'

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -169,6 +170,19 @@ START_TEST(replace_leaves_old_or_new)
 }
 END_TEST
 
+START_TEST(decimals_are_whole)
+{
+    static const char *const bad[] = { "", " 1", "1 ", "+1", "-1", "0x1", "1.0", "18446744073709551616",
+                                       "99999999999999999999999" };
+    uint64_t n = 7;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!kn_decimal(bad[i], &n) && n == 7, "%s", bad[i]);
+    ck_assert(kn_decimal("0", &n) && n == 0);
+    ck_assert(kn_decimal("0042", &n) && n == 42);
+    ck_assert(kn_decimal("18446744073709551615", &n) && n == UINT64_MAX);
+}
+END_TEST
+
 START_TEST(paths)
 {
     static const char *const cases[][2] = { { "/a/./b/../c//d", "/a/c/d" },
@@ -284,6 +298,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, parallel_reports_the_first_failure);
     tcase_add_test(tc, parallel_works_in_a_forked_child);
     tcase_add_test(tc, replace_leaves_old_or_new);
+    tcase_add_test(tc, decimals_are_whole);
     tcase_add_test(tc, paths);
     tcase_add_test(tc, hash_known_answers);
     tcase_add_test(tc, sha256_is_fips);
