@@ -3,7 +3,6 @@
 #include "cli/out.h"
 #include "cli/progress.h"
 
-#include <string.h>
 
 int cli_ann_import(const cli_args *a)
 {

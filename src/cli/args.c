@@ -6,8 +6,6 @@
 #include "cli/cmd.h"
 #include "cli/mem.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct flag {

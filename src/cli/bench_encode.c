@@ -2,7 +2,6 @@
 #include "cli/bench.h"
 #include "cli/mem.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_BATCH = 4096 };

@@ -1,9 +1,7 @@
 /* bench_search.c - `ken bench search`: ten neighbours among 10,000 vectors of 512 numbers. */
 #include "cli/bench.h"
 #include "cli/mem.h"
-#include "cli/progress.h"
 
-#include <stdlib.h>
 
 enum { ROWS = 10000, DIM = 512, LATENT = 48, K = 10, MAX_BATCH = 4096 };
 

@@ -1,7 +1,6 @@
 /* cmd_bench.c - the benchmarks that need no files but pictures: see bench.h for how they time. */
 #include "cli/bench.h"
 #include "cli/json.h"
-#include "cli/mem.h"
 #include "cli/open.h"
 #include "cli/out.h"
 #include "cli/progress.h"

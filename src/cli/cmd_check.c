@@ -1,6 +1,5 @@
 /* cmd_check.c - is the collection whole? */
 #include "cli/cmd.h"
-#include "cli/json.h"
 #include "cli/open.h"
 #include "cli/out.h"
 #include "cli/problems.h"

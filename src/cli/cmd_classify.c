@@ -9,12 +9,10 @@
 #include "cli/open.h"
 #include "cli/out.h"
 #include "cli/paths.h"
-#include "cli/progress.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { CHUNK = 32, MAX_LABEL_FILE = 1 << 26 };

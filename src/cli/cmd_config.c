@@ -4,7 +4,6 @@
 #include "cli/mem.h"
 #include "cli/out.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Everything is gathered before anything is printed: a command's settings share their places with

@@ -4,9 +4,7 @@
 #include "cli/out.h"
 #include "cli/side.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { VIEW_SIDE = 512 };
 

@@ -8,7 +8,6 @@
 #include "cli/open.h"
 #include "cli/out.h"
 #include "cli/paths.h"
-#include "cli/progress.h"
 
 #include <stdio.h>
 #include <string.h>

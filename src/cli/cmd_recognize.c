@@ -3,7 +3,6 @@
 #include "cli/cmd.h"
 #include "cli/input.h"
 #include "cli/json.h"
-#include "cli/mem.h"
 #include "cli/open.h"
 #include "cli/out.h"
 #include "cli/resident.h"

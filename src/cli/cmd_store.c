@@ -1,7 +1,6 @@
 /* cmd_store.c - from one kind of store into another. */
 #include "cli/cmd.h"
 #include "cli/json.h"
-#include "cli/open.h"
 #include "cli/out.h"
 #include "cli/progress.h"
 

@@ -5,7 +5,6 @@
 #include "cli/mem.h"
 #include "cli/open.h"
 #include "cli/out.h"
-#include "cli/paths.h"
 #include "cli/progress.h"
 
 #include <stdio.h>

@@ -2,7 +2,6 @@
 #include "cli/cmd_eval.h"
 
 #include "cli/list.h"
-#include "cli/mem.h"
 #include "cli/open.h"
 #include "cli/out.h"
 #include "cli/progress.h"
@@ -10,7 +9,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static int is_json(void)
 {

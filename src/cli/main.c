@@ -1,6 +1,5 @@
 /* main.c - the table of commands, signals, and the one way out. */
 #include "cli/cmd.h"
-#include "cli/mem.h"
 #include "cli/out.h"
 #include "ken.h"
 

@@ -8,7 +8,6 @@
 #include "cli/out.h"
 #include "cli/paths.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>

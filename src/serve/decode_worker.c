@@ -4,7 +4,6 @@
  * seccomp's default is the end of the process.  What remains is what reading a picture takes; opening
  * a file and starting a program are not among it, and memory can never be made executable.
  */
-#include "base/error.h"
 #include "serve/decode.h"
 
 #include <errno.h>

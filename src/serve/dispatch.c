@@ -3,7 +3,6 @@
  *
  * What can be refused by the head alone is refused there, before a byte of the body is read.
  */
-#include "base/error.h"
 #include "base/progress.h"
 #include "serve/server.h"
 

@@ -16,7 +16,6 @@
 #include "base/symbol.h"
 #include "serve/shape.h"
 
-#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <microhttpd.h>

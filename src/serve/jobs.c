@@ -8,7 +8,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/progress.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,5 +1,4 @@
 /* listen.c - addresses to listening sockets. */
-#include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "serve/http.h"
@@ -7,7 +6,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -2,7 +2,6 @@
 #include "base/alloc.h"
 #include "base/base64.h"
 #include "base/bytes.h"
-#include "base/error.h"
 #include "serve/server.h"
 
 #include <string.h>

@@ -1,5 +1,4 @@
 /* route_explain.c - where two pictures agree, or a picture and words; as numbers or as a picture. */
-#include "base/alloc.h"
 #include "serve/search_query.h"
 #include "serve/server.h"
 

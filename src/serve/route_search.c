@@ -1,6 +1,5 @@
 /* route_search.c - searches: a query's terms out of JSON and forms, and the hits as JSON. */
 #include "base/alloc.h"
-#include "base/progress.h"
 #include "serve/search_query.h"
 #include "serve/server.h"
 

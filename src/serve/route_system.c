@@ -1,9 +1,7 @@
 /* route_system.c - health, version, metrics, limits, models, the collections and their sizes. */
-#include "base/alloc.h"
 #include "base/progress.h"
 #include "serve/server.h"
 
-#include <string.h>
 
 void kn_route_live(kn_call *c)
 {

@@ -3,11 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
-#include "base/error.h"
 #include "base/progress.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- reading ---- */

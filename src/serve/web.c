@@ -1,9 +1,7 @@
 /* web.c - the page's files, which are a part of the program. */
-#include "base/alloc.h"
 #include "base/hash.h"
 #include "serve/server.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void kn_safe_headers(kn_request *r)

@@ -9,7 +9,6 @@
 #include "store/http2.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {

@@ -1,7 +1,6 @@
 /* journal.c - operations to bytes and back.  The log is untrusted: every length is checked. */
 #include "store/journal.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "base/hash.h"
 

@@ -5,7 +5,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

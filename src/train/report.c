@@ -8,11 +8,9 @@
 #include "base/alloc.h"
 #include "base/base64.h"
 #include "base/buf.h"
-#include "base/error.h"
 #include "base/file.h"
 
 #include <cjson/cJSON.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { WIDE = 640, HIGH = 200, POINTS = 640, SHOWN = 12, QUALITY = 88 };
