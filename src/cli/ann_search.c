@@ -1,13 +1,12 @@
 /* ann_search.c - `ken ann search` and `truth`: queries against an index, and how fast and right. */
 #include "cli/ann.h"
+#include "cli/bench.h"
 #include "cli/json.h"
 #include "cli/mem.h"
 #include "cli/progress.h"
 #include "cli/vectors.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct searching {
@@ -74,18 +73,10 @@ static double recall(const searching *s)
     return s->queries.n ? (double)hit / (double)(s->queries.n * s->k) : 0;
 }
 
-static int less(const void *a, const void *b)
+/* Seconds in which a share of the queries was answered. */
+static double took(const searching *s, double share)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The least time that a share of all queries does not exceed. */
-static double percentile(const searching *s, double share)
-{
-    const size_t n = s->queries.n;
-    const double at = ceil(share * (double)n);
-    return n ? s->took[at < 1 ? 0 : (size_t)at - 1] : 0;
+    return cli_bench_percentile(s->took, s->queries.n, share);
 }
 
 static cJSON *params(const searching *s)
@@ -114,13 +105,13 @@ static void say(searching *s)
         double share;
     } parts[] = { { "p50_us", .5 }, { "p95_us", .95 }, { "p99_us", .99 } };
     const double qps = s->seconds > 0 ? (double)s->queries.n / s->seconds : 0;
-    qsort(s->took, s->queries.n, sizeof *s->took, less);
+    cli_bench_sort(s->took, s->queries.n);
     if (!cli_ann_json()) {
         printf("%zu queries\t%.0f a second", s->queries.n, qps);
         if (s->truth.ids)
             printf("\trecall %.4f", recall(s));
         if (!s->all_at_once)
-            printf("\tp50 %.0f us\tp99 %.0f us", 1e6 * percentile(s, .5), 1e6 * percentile(s, .99));
+            printf("\tp50 %.0f us\tp99 %.0f us", 1e6 * took(s, .5), 1e6 * took(s, .99));
         putchar('\n');
         return;
     }
@@ -138,7 +129,7 @@ static void say(searching *s)
         if (s->all_at_once)
             cJSON_AddNullToObject(o, parts[i].name);
         else
-            cli_json_real(o, parts[i].name, 1e6 * percentile(s, parts[i].share), 5);
+            cli_json_real(o, parts[i].name, 1e6 * took(s, parts[i].share), 5);
     cli_json_say(o);
 }
 

@@ -29,6 +29,10 @@ KEN_CALL ken_status cli_bench_best(cli_work work, void *cookie, const char *prec
                                    double *peak);
 void cli_bench_say(const cli_case *c);
 
+/* n times, into order; and of those the least that a share (0..1) of them does not exceed, 0 if there are none. */
+void cli_bench_sort(double *times, size_t n);
+double cli_bench_percentile(const double *sorted, size_t n, double share);
+
 uint32_t cli_bench_threads(void);
 
 /* fn for each batch size of a list "1,32", until one fails; each is 1 .. most.  *st is fn's status; 0, or

@@ -104,12 +104,6 @@ static void *run_client(void *cookie)
     return NULL;
 }
 
-static int by_time(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* Rate and percentiles of so many seconds; what failed, or NULL. */
 static const char *measure(cli_case *out, int port, int is_search, double seconds)
 {
@@ -135,12 +129,12 @@ static const char *measure(cli_case *out, int port, int is_search, double second
         cli_mem_free(c[i].times);
     }
     const double took = cli_now() - start;
-    qsort(all, n, sizeof *all, by_time);
+    cli_bench_sort(all, n);
     if (n) {
         out->per_second = (double)n / took;
         out->ms = 1e3 * took / (double)n;
-        out->p50 = 1e3 * all[n / 2];
-        out->p99 = 1e3 * all[n - 1 - n / 100];
+        out->p50 = 1e3 * cli_bench_percentile(all, n, .5);
+        out->p99 = 1e3 * cli_bench_percentile(all, n, .99);
     }
     cli_mem_free(all);
     return failed ? failed : n ? NULL : "no answers";

@@ -5,6 +5,7 @@
 #include "cli/out.h"
 #include "cli/progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,23 @@ static void say_json(const cli_case *c)
     if (c->share >= 0)
         cli_json_real(o, "share", c->share, 4);
     cli_json_say_line(o);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void cli_bench_sort(double *times, size_t n)
+{
+    qsort(times, n, sizeof *times, by_time);
+}
+
+double cli_bench_percentile(const double *sorted, size_t n, double share)
+{
+    const double at = ceil(share * (double)n);
+    return n ? sorted[at < 1 ? 0 : (size_t)at - 1] : 0;
 }
 
 void cli_bench_say(const cli_case *c)

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { CHUNK = 32 };
 
@@ -75,23 +74,9 @@ static void plan_tree(embed *e, const char *tree)
     }
 }
 
-static int make_folders(char *path)
+static int write_leaf(const char *path, const float *row, size_t dim)
 {
-    for (char *c = path + 1; *c; c++) {
-        if (*c != '/')
-            continue;
-        *c = 0;
-        int bad = mkdir(path, 0777) && errno != EEXIST;
-        *c = '/';
-        if (bad)
-            return -1;
-    }
-    return 0;
-}
-
-static int write_leaf(char *path, const float *row, size_t dim)
-{
-    if (make_folders(path) || cli_npy_write(path, row, &dim, 1))
+    if (cli_path_make_folders(path, 0777) || cli_npy_write(path, row, &dim, 1))
         return cli_error("%s: %s", path, strerror(errno));
     return 0;
 }

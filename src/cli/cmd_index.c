@@ -18,8 +18,8 @@ enum { MAX_STDIN = 1 << 30 };
 
 typedef struct names {
     const char **list;
-    size_t n, cap, n_known;
-    char **known;    /* (n) of the collection, for a space; or NULL */
+    size_t n, cap;
+    int owned;       /* the list's names: those of the collection, for a space */
     char *read;      /* from standard input */
     cli_notes notes; /* of LIST.json */
 } names;
@@ -52,19 +52,15 @@ static int gather_known(names *p)
     if (code)
         return code;
     const ken_status st = ken_each(db, add_known, p);
-    p->known = cli_mem_new(p->n, sizeof *p->known);
-    for (size_t i = 0; i < p->n; i++)
-        p->known[i] = (char *)(uintptr_t)p->list[i];
-    p->n_known = p->n;
+    p->owned = 1;
     ken_close(db);
     return st ? cli_complain(st, ABOUT_COLLECTION, NULL) : 0;
 }
 
 static void forget(names *p)
 {
-    for (size_t i = 0; i < p->n_known; i++)
-        cli_mem_free(p->known[i]);
-    cli_mem_free(p->known);
+    for (size_t i = 0; p->owned && i < p->n; i++)
+        cli_mem_free((char *)(uintptr_t)p->list[i]);
     cli_notes_free(&p->notes);
     cli_mem_free(p->list);
     cli_mem_free(p->read);

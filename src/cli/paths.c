@@ -37,6 +37,21 @@ int cli_path_is_dir(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+int cli_path_make_folders(const char *path, unsigned mode)
+{
+    char *part = cli_mem_text(path);
+    int bad = 0;
+    for (char *slash = part; !bad && (slash = strchr(slash + 1, '/'));) {
+        *slash = 0;
+        bad = mkdir(part, mode) && errno != EEXIST;
+        *slash = '/';
+    }
+    const int err = errno;
+    cli_mem_free(part);
+    errno = err;
+    return bad ? -1 : 0;
+}
+
 char *cli_path_upward(const char *name)
 {
     char *here = getcwd(NULL, 0), *found = NULL;

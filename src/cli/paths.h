@@ -15,6 +15,8 @@ char *cli_path_xdg(const char *variable, const char *fallback, const char *rest)
 /* A path that starts with '/' as seen from here: what is shown to people. */
 char *cli_path_shown(const char *path);
 int cli_path_is_dir(const char *path);
+/* Makes the folders in which path lies, and path itself if it ends in '/'.  0, or -1 with errno. */
+int cli_path_make_folders(const char *path, unsigned mode);
 
 /* --cache, else $XDG_CACHE_HOME/ken; NULL if nothing is to be remembered. */
 char *cli_cache_dir(void);

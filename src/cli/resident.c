@@ -123,27 +123,20 @@ static char *folder(void)
     return run && *run == '/' ? cli_path_in(run, "ken") : cli_path_xdg("XDG_CACHE_HOME", ".cache", "ken/run");
 }
 
-static int make_folder(const char *path)
+/* What cannot be made, or was there as something else, is seen at the end. */
+static int make_private(const char *path)
 {
-    for (char *copy = cli_mem_text(path), *c = copy + 1;; c++) {
-        const char was = *c;
-        if (was && was != '/')
-            continue;
-        *c = 0;
-        (void)mkdir(copy, 0700); /* what failed, or was there as something else, is seen below */
-        *c = was;
-        if (was)
-            continue;
-        cli_mem_free(copy);
-        return is_private(path, S_IFDIR) ? 0 : -1;
-    }
+    char *all = cli_mem_textf("%s/", path);
+    (void)cli_path_make_folders(all, 0700);
+    cli_mem_free(all);
+    return is_private(path, S_IFDIR) ? 0 : -1;
 }
 
 /* "unix:PATH" of the socket, or NULL: there is no place for one. */
 static char *address(const char *dir)
 {
     char *in = folder();
-    if (!in || make_folder(in)) {
+    if (!in || make_private(in)) {
         cli_mem_free(in);
         return NULL;
     }

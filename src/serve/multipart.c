@@ -77,8 +77,6 @@ static ken_status read_header(kn_part *p, const char *line, const char *end, int
     if (end - line < 9 || strncasecmp(line, "form-data", 9))
         return kn_fail(KEN_E_FORMAT, "a part that is not form-data");
     *named = parameter(line, end, "name", p->name, sizeof p->name) > 0;
-    for (const char *s = line; !p->is_file && s + 9 < end; s++)
-        p->is_file = !strncasecmp(s, "filename=", 9) || !strncasecmp(s, "filename*", 9);
     return KEN_OK;
 }
 

@@ -8,7 +8,6 @@ enum { KN_FORM_PARTS = 33, KN_PART_NAME = 64 };
 
 typedef struct kn_part {
     char name[KN_PART_NAME];
-    int is_file;       /* a filename was given; which one is of no interest */
     const char *bytes; /* in the body */
     size_t len;
 } kn_part;

@@ -32,8 +32,8 @@ typedef struct kn_field {
     unsigned is;
     const char *choices;          /* of a string, '|' between; or NULL */
     double least, most;           /* of a number; characters of a string; both 0: any */
-    const struct kn_field *items; /* of an array; least_items … */
-    unsigned most_items;          /* … 1 to so many; 0: any number, none too */
+    const struct kn_field *items; /* of an array */
+    unsigned most_items;          /* … of 1 to so many; 0: of any number, none too */
     const kn_shape *of;           /* of an object */
     const char *help;             /* a line */
 } kn_field;

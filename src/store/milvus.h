@@ -85,6 +85,9 @@ KEN_CALL ken_status kn_remote_push(kn_remote *r);
 /* Delete the rows of items that are gone; n may be 0. */
 KEN_CALL ken_status kn_remote_delete(kn_remote *r, const uint64_t *ids, size_t n);
 
+/* "FIELD in [ids]", of n ids, in place of what b holds. */
+KEN_CALL ken_status kn_remote_name_ids(kn_buf *b, const char *field, const int64_t *ids, size_t n);
+
 /* ---- milvus_pull.c: from the server to here ---- */
 
 #define KN_REMOTE_REV "remote_rev" /* the last revision that is in the records here */

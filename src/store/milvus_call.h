@@ -101,4 +101,7 @@ KEN_CALL ken_status kn_mv_read_query(const void *answer, size_t n, kn_mv_result 
 KEN_CALL ken_status kn_mv_read_search(const void *answer, size_t n, const kn_mv_search *s, ken_hit *hits,
                                       size_t *found);
 
+/* Of ken_hit, for qsort: larger raw first, equal ones by smaller id, as everywhere. */
+int kn_mv_best_first(const void *a, const void *b);
+
 #endif

@@ -161,35 +161,39 @@ static int is_text(const kn_pb_field *f, const char *s)
     return f->wire == KN_PB_BYTES && f->n == strlen(s) && !memcmp(f->bytes, s, f->n);
 }
 
-/* Packed or one by one, as both are allowed. */
+/* The numbers of field f, packed or one, behind those of list. */
+static ken_status add_longs(const kn_pb_field *f, int64_t **list, size_t *n)
+{
+    kn_pb_in packed = kn_pb_within(f);
+    uint64_t v;
+    const size_t more = f->wire == KN_PB_BYTES ? kn_pb_count_varints(&packed) : 1;
+    int64_t *grown = kn_grow(*list, *n + more ? *n + more : 1, sizeof **list);
+    if (!grown)
+        return KEN_E_NOMEM;
+    *list = grown;
+    if (f->wire == KN_PB_VARINT) {
+        grown[(*n)++] = (int64_t)f->value;
+        return KEN_OK;
+    }
+    while (kn_pb_next_varint(&packed, &v))
+        grown[(*n)++] = (int64_t)v;
+    return packed.bad ? broken() : KEN_OK;
+}
+
 static ken_status read_longs(kn_pb_in r, int64_t **out, size_t *n)
 {
     kn_pb_field f;
-    size_t len = 0, cap = 0;
+    size_t len = 0;
     int64_t *list = NULL;
-    while (kn_pb_next(&r, &f)) {
-        uint64_t v = f.value;
-        if (f.number != 1)
-            continue;
-        kn_pb_in packed = kn_pb_within(&f);
-        const size_t more = f.wire == KN_PB_BYTES ? kn_pb_count_varints(&packed) : 1;
-        int64_t *grown = kn_grow(list, len + more ? len + more : 1, sizeof *list);
-        if (!grown) {
-            kn_free(list);
-            return KEN_E_NOMEM;
-        }
-        list = grown;
-        cap = len + more;
-        if (f.wire == KN_PB_VARINT)
-            list[len++] = (int64_t)v;
-        else
-            while (len < cap && kn_pb_next_varint(&packed, &v))
-                list[len++] = (int64_t)v;
-        r.bad |= f.wire != KN_PB_VARINT && packed.bad;
-    }
-    if (r.bad) {
+    ken_status st = KEN_OK;
+    while (!st && kn_pb_next(&r, &f))
+        if (f.number == 1)
+            st = add_longs(&f, &list, &len);
+    if (!st && r.bad)
+        st = broken();
+    if (st) {
         kn_free(list);
-        return broken();
+        return st;
     }
     *out = list;
     *n = len;
@@ -326,26 +330,6 @@ typedef struct found {
     size_t topks_n, ids_n, keys_n, scores_n;
 } found;
 
-/* A packed list in field f itself, as a message of that one list. */
-static ken_status read_packed(const kn_pb_field *f, int64_t **out, size_t *n)
-{
-    kn_pb_in packed = kn_pb_within(f);
-    uint64_t v = 0;
-    size_t len = 0;
-    int64_t *list = kn_alloc(kn_pb_count_varints(&packed) + 1, sizeof *list);
-    if (!list)
-        return KEN_E_NOMEM;
-    while (kn_pb_next_varint(&packed, &v))
-        list[len++] = (int64_t)v;
-    if (packed.bad) {
-        kn_free(list);
-        return broken();
-    }
-    *out = list;
-    *n = len;
-    return KEN_OK;
-}
-
 static ken_status read_keys(kn_pb_in r, found *x)
 {
     kn_pb_field f;
@@ -368,8 +352,8 @@ static ken_status read_found(kn_pb_in r, found *x)
             x->scores_n = f.n / sizeof(float);
         } else if (f.number == 5) {
             st = read_keys(kn_pb_within(&f), x);
-        } else if (f.number == 6 && !x->topks) {
-            st = read_packed(&f, &x->topks, &x->topks_n);
+        } else if (f.number == 6) {
+            st = add_longs(&f, &x->topks, &x->topks_n);
         }
     return st ? st : r.bad ? broken() : KEN_OK;
 }
@@ -385,8 +369,7 @@ static uint64_t id_at(const found *x, size_t i)
     return strtoull(digits, NULL, 10);
 }
 
-/* Larger raw first, equal ones by smaller id, as everywhere. */
-static int best_first(const void *a, const void *b)
+int kn_mv_best_first(const void *a, const void *b)
 {
     const ken_hit *x = a, *y = b;
     if (x->raw != y->raw)
@@ -411,7 +394,7 @@ static ken_status hand_out(const found *x, const kn_mv_search *s, ken_hit *hits,
             hits[(size_t)q * s->k + i] = (ken_hit){ id_at(x, at), raw > 0 ? raw : 0, raw };
         }
         if (n)
-            qsort(hits + (size_t)q * s->k, (size_t)n, sizeof *hits, best_first);
+            qsort(hits + (size_t)q * s->k, (size_t)n, sizeof *hits, kn_mv_best_first);
         count[q] = (size_t)n;
     }
     return KEN_OK;

@@ -123,12 +123,13 @@ static ken_status add_row(const kn_remote *r, rows *x, const kn_item *item, int6
 
 /* ---- vectors that are there already ---- */
 
-static ken_status add_ids(kn_buf *b, const int64_t *ids, size_t n)
+ken_status kn_remote_name_ids(kn_buf *b, const char *field, const int64_t *ids, size_t n)
 {
-    ken_status st = KEN_OK;
+    b->len = 0;
+    ken_status st = kn_buf_addf(b, "%s in [", field);
     for (size_t i = 0; !st && i < n; i++)
         st = kn_buf_addf(b, "%s%" PRId64, i ? ", " : "", ids[i]);
-    return st;
+    return st ? st : kn_buf_adds(b, "]");
 }
 
 static ken_status fetch_some(kn_remote *r, rows *x, const size_t *which, size_t n)
@@ -136,20 +137,19 @@ static ken_status fetch_some(kn_remote *r, rows *x, const size_t *which, size_t 
     kn_mv_result got[] = { { .name = "id", .type = KN_MV_LONG },
                            { .name = "vector", .type = KN_MV_VECTOR } };
     kn_buf expr, answer = { 0 };
+    int64_t ids[VECTORS_AT_ONCE];
     size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        ids[i] = x->ids[which[i]];
     kn_buf_init(&expr, 1 << 20);
-    ken_status st = kn_buf_adds(&expr, "id in [");
-    for (size_t i = 0; !st && i < n; i++)
-        st = kn_buf_addf(&expr, "%s%" PRId64, i ? ", " : "", x->ids[which[i]]);
-    if (!st)
-        st = kn_buf_adds(&expr, "]");
+    ken_status st = kn_remote_name_ids(&expr, "id", ids, n);
     if (!st)
         st = kn_milvus_query(r->m, r->items, expr.data, (uint32_t)n + 1, got, 2, &answer);
     if (!st && got[0].n && got[1].dim != r->dim)
         st = kn_fail(KEN_E_CORRUPT, "%s: vectors of %u numbers", r->url.plain, got[1].dim);
     for (size_t i = 0; !st && i < n; i++)
         for (size_t j = 0; j < got[0].n; j++)
-            if (got[0].longs[j] == x->ids[which[i]]) {
+            if (got[0].longs[j] == ids[i]) {
                 memcpy(x->vectors + which[i] * r->dim, got[1].floats + j * r->dim * sizeof(float),
                        r->dim * sizeof(float));
                 found++;
@@ -215,11 +215,7 @@ static ken_status delete_where(kn_remote *r, const char *collection, const char 
 {
     kn_buf expr;
     kn_buf_init(&expr, 1 << 20);
-    ken_status st = kn_buf_addf(&expr, "%s in [", field);
-    if (!st)
-        st = add_ids(&expr, ids, n);
-    if (!st)
-        st = kn_buf_adds(&expr, "]");
+    ken_status st = kn_remote_name_ids(&expr, field, ids, n);
     if (!st)
         st = kn_milvus_delete(r->m, collection, expr.data);
     kn_buf_release(&expr);
@@ -232,11 +228,7 @@ static ken_status delete_parts(kn_remote *r, const int64_t *ids, size_t n)
     kn_mv_result got = { .name = "key", .type = KN_MV_TEXT };
     kn_buf expr, answer = { 0 };
     kn_buf_init(&expr, 4 << 20);
-    ken_status st = kn_buf_adds(&expr, "owner in [");
-    if (!st)
-        st = add_ids(&expr, ids, n);
-    if (!st)
-        st = kn_buf_adds(&expr, "]");
+    ken_status st = kn_remote_name_ids(&expr, "owner", ids, n);
     if (!st)
         st = kn_milvus_query(r->m, r->parts, expr.data, KN_MV_MOST, &got, 1, &answer);
     for (size_t from = 0; !st && from < got.n; from += IDS_AT_ONCE) {
@@ -258,12 +250,10 @@ static ken_status delete_parts(kn_remote *r, const int64_t *ids, size_t n)
 
 ken_status kn_remote_delete(kn_remote *r, const uint64_t *ids, size_t n)
 {
-    int64_t some[IDS_AT_ONCE];
     ken_status st = KEN_OK;
     for (size_t from = 0; !st && from < n; from += IDS_AT_ONCE) {
         const size_t more = n - from < IDS_AT_ONCE ? n - from : IDS_AT_ONCE;
-        for (size_t i = 0; i < more; i++)
-            some[i] = (int64_t)ids[from + i];
+        const int64_t *some = (const int64_t *)ids + from; /* the server's numbers have a sign */
         st = delete_where(r, r->items, "id", some, more);
         if (!st)
             st = delete_parts(r, some, more);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 enum { RECORD_MAX = 65535 /* the server's longest text */ };
 
@@ -22,26 +23,16 @@ void kn_remote_place(uint64_t id, uint32_t *segment, uint32_t *slot)
 
 /* ---- text ---- */
 
-/* How many bytes at s are one character of UTF-8 (no surrogates, no overlong forms); 0: none. */
-static size_t character(const unsigned char *s)
+/* How many bytes at s, which ends with a NUL, are one character of UTF-8; 0: none. */
+static size_t character(const char *s)
 {
-    const size_t n = *s < 0x80                 ? 1
-                     : *s >= 0xc2 && *s < 0xe0 ? 2
-                     : *s >= 0xe0 && *s < 0xf0 ? 3
-                     : *s >= 0xf0 && *s < 0xf5 ? 4
-                                               : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] >= 0xa0) || (*s == 0xf0 && s[1] < 0x90) ||
-        (*s == 0xf4 && s[1] >= 0x90))
-        return 0;
-    return n;
+    utf8proc_int32_t c;
+    const utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s, -1, &c);
+    return n > 0 ? (size_t)n : 0;
 }
 
-static int is_text(const char *bytes)
+static int is_text(const char *s)
 {
-    const unsigned char *s = (const unsigned char *)bytes;
     size_t n;
     while (*s && (n = character(s)))
         s += n;
@@ -51,7 +42,7 @@ static int is_text(const char *bytes)
 char *kn_remote_text(const char *bytes)
 {
     char *text = kn_strdup(bytes);
-    for (unsigned char *s = (unsigned char *)text; s && *s;) {
+    for (char *s = text; s && *s;) {
         const size_t n = character(s);
         if (!n)
             *s = '?';

@@ -29,16 +29,6 @@ static size_t number_of(const kn_mv_text *key)
     return slash ? (size_t)strtoul(slash + 1, NULL, 10) : 0;
 }
 
-/* "id in [...]", of ids[0 .. n) */
-static ken_status name_ids(kn_buf *b, const char *field, const uint64_t *ids, size_t n)
-{
-    b->len = 0;
-    ken_status st = kn_buf_addf(b, "%s in [", field);
-    for (size_t i = 0; !st && i < n; i++)
-        st = kn_buf_addf(b, "%s%" PRIu64, i ? ", " : "", ids[i]);
-    return st ? st : kn_buf_adds(b, "]");
-}
-
 /* Vectors that are asked for, and where each item's lie in out. */
 typedef struct wanted {
     const uint64_t *ids;
@@ -69,7 +59,7 @@ static ken_status fetch(kn_remote *r, kn_share share, const wanted *w)
     kn_buf answer = { 0 }, expr;
     size_t there = 0;
     kn_buf_init(&expr, EXPR_MAX);
-    ken_status st = name_ids(&expr, got[0].name, w->ids, w->n);
+    ken_status st = kn_remote_name_ids(&expr, got[0].name, (const int64_t *)w->ids, w->n);
     if (!st && whole)
         st = kn_buf_adds(&expr, " && state < 2");
     if (!st)
@@ -170,21 +160,13 @@ static ken_status search_once(kn_remote *r, const kn_store_query *q, size_t k, c
     return st;
 }
 
-static int best_first(const void *a, const void *b)
-{
-    const ken_hit *x = a, *y = b;
-    if (x->raw != y->raw)
-        return x->raw < y->raw ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
 /* more (n) into hits (*len of at most k), best first. */
 static void merge(ken_hit *hits, size_t *len, size_t k, ken_hit *both, const ken_hit *more, size_t n)
 {
     memcpy(both, hits, *len * sizeof *hits);
     memcpy(both + *len, more, n * sizeof *hits);
     if (*len + n)
-        qsort(both, *len + n, sizeof *both, best_first);
+        qsort(both, *len + n, sizeof *both, kn_mv_best_first);
     *len = *len + n < k ? *len + n : k;
     memcpy(hits, both, *len * sizeof *hits);
 }
@@ -199,7 +181,8 @@ static ken_status search_some(kn_remote *r, const kn_store_query *q, size_t k, k
     kn_buf_init(&names, EXPR_MAX);
     for (size_t at = 0; !st && at < q->n_only; at += IDS_AT_ONCE) {
         const size_t n = q->n_only - at < IDS_AT_ONCE ? q->n_only - at : IDS_AT_ONCE;
-        st = name_ids(&names, q->share == KN_WHOLES ? "id" : "owner", q->only + at, n);
+        st = kn_remote_name_ids(&names, q->share == KN_WHOLES ? "id" : "owner",
+                                (const int64_t *)q->only + at, n);
         if (!st)
             st = search_once(r, q, k, names.data, more, counts);
         for (size_t i = 0; !st && i < q->nq; i++)
