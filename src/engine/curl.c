@@ -75,10 +75,14 @@ static void load(void)
         lib.handle = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
     if (!lib.handle)
         return;
-    const int all = kn_symbol(lib.handle, &lib.start, "curl_global_init") && kn_symbol(lib.handle, &lib.open, "curl_easy_init") &&
-                    kn_symbol(lib.handle, &lib.set, "curl_easy_setopt") && kn_symbol(lib.handle, &lib.get, "curl_easy_getinfo") &&
-                    kn_symbol(lib.handle, &lib.perform, "curl_easy_perform") && kn_symbol(lib.handle, &lib.close, "curl_easy_cleanup") &&
-                    kn_symbol(lib.handle, &lib.text, "curl_easy_strerror") && kn_symbol(lib.handle, &lib.append, "curl_slist_append") &&
+    const int all = kn_symbol(lib.handle, &lib.start, "curl_global_init") &&
+                    kn_symbol(lib.handle, &lib.open, "curl_easy_init") &&
+                    kn_symbol(lib.handle, &lib.set, "curl_easy_setopt") &&
+                    kn_symbol(lib.handle, &lib.get, "curl_easy_getinfo") &&
+                    kn_symbol(lib.handle, &lib.perform, "curl_easy_perform") &&
+                    kn_symbol(lib.handle, &lib.close, "curl_easy_cleanup") &&
+                    kn_symbol(lib.handle, &lib.text, "curl_easy_strerror") &&
+                    kn_symbol(lib.handle, &lib.append, "curl_slist_append") &&
                     kn_symbol(lib.handle, &lib.list_free, "curl_slist_free_all");
     if (!all || lib.start(GLOBAL_DEFAULT) != OK)
         lib.handle = NULL; /* stays loaded: its threads may run */

@@ -25,7 +25,8 @@ static void load(void)
         kn_symbol(h, &lib.session_free, "nghttp2_session_del") &&
         kn_symbol(h, &lib.settings, "nghttp2_submit_settings") &&
         kn_symbol(h, &lib.window, "nghttp2_session_set_local_window_size") &&
-        kn_symbol(h, &lib.request, "nghttp2_submit_request") && kn_symbol(h, &lib.recv, "nghttp2_session_mem_recv") &&
+        kn_symbol(h, &lib.request, "nghttp2_submit_request") &&
+        kn_symbol(h, &lib.recv, "nghttp2_session_mem_recv") &&
         kn_symbol(h, &lib.send, "nghttp2_session_mem_send") &&
         kn_symbol(h, &lib.want_read, "nghttp2_session_want_read") &&
         kn_symbol(h, &lib.error_text, "nghttp2_strerror");

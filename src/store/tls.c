@@ -49,27 +49,31 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static int find_ssl(void *s)
 {
-    return kn_symbol(s, &lib.method, "TLS_client_method") && kn_symbol(s, &lib.context_new, "SSL_CTX_new") &&
-           kn_symbol(s, &lib.context_free, "SSL_CTX_free") && kn_symbol(s, &lib.context_ctrl, "SSL_CTX_ctrl") &&
+    return kn_symbol(s, &lib.method, "TLS_client_method") &&
+           kn_symbol(s, &lib.context_new, "SSL_CTX_new") &&
+           kn_symbol(s, &lib.context_free, "SSL_CTX_free") &&
+           kn_symbol(s, &lib.context_ctrl, "SSL_CTX_ctrl") &&
            kn_symbol(s, &lib.default_paths, "SSL_CTX_set_default_verify_paths") &&
            kn_symbol(s, &lib.load_ca, "SSL_CTX_load_verify_locations") &&
            kn_symbol(s, &lib.set_verify, "SSL_CTX_set_verify") &&
-           kn_symbol(s, &lib.set_alpn, "SSL_CTX_set_alpn_protos") && kn_symbol(s, &lib.session_new, "SSL_new") &&
-           kn_symbol(s, &lib.session_free, "SSL_free") && kn_symbol(s, &lib.session_ctrl, "SSL_ctrl") &&
-           kn_symbol(s, &lib.set_host, "SSL_set1_host") && kn_symbol(s, &lib.param, "SSL_get0_param") &&
-           kn_symbol(s, &lib.set_bio, "SSL_set_bio") && kn_symbol(s, &lib.connect, "SSL_connect") &&
-           kn_symbol(s, &lib.read, "SSL_read") && kn_symbol(s, &lib.write, "SSL_write") &&
-           kn_symbol(s, &lib.error, "SSL_get_error") && kn_symbol(s, &lib.verified, "SSL_get_verify_result") &&
+           kn_symbol(s, &lib.set_alpn, "SSL_CTX_set_alpn_protos") &&
+           kn_symbol(s, &lib.session_new, "SSL_new") && kn_symbol(s, &lib.session_free, "SSL_free") &&
+           kn_symbol(s, &lib.session_ctrl, "SSL_ctrl") && kn_symbol(s, &lib.set_host, "SSL_set1_host") &&
+           kn_symbol(s, &lib.param, "SSL_get0_param") && kn_symbol(s, &lib.set_bio, "SSL_set_bio") &&
+           kn_symbol(s, &lib.connect, "SSL_connect") && kn_symbol(s, &lib.read, "SSL_read") &&
+           kn_symbol(s, &lib.write, "SSL_write") && kn_symbol(s, &lib.error, "SSL_get_error") &&
+           kn_symbol(s, &lib.verified, "SSL_get_verify_result") &&
            kn_symbol(s, &lib.alpn, "SSL_get0_alpn_selected");
 }
 
 static int find_crypto(void *c)
 {
-    return kn_symbol(c, &lib.set_ip, "X509_VERIFY_PARAM_set1_ip_asc") && kn_symbol(c, &lib.bio_new, "BIO_new") &&
-           kn_symbol(c, &lib.bio_mem, "BIO_s_mem") && kn_symbol(c, &lib.bio_read, "BIO_read") &&
-           kn_symbol(c, &lib.bio_write, "BIO_write") &&
+    return kn_symbol(c, &lib.set_ip, "X509_VERIFY_PARAM_set1_ip_asc") &&
+           kn_symbol(c, &lib.bio_new, "BIO_new") && kn_symbol(c, &lib.bio_mem, "BIO_s_mem") &&
+           kn_symbol(c, &lib.bio_read, "BIO_read") && kn_symbol(c, &lib.bio_write, "BIO_write") &&
            kn_symbol(c, &lib.verify_text, "X509_verify_cert_error_string") &&
-           kn_symbol(c, &lib.err_get, "ERR_get_error") && kn_symbol(c, &lib.err_text, "ERR_error_string_n");
+           kn_symbol(c, &lib.err_get, "ERR_get_error") &&
+           kn_symbol(c, &lib.err_text, "ERR_error_string_n");
 }
 
 static void load(void)

@@ -53,7 +53,7 @@ async function drawn(part, longest, type, quality) {
   return new Promise((done) => canvas.toBlob(done, type, quality));
 }
 
-// What is sent: the file as it is, or the chosen part of it without loss.
+// What is sent: the file as it is, or the chosen part of it as PNG, of at most 2,048 pixels a side.
 export const toSend = async () => (isWhole() ? blob : drawn(crop, 2048, "image/png"));
 
 // What the browser's history keeps, as a data URL: a small file itself, else a smaller picture of it, or null for
