@@ -75,7 +75,7 @@ int main(int argc, char **argv)
         return 2;
     for (size_t i = 0; i < shape[0]; i++)
         ids[i] = i;
-    const kn_rows rows = { base, ids, shape[0], shape[1], metric };
+    const kn_rows rows = { .f32 = base, .ids = ids, .n = shape[0], .dim = shape[1], .metric = metric };
     const double begin = kn_clock();
     if (kn_kind_ivf.build(&state, &rows, &spec, &b))
         return 2;

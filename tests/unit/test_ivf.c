@@ -220,6 +220,38 @@ START_TEST(filters)
 }
 END_TEST
 
+/* Queries that come together read each list once for all; each gets what it would get alone, to the bit. */
+START_TEST(together_as_alone)
+{
+    static kn_near all[Q * K], one[K];
+    size_t found[Q];
+    const kn_rows r = given(N, (kn_metric)(_i % 3));
+    kn_ivf *x = built(&r, kinds[_i / 3], 2);
+    uint64_t allowed[N / 64 + 1] = { 0 };
+    for (size_t i = 0; i < N; i += 3)
+        allowed[i / 64] |= 1ull << i % 64;
+    for (int filtered = 0; filtered < 2; filtered++) {
+        const kn_find p = { .k = K, .nprobe = 20, .rerank = 30, .allowed = filtered ? allowed : NULL,
+                            .n_allowed = filtered ? (N + 2) / 3 : 0 };
+        find(x, &p, all, found);
+        for (size_t q = 0; q < Q; q++) {
+            kn_scratch scratch = { 0 };
+            kn_topk top;
+            kn_topk_init(&top, one, K);
+            OK(kn_kind_ivf.search(x, queries[q], 1, &p, &scratch, &top));
+            kn_topk_sort(&top);
+            ck_assert_uint_eq(top.len, found[q]);
+            for (size_t i = 0; i < top.len; i++) {
+                ck_assert_uint_eq(one[i].id, all[q * K + i].id);
+                ck_assert(one[i].raw == all[q * K + i].raw);
+            }
+            kn_free(scratch.p);
+        }
+    }
+    kn_ivf_release(x);
+}
+END_TEST
+
 START_TEST(changes)
 {
     kn_rows r = given(N, KN_METRIC_L2), half = r;
@@ -418,6 +450,7 @@ static void fill(TCase *tc)
     tcase_add_loop_test(tc, few_lists_find_most, 0, 18);
     tcase_add_loop_test(tc, codes_alone, 0, 9);
     tcase_add_loop_test(tc, filters, 0, 6);
+    tcase_add_loop_test(tc, together_as_alone, 0, 18);
     tcase_add_loop_test(tc, changes, 0, 6);
     tcase_add_loop_test(tc, saved_and_opened, 0, 18);
     tcase_add_loop_test(tc, forged_sections, 0, 6);
