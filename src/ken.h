@@ -579,7 +579,7 @@ typedef struct ken_search_options {
                            "own:0.7,B:0.3"; "own" or its model's name is the collection itself.  Such a hit's
                            `score`, which min_score is held against, is the fused one, and `raw` the cosine in
                            the first of the spaces that has it among its first.  min_raw and min_auto hold in
-                           each.  Words are not asked of a model without a text network.  NULL: the
+                           each; `verify` is not looked at.  Words are not asked of a model without a text network.  NULL: the
                            collection alone, not fused */
     const char *fusion; /* "rrf" (by ranks, default), "weighted" (by normalised cosines) */
     /* Told what `expand` adds: a text, or the path of an item, and its weight. */

@@ -77,27 +77,26 @@ static ken_status count_index(ken *k, ken_stats *out)
     ken_status st = kn_lookup_asked(k, asked);
     if (!st)
         st = kn_view_get_locked(k, &v);
+    if (!st)
+        st = kn_lookup_need_locked(k, v);
     out->indexed = out->dead = 0;
     for (kn_role role = 0; !st && role < KN_ROLES; role++) {
-        kn_lookup_file f = { 0 };
         kn_lookup_count c;
         kn_index_info info;
-        st = kn_lookup_open(k, v, role, &f);
-        if (!st)
-            st = kn_lookup_counts(v, role, &f, asked, &c);
-        if (!st && f.ix) {
-            kn_index_get_info(f.ix, &info);
+        const kn_lookup_file *f = &v->lookup[role];
+        st = kn_lookup_counts(v, role, f, asked, &c);
+        if (!st && f->ix) {
+            kn_index_get_info(f->ix, &info);
             snprintf(out->kind, sizeof out->kind, "%.31s", c.kind);
             out->index_bytes += info.bytes;
             out->indexed += c.n;
-            out->dead += c.n - c.covered;
+            out->dead += c.n > c.covered ? c.n - c.covered : 0; /* fewer: see kn_lookup_is_due */
             out->pending += c.live - c.covered;
         } else if (!st) { /* all are compared, as Flat does */
             out->indexed += c.live;
             out->dead += c.dead_rows;
         }
         out->stale |= !st && kn_lookup_is_due(&c);
-        kn_lookup_close(&f);
     }
     kn_view_release_locked(v);
     return st;

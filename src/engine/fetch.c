@@ -288,8 +288,9 @@ ken_status ken_fetch(const char *url, const char *path, const ken_fetch_options 
         st = open_part(&f);
     if (!st) {
         st = get(&f);
+        const int empty = lseek(f.fd, 0, SEEK_END) == 0; /* `have` is less where the reading was cancelled */
         /* what is wrong, is empty, or comes from a server that names no state to go on with */
-        const int useless = st == KEN_E_FORMAT || st == KEN_E_LIMIT || !f.have || (f.begun && !*f.state);
+        const int useless = st == KEN_E_FORMAT || st == KEN_E_LIMIT || empty || (f.begun && !*f.state);
         const ken_status gone = !st ? kn_unlink(f.note) : useless ? drop(&f) : KEN_OK;
         st = st ? st : gone;
     }

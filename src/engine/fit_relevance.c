@@ -67,6 +67,7 @@ static ken_status ask(ken *k, const ken_model *m, const ken_search_case *c, samp
     ken_hit hits[DEPTH];
     kn_near near[DEPTH];
     o.k = DEPTH;
+    o.verify = -1; /* what is cut is cut before it */
     *s = (sample){ .words = 1, .answerable = c->n_relevant > 0 };
     for (size_t i = 0; i < c->n; i++)
         s->words &= c->terms[i].text != NULL;

@@ -212,11 +212,9 @@ static ken_status ask(ken *k, const kn_view *v, const kn_seek *s, kn_lookup_file
     return st;
 }
 
-/* Opened at the first search with the view that is not exact. */
-static ken_status need_files(ken *k, kn_view *v)
+ken_status kn_lookup_need_locked(ken *k, kn_view *v)
 {
     ken_status st = KEN_OK;
-    pthread_mutex_lock(&k->lock);
     kn_lookup_file *files = v->lookup ? NULL : kn_zalloc(KN_ROLES, sizeof *files);
     if (!v->lookup && !files)
         st = KEN_E_NOMEM;
@@ -226,6 +224,13 @@ static ken_status need_files(ken *k, kn_view *v)
         kn_lookup_free(files);
     else if (files)
         v->lookup = files;
+    return st;
+}
+
+static ken_status need_files(ken *k, kn_view *v)
+{
+    pthread_mutex_lock(&k->lock);
+    const ken_status st = kn_lookup_need_locked(k, v);
     pthread_mutex_unlock(&k->lock);
     return st;
 }

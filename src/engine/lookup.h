@@ -52,6 +52,9 @@ typedef struct kn_lookup_file {
 char *kn_lookup_path(const ken *k, kn_role role); /* kn_free; NULL: out of memory */
 /* A file that cannot be used is KEN_OK, with `stale` set and the reason logged. */
 KEN_CALL ken_status kn_lookup_open(ken *k, kn_view *v, kn_role role, kn_lookup_file *f);
+/* v->lookup, (KN_ROLES): made at the first search with the view that is not exact, or when they are counted;
+ * they stay open as long as the view.  The caller holds `lock`. */
+KEN_CALL ken_status kn_lookup_need_locked(ken *k, kn_view *v);
 void kn_lookup_close(kn_lookup_file *f);
 void kn_lookup_free(kn_lookup_file *roles); /* (KN_ROLES), or NULL: of a view */
 

@@ -228,8 +228,8 @@ ken_status kn_lookup_counts(const kn_view *v, kn_role role, const kn_lookup_file
 
 int kn_lookup_is_due(const kn_lookup_count *c)
 {
-    const uint64_t pending = c->live - c->covered, dead = c->n - c->covered;
-    if (strcmp(c->kind, c->wanted) || c->stale)
+    if (strcmp(c->kind, c->wanted) || c->stale || c->n < c->covered) /* it lacks some that its note names */
         return 1;
+    const uint64_t pending = c->live - c->covered, dead = c->n - c->covered;
     return strcmp(c->kind, "Flat") && (pending + dead) * 20 > c->n;
 }

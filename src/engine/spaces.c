@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -76,14 +77,22 @@ static ken_status add_name(names *l, const char *name)
     return l->list[l->n] && ++l->n ? KEN_OK : KEN_E_NOMEM;
 }
 
-/* All there are, sorted; release them. */
+static int is_folder(DIR *in, const char *name)
+{
+    struct stat s;
+    return !fstatat(dirfd(in), name, &s, 0) && S_ISDIR(s.st_mode);
+}
+
+/* All folders that could be one, sorted; release them. */
 static ken_status find_names(const ken *k, names *l)
 {
     char *folder = kn_path_join(k->dir, KN_SPACES);
     DIR *d = folder ? opendir(folder) : NULL;
     ken_status st = folder ? KEN_OK : KEN_E_NOMEM;
+    if (!st && !d && errno != ENOENT && errno != ENOTDIR)
+        st = kn_fail_in(kn_fail_errno(errno), "%s", folder);
     for (struct dirent *e; !st && d && (e = readdir(d));)
-        if (is_name(e->d_name))
+        if (is_name(e->d_name) && is_folder(d, e->d_name))
             st = add_name(l, e->d_name);
     if (d)
         closedir(d);
@@ -160,6 +169,7 @@ void kn_spaces_close(kn_spaces *s)
 
 typedef ken_status (*each_fn)(ken *k, ken *space, const char *name, void *cookie);
 
+/* A folder whose making was broken off is no space yet: it keeps nobody from the others. */
 static ken_status each(ken *k, each_fn fn, void *cookie)
 {
     names l = { 0 };
@@ -167,6 +177,12 @@ static ken_status each(ken *k, each_fn fn, void *cookie)
     ken_status st = find_names(k, &l);
     for (size_t i = 0; !st && i < l.n; i++) {
         st = kn_space_open(k, l.list[i], &space);
+        if (st == KEN_E_NOTFOUND) {
+            kn_log(KEN_LOG_WARN, "%s/" KN_SPACES "/%s is passed over, it was never finished: "
+                   "`ken index --space %s --model M` makes it a space", k->dir, l.list[i], l.list[i]);
+            st = KEN_OK;
+            continue;
+        }
         if (!st)
             st = fn(k, space, l.list[i], cookie);
         if (st && st != KEN_E_CANCELED)
@@ -215,8 +231,11 @@ static ken_status remove_from(ken *k, ken *space, const char *name, void *cookie
     for (size_t i = 0; !st && i < j->n; i++) {
         ken_record *r = NULL;
         st = ken_get(k, j->ids[i], &r);
-        if (!st && !ken_find(space, r->path, &theirs[m]))
-            m++;
+        if (!st) {
+            st = ken_find(space, r->path, &theirs[m]);
+            m += !st;
+            st = st == KEN_E_NOTFOUND ? KEN_OK : st; /* the space does not have it */
+        }
         ken_record_free(r);
     }
     if (!st && m)

@@ -83,12 +83,16 @@ static ken_status add_items(const asking *a, ken *space, const uint64_t *ids, si
         ken_record *r = NULL;
         uint64_t theirs;
         st = ken_get(a->k, ids[i], &r);
-        const int found = !st && !ken_find(space, r->path, &theirs)
-                          && !kn_collection_vector(space, theirs, (uint32_t)dim, one);
-        ken_record_free(r);
-        for (size_t d = 0; found && d < dim; d++)
+        if (st)
+            break;
+        st = ken_find(space, r->path, &theirs);
+        if (!st)
+            st = kn_collection_vector(space, theirs, (uint32_t)dim, one);
+        for (size_t d = 0; !st && d < dim; d++)
             sum[d] += one[d];
-        *met += (size_t)found;
+        *met += !st;
+        ken_record_free(r);
+        st = st == KEN_E_NOTFOUND ? KEN_OK : st; /* the space has nothing of it */
     }
     kn_free(one);
     return st;
@@ -190,6 +194,7 @@ static ken_status ask_once(asking *a, voice *v, ken *space, const ken_term *term
     ken_search_times t = { 0 };
     o.spaces = o.fusion = o.group = NULL;
     o.min_score = 0;
+    o.verify = -1; /* the fusion needs the order of the cosines */
     o.k = deep;
     if (space != a->k) {
         o.where = NULL;

@@ -68,9 +68,10 @@ static const kn_kind *kind_of(const kn_spec *s)
 /* Room for the next publishing, which then cannot fail. */
 static ken_status get_ready(kn_index *ix)
 {
-    if (!ix->spare && !(ix->spare = kn_zalloc(1, sizeof *ix->spare)))
-        return KEN_E_NOMEM;
-    return kn_readers_reserve(ix->readers, KN_INDEX_TRASH + 2);
+    ken_status st = kn_readers_reserve(ix->readers, KN_INDEX_TRASH + 2);
+    if (!st && !ix->spare && !(ix->spare = kn_zalloc(1, sizeof *ix->spare))) /* last: who has one publishes */
+        st = KEN_E_NOMEM;
+    return st;
 }
 
 /* After get_ready().  The caller holds `lock`, or nobody else is there. */

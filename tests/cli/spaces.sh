@@ -102,6 +102,24 @@ run search $Q --spaces own,cifar -n 24 --json
 json 'len(d["hits"]) == 23' "what one space lacks the other has"
 run check
 is 0 "check"
+
+# what is no space yet keeps nobody from the others
+mkdir c/spaces/broken
+echo > c/spaces/notes
+run check
+is 0 "check beside a space that was never finished"; err "c/spaces/broken is passed over" "it is told"
+that "a file is no space" sh -c '! grep -q notes "$1"' sh "$tmp/err"
+run index toys --json
+is 0 "a scan beside it"; json 'd["removed"] == 0' "of the others"
+cp toys/1249901/clean-0.png toys/new.png
+run index toys
+run rm toys/new.png
+is 0 "rm beside it"
+run stats --json
+json '[(s["name"], s["items"]) for s in d["spaces"]] == [("cifar", 23)]' "stats lists the finished ones"
+rmdir c/spaces/broken
+rm c/spaces/notes
+
 rm "$(ls c/spaces/cifar/vectors-*.seg | head -n 1)"
 run check --json
 is 4 "a damaged space"

@@ -534,6 +534,33 @@ START_TEST(searches_beside_builds)
 }
 END_TEST
 
+/* Dead and pending ones must not make up for each other. */
+START_TEST(fewer_than_its_note_names_is_due)
+{
+    kn_lookup_count c = { .kind = "HNSW16", .wanted = "HNSW16", .live = 1001, .n = 1000, .covered = 1000 };
+    ck_assert(!kn_lookup_is_due(&c));
+    c.n = 999;
+    ck_assert(kn_lookup_is_due(&c));
+}
+END_TEST
+
+/* Counting looks at what searches have open. */
+START_TEST(files_are_opened_once)
+{
+    ken *k = open_it(NULL);
+    add(k, 0, 300, 0);
+    build(k, "HNSW8");
+    ck_assert_str_eq(stats_of(k).kind, "HNSW8");
+    ck_assert_int_eq(unlink("c/near-whole.ix"), 0);
+    ck_assert_str_eq(stats_of(k).kind, "HNSW8");
+    ck_assert(recall(k, 0, 20) >= .97);
+    ken_close(k);
+    k = open_it(NULL);
+    ck_assert_str_eq(stats_of(k).kind, "Flat");
+    ken_close(k);
+}
+END_TEST
+
 static void fill(TCase *t)
 {
     tcase_set_timeout(t, 600);
@@ -541,6 +568,8 @@ static void fill(TCase *t)
     tcase_add_loop_test(t, finds_what_comparing_finds, 0, 2);
     tcase_add_loop_test(t, follows_the_collection, 0, 2);
     tcase_add_test(t, recognises_what_comparing_recognises);
+    tcase_add_test(t, fewer_than_its_note_names_is_due);
+    tcase_add_test(t, files_are_opened_once);
     tcase_add_test(t, damage_costs_time_alone);
     tcase_add_test(t, searches_beside_builds);
 }

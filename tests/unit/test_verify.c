@@ -213,6 +213,29 @@ START_TEST(nothing_stands_out)
 }
 END_TEST
 
+/* Answers that are fused stay in the order of their cosines, which the fusion is of. */
+START_TEST(fused_answers_are_not_held_against_outlines)
+{
+    ken *k = open_it(1);
+    scan(k);
+    for (int i = 0; i < POSES; i++) {
+        ken_hit hits[PARTS];
+        size_t n = 0;
+        ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
+        ken_image *img = photograph(i, i);
+        const ken_term t = { .image = img, .weight = 1 };
+        o.k = PARTS;
+        o.spaces = "own";
+        OK(ken_search(k, &t, 1, &o, hits, &n, NULL));
+        ck_assert_uint_eq(n, PARTS);
+        for (size_t h = 1; h < n; h++)
+            ck_assert_float_le(hits[h].raw, hits[h - 1].raw);
+        ken_image_free(img);
+    }
+    ken_close(k);
+}
+END_TEST
+
 /* A file that has gone or changed since keeps the likeness of its kept outlines; the next scan forgets. */
 START_TEST(files_change)
 {
@@ -245,6 +268,7 @@ static void fill(TCase *t)
     tcase_set_timeout(t, 600);
     tcase_add_test(t, outlines_find_what_the_network_does_not);
     tcase_add_test(t, nothing_stands_out);
+    tcase_add_test(t, fused_answers_are_not_held_against_outlines);
     tcase_add_test(t, files_change);
 }
 
