@@ -1,10 +1,9 @@
 /* facets.c - ken_facets: which values items have, and how often. */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "engine/collection.h"
-#include "engine/where.h"
+#include "engine/where_tree.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -19,15 +18,25 @@ typedef struct value {
     uint64_t count;
 } value;
 
+typedef enum key { OBJECT, KIND, EXT, DIR, TAG, TAKEN, MTIME, ADDED, META, KEYS } key;
+static const char *const names[KEYS] = { "object", "kind",  "ext",   "dir",  "tag",
+                                         "taken",  "mtime", "added", "meta." };
+
 typedef struct counter {
-    const char *key;
-    size_t key_len;
-    const kn_where *where;
-    int hidden;
+    char *asked; /* the key as it was written */
+    key key;
     value *places; /* (cap) a power of two, at most half of them taken */
     size_t n, cap;
     ken_status st;
 } counter;
+
+/* One pass over the records for all keys. */
+typedef struct pass {
+    counter *list; /* (n) */
+    size_t n, cap;
+    const kn_where *where;
+    int hidden, meta; /* some key looks into the metadata */
+} pass;
 
 /* ---- counting ---- */
 
@@ -71,12 +80,16 @@ static void count(counter *c, const char *text)
     v->count++;
 }
 
-/* ---- values ---- */
-
-static int is_key(const counter *c, const char *name)
+/* text is counted, then freed. */
+static void count_own(counter *c, char *text)
 {
-    return strlen(name) == c->key_len && !strncmp(c->key, name, c->key_len);
+    if (!text && !c->st)
+        c->st = KEN_E_NOMEM;
+    count(c, text);
+    kn_free(text);
 }
+
+/* ---- values ---- */
 
 static void count_year(counter *c, int64_t ns)
 {
@@ -101,63 +114,75 @@ static void count_json(counter *c, const cJSON *v)
             count_json(c, e);
 }
 
-static void count_meta(counter *c, const kn_item *item)
+static void count_extension(counter *c, const char *path)
 {
-    int64_t from, to;
-    cJSON *meta = item->meta ? cJSON_Parse(item->meta) : NULL;
-    char *name = is_key(c, "tag")     ? kn_strdup("tags")
-                 : is_key(c, "taken") ? kn_strdup("taken")
-                                      : kn_strndup(c->key + 5, c->key_len - 5);
-    const cJSON *v = name ? cJSON_GetObjectItemCaseSensitive(meta, name) : NULL;
-    if (is_key(c, "taken"))
-        count_year(c, cJSON_IsString(v) && kn_time_span(v->valuestring, &from, &to) ? from : item->mtime_ns);
-    else
-        count_json(c, v);
-    kn_free(name);
-    cJSON_Delete(meta);
+    char *text = kn_strdup(kn_where_extension(path));
+    for (char *s = text; s && *s; s++)
+        *s = (char)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s);
+    count_own(c, text);
 }
 
-static void count_place(counter *c, const kn_item *item)
+static void count_item(counter *c, const kn_item *item, const cJSON *meta)
 {
-    const char *name = kn_path_name(item->path), *dot = strrchr(name, '.');
-    const size_t folder = name > item->path + 1 ? (size_t)(name - item->path) - 1 : 1;
-    char *text = is_key(c, "dir") ? kn_strndup(item->path, folder)
-                                  : kn_strdup(dot && dot > name ? dot + 1 : "");
-    for (char *s = text; s && is_key(c, "ext") && *s; s++)
-        *s = (char)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s);
-    count(c, text);
-    kn_free(text);
+    switch (c->key) {
+    case OBJECT: count(c, item->object); break;
+    case KIND: count(c, item->kind); break;
+    case EXT: count_extension(c, item->path); break;
+    case DIR: count_own(c, kn_strndup(item->path, kn_where_folder(item->path))); break;
+    case TAG: count_json(c, kn_where_member(meta, "tags")); break;
+    case TAKEN: count_year(c, kn_where_taken(meta, item)); break;
+    case MTIME: count_year(c, item->mtime_ns); break;
+    case ADDED: count_year(c, item->added_ns); break;
+    case META: count_json(c, kn_where_member(meta, c->asked + strlen(names[META]))); break;
+    case KEYS: break;
+    }
 }
 
 static int judge(const kn_item *item, void *cookie)
 {
-    counter *c = cookie;
-    if ((item->hidden && !c->hidden) || (c->where && !kn_where_match(c->where, item)))
+    const pass *p = cookie;
+    ken_status st = KEN_OK;
+    if ((item->hidden && !p->hidden) || (p->where && !kn_where_match(p->where, item)))
         return 0;
-    if (is_key(c, "object"))
-        count(c, item->object);
-    else if (is_key(c, "kind"))
-        count(c, item->kind);
-    else if (is_key(c, "mtime") || is_key(c, "added"))
-        count_year(c, is_key(c, "mtime") ? item->mtime_ns : item->added_ns);
-    else if (is_key(c, "dir") || is_key(c, "ext"))
-        count_place(c, item);
-    else
-        count_meta(c, item);
-    return c->st != KEN_OK;
+    cJSON *meta = p->meta && item->meta ? cJSON_Parse(item->meta) : NULL;
+    for (size_t i = 0; !st && i < p->n; i++) {
+        count_item(&p->list[i], item, meta);
+        st = p->list[i].st;
+    }
+    cJSON_Delete(meta);
+    return st != KEN_OK;
 }
 
-static ken_status check_key(const counter *c)
+/* ---- keys ---- */
+
+static ken_status add_key(pass *p, const char *text, size_t len)
 {
-    static const char *const names[] = { "object", "kind", "ext", "dir", "tag", "taken", "mtime", "added" };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (is_key(c, names[i]))
-            return KEN_OK;
-    if (c->key_len > 5 && !strncmp(c->key, "meta.", 5))
-        return KEN_OK;
-    return kn_fail(KEN_E_INVALID,
-                   "facets: no key \"%.*s\"; there are object kind ext dir tag taken mtime added meta.KEY",
-                   (int)(c->key_len < 40 ? c->key_len : 40), c->key);
+    counter c = { .key = OBJECT }, *list = kn_room(p->list, p->n, &p->cap, sizeof *list);
+    const size_t head = strlen(names[META]);
+    if (!list)
+        return KEN_E_NOMEM;
+    p->list = list;
+    while (c.key < META && (strlen(names[c.key]) != len || strncmp(text, names[c.key], len)))
+        c.key++;
+    if (c.key == META && (len <= head || strncmp(text, names[META], head)))
+        return kn_fail(KEN_E_INVALID, "facets: no key \"%.*s\"; there are object kind ext dir tag taken mtime "
+                       "added meta.KEY", (int)(len < 40 ? len : 40), text);
+    if (!(c.asked = kn_strndup(text, len)))
+        return KEN_E_NOMEM;
+    p->meta |= c.key == TAG || c.key == TAKEN || c.key == META;
+    list[p->n++] = c;
+    return KEN_OK;
+}
+
+static void release(pass *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        for (size_t j = 0; j < p->list[i].cap; j++)
+            kn_free(p->list[i].places[j].text);
+        kn_free(p->list[i].places);
+        kn_free(p->list[i].asked);
+    }
+    kn_free(p->list);
 }
 
 /* ---- telling ---- */
@@ -172,38 +197,29 @@ static int most_first(const void *a, const void *b)
     return strcmp(x->text, y->text);
 }
 
-static ken_status tell(counter *c, ken_facet_fn fn, void *cookie)
+static void tell(counter *c, ken_facet_fn fn, void *cookie)
 {
-    char *key = kn_strndup(c->key, c->key_len);
     int stop = 0;
     if (c->cap)
         qsort(c->places, c->cap, sizeof *c->places, most_first);
-    for (size_t i = 0; key && !stop && i < c->n; i++)
-        stop = fn(key, c->places[i].text, c->places[i].count, cookie);
-    kn_free(key);
-    return key ? KEN_OK : KEN_E_NOMEM;
+    for (size_t i = 0; !stop && i < c->n; i++)
+        stop = fn(c->asked, c->places[i].text, c->places[i].count, cookie);
 }
 
-static ken_status facet(ken *k, counter *c, ken_facet_fn fn, void *cookie)
+static ken_status count_all(ken *k, pass *p)
 {
     const kn_select all = { .by = KN_AFTER };
-    ken_status st = check_key(c);
-    if (!st) {
-        pthread_mutex_lock(&k->lock);
-        st = k->store->v->items(k->store, &all, judge, c);
-        pthread_mutex_unlock(&k->lock);
-    }
-    st = st ? st : c->st;
-    if (!st)
-        st = tell(c, fn, cookie);
-    for (size_t i = 0; i < c->cap; i++)
-        kn_free(c->places[i].text);
-    kn_free(c->places);
+    pthread_mutex_lock(&k->lock);
+    ken_status st = k->store->v->items(k->store, &all, judge, p);
+    pthread_mutex_unlock(&k->lock);
+    for (size_t i = 0; !st && i < p->n; i++)
+        st = p->list[i].st;
     return st;
 }
 
 ken_status ken_facets(ken *k, const char *keys, const char *where, int hidden, ken_facet_fn fn, void *cookie)
 {
+    pass p = { .hidden = hidden };
     kn_where *w = NULL;
     ken_status st = kn_enter(k);
     if (st)
@@ -211,12 +227,17 @@ ken_status ken_facets(ken *k, const char *keys, const char *where, int hidden, k
     st = keys && fn ? KEN_OK : kn_fail(KEN_E_INVALID, "ken_facets: no keys, or no function");
     if (!st && where && (st = kn_where_parse(&w, where)))
         st = kn_fail_in(st, "where");
-    for (const char *key = keys; !st && *key;) {
-        const size_t len = strcspn(key, ",");
-        counter c = { .key = key, .key_len = len, .where = w, .hidden = hidden };
-        st = facet(k, &c, fn, cookie);
-        key += len + (key[len] == ',');
+    p.where = w;
+    for (const char *s = keys; !st && *s;) {
+        const size_t len = strcspn(s, ",");
+        st = add_key(&p, s, len);
+        s += len + (s[len] == ',');
     }
+    if (!st && p.n)
+        st = count_all(k, &p);
+    for (size_t i = 0; !st && i < p.n; i++)
+        tell(&p.list[i], fn, cookie);
+    release(&p);
     kn_where_free(w);
     kn_leave(k);
     return st;

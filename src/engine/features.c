@@ -171,6 +171,8 @@ static ken_status ahead(ken *k, const ken_term *terms, size_t n, const ken_searc
     size_t n_texts = 0, n_images = 0;
     ken_status st = texts && images ? kn_collection_model(k, &m) : KEN_E_NOMEM;
     for (size_t i = 0; !st && i < n; i++) {
+        if (terms[i].vector)
+            continue; /* it came with the term */
         if (terms[i].text)
             texts[n_texts++] = terms[i].text;
         else if (terms[i].image)
@@ -195,10 +197,14 @@ static ken_status ahead(ken *k, const ken_term *terms, size_t n, const ken_searc
 ken_status ken_search_ahead(ken *k, const ken_term *terms, size_t n, const ken_search_options *opts)
 {
     static const ken_search_options defaults = KEN_SEARCH_OPTIONS_INIT;
+    const ken_search_options *o = opts ? opts : &defaults;
     ken_status st = kn_enter(k);
     if (st)
         return st;
-    st = terms || !n ? ahead(k, terms, n, opts ? opts : &defaults) : kn_fail(KEN_E_INVALID, "no terms");
+    if (o->size != sizeof *o)
+        st = kn_fail(KEN_E_INVALID, "ken_search_options: size is not set");
+    else
+        st = terms || !n ? ahead(k, terms, n, o) : kn_fail(KEN_E_INVALID, "ken_search_ahead: no terms");
     kn_leave(k);
     return st;
 }

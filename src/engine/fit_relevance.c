@@ -66,6 +66,7 @@ static ken_status ask(ken *k, const ken_model *m, const ken_search_case *c, samp
     ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
     ken_hit hits[DEPTH];
     kn_near near[DEPTH];
+    kn_rivals r = { 0 };
     o.k = DEPTH;
     o.verify = -1; /* what is cut is cut before it */
     *s = (sample){ .words = 1, .answerable = c->n_relevant > 0 };
@@ -78,7 +79,10 @@ static ken_status ask(ken *k, const ken_model *m, const ken_search_case *c, samp
     }
     if (!st)
         st = kn_relevance_strange(k->encoder, m, c->terms, c->n, &s->strange);
-    return st ? st : kn_relevance_margins(k, m, c->terms, c->n, near, s->n, s->margin);
+    if (!st)
+        st = kn_relevance_margins(k, m, c->terms, c->n, &r, near, s->n, s->margin);
+    kn_rivals_release(&r);
+    return st;
 }
 
 /* values (n): those of the samples that have an answer, of words or of pictures. */

@@ -144,27 +144,44 @@ static ken_status measure(ken *k, const float *query, const float *others, size_
     return st;
 }
 
-ken_status kn_relevance_margins(ken *k, const ken_model *m, const ken_term *terms, size_t n_terms,
-                                const kn_near *hits, size_t n, float *margins)
+/* The vectors of the text and of what it is not. */
+static ken_status encode(ken *k, const ken_model *m, const char *text, kn_rivals *out)
 {
-    const size_t dim = k->encoder->info(m)->dim;
     kn_contrast c = { 0 };
+    ken_status st = kn_contrast_make(&c, text);
+    if (st || !c.n)
+        return st;
+    out->dim = k->encoder->info(m)->dim;
+    out->vectors = kn_alloc_aligned((c.n + 1) * out->dim, sizeof *out->vectors);
+    st = out->vectors ? kn_features_texts(k, m, &text, 1, out->vectors) : KEN_E_NOMEM;
+    if (!st)
+        st = k->encoder->texts(m, (const char *const *)c.texts, c.n, out->vectors + out->dim);
+    if (st)
+        kn_rivals_release(out);
+    else
+        out->n = c.n;
+    kn_contrast_release(&c);
+    return st;
+}
+
+ken_status kn_relevance_margins(ken *k, const ken_model *m, const ken_term *terms, size_t n_terms,
+                                kn_rivals *r, const kn_near *hits, size_t n, float *margins)
+{
+    ken_status st = KEN_OK;
     for (size_t i = 0; i < n; i++)
         margins[i] = (float)NOT_FITTED;
     if (n_terms != 1 || !terms[0].text || terms[0].weight < 0 || !n)
         return KEN_OK;
-    ken_status st = kn_contrast_make(&c, terms[0].text);
-    if (st || !c.n)
-        return st;
-    float *vectors = kn_alloc_aligned((c.n + 1) * dim, sizeof *vectors);
-    st = vectors ? kn_features_texts(k, m, &terms[0].text, 1, vectors) : KEN_E_NOMEM;
-    if (!st)
-        st = k->encoder->texts(m, (const char *const *)c.texts, c.n, vectors + dim);
-    if (!st)
-        st = measure(k, vectors, vectors + dim, c.n, dim, hits, n, margins);
-    kn_free(vectors);
-    kn_contrast_release(&c);
-    return st;
+    if (!r->known)
+        st = encode(k, m, terms[0].text, r);
+    r->known = !st;
+    return st || !r->n ? st : measure(k, r->vectors, r->vectors + r->dim, r->n, r->dim, hits, n, margins);
+}
+
+void kn_rivals_release(kn_rivals *r)
+{
+    kn_free(r->vectors);
+    *r = (kn_rivals){ 0 };
 }
 
 /* ---- the cut ---- */
@@ -200,7 +217,7 @@ static ken_status bounds(ken *k, const ken_model *m, const ken_term *terms, size
 }
 
 ken_status kn_relevance_cut(ken *k, const ken_model *m, const ken_term *terms, size_t n_terms, size_t items,
-                            kn_near *hits, size_t *n, size_t most)
+                            kn_rivals *r, kn_near *hits, size_t *n, size_t most)
 {
     kn_relevance_point least;
     size_t kept = 0;
@@ -208,7 +225,7 @@ ken_status kn_relevance_cut(ken *k, const ken_model *m, const ken_term *terms, s
     float *margins = st ? NULL : kn_alloc(*n + 1, sizeof *margins);
     if (st || !margins)
         return st ? st : KEN_E_NOMEM;
-    st = kn_relevance_margins(k, m, terms, n_terms, hits, *n, margins);
+    st = kn_relevance_margins(k, m, terms, n_terms, r, hits, *n, margins);
     for (size_t i = 0; !st && i < *n && kept < most; i++)
         if ((double)hits[i].raw >= least.floor && (double)margins[i] >= least.margin)
             hits[kept++] = hits[i];

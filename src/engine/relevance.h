@@ -38,14 +38,23 @@ kn_relevance_point kn_relevance_at(const kn_relevance *r, double items); /* n > 
 KEN_CALL ken_status kn_relevance_strange(const kn_encoder *e, const ken_model *m, const ken_term *terms,
                                          size_t n, double *share);
 
+/* A query's text and those that say one word otherwise, encoded once for all that is asked about its hits:
+ * all zero at first, kn_rivals_release() at the end. */
+typedef struct kn_rivals {
+    int known;
+    size_t n, dim;
+    float *vectors; /* (1 + n, dim), the text's own first; NULL: there are none */
+} kn_rivals;
+void kn_rivals_release(kn_rivals *r);
+
 /* How much better the query suits each of n hits than the best of the texts that say one word otherwise:
- * margins (n), all 2 unless the one term is a text with such words. */
+ * margins (n), all 2 unless the one term is a text with such words.  r: of these terms, made at first. */
 KEN_CALL ken_status kn_relevance_margins(ken *k, const ken_model *m, const ken_term *terms, size_t n_terms,
-                                         const kn_near *hits, size_t n, float *margins);
+                                         kn_rivals *r, const kn_near *hits, size_t n, float *margins);
 
 /* Keep those of *n hits, the best of `items`, that have to do with the query, at most `most`. */
 KEN_CALL ken_status kn_relevance_cut(ken *k, const ken_model *m, const ken_term *terms, size_t n_terms,
-                                     size_t items, kn_near *hits, size_t *n, size_t most);
+                                     size_t items, kn_rivals *r, kn_near *hits, size_t *n, size_t most);
 /* How far to look for `most` that do. */
 size_t kn_relevance_depth(size_t most);
 

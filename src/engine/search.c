@@ -372,6 +372,7 @@ static ken_status dig(const query *q, kn_view *v, const kn_choice *c, kn_groupin
     const size_t items = c ? c->items : v->rows;
     size_t deep = o->min_auto ? kn_relevance_depth(k) : k, met = 0, n = 0;
     kn_near *near = NULL;
+    kn_rivals rivals = { 0 };
     ken_status st;
     for (;; deep *= 4) {
         kn_free(near);
@@ -381,13 +382,14 @@ static ken_status dig(const query *q, kn_view *v, const kn_choice *c, kn_groupin
         if (!st)
             st = add_described(q, v, c, deep, &near, &n);
         if (!st && o->min_auto)
-            st = kn_relevance_cut(q->k, q->model, q->terms, q->n, items, near, &n,
+            st = kn_relevance_cut(q->k, q->model, q->terms, q->n, items, &rivals, near, &n,
                                   group == KN_GROUP_NONE ? k : n);
         if (!st)
             st = kn_group_cut(q->k, group, q->dim, near, &n, k);
         if (st || n >= k || met < deep || group == KN_GROUP_NONE)
             break;
     }
+    kn_rivals_release(&rivals);
     if (st)
         kn_free(near);
     else

@@ -105,8 +105,8 @@ static int member_holds(const kn_where_node *t, const cJSON *have, const kn_wher
     return 0;
 }
 
-/* meta.a.b; a member whose own name has a dot is found, too. */
-static const cJSON *member(const cJSON *of, const char *name)
+/* A member whose own name has a dot is found, too. */
+const cJSON *kn_where_member(const cJSON *of, const char *name)
 {
     const cJSON *found = cJSON_GetObjectItemCaseSensitive(of, name);
     for (const char *dot = strchr(name, '.'); !found && dot; dot = strchr(dot + 1, '.')) {
@@ -114,34 +114,39 @@ static const cJSON *member(const cJSON *of, const char *name)
         const cJSON *inner = head ? cJSON_GetObjectItemCaseSensitive(of, head) : NULL;
         kn_free(head);
         if (cJSON_IsObject(inner))
-            found = member(inner, dot + 1);
+            found = kn_where_member(inner, dot + 1);
     }
     return found;
 }
 
 /* ---- tests ---- */
 
-static const char *extension(const char *path)
+const char *kn_where_extension(const char *path)
 {
     const char *name = kn_path_name(path), *dot = strrchr(name, '.');
     return dot && dot > name ? dot + 1 : "";
 }
 
-static int dir_holds(const kn_where_node *t, const char *path, const kn_where_value *v)
+size_t kn_where_folder(const char *path)
 {
     const char *end = strrchr(path, '/');
-    char *dir = end ? kn_strndup(path, end > path ? (size_t)(end - path) : 1) : NULL;
+    return !end ? 0 : end > path ? (size_t)(end - path) : 1;
+}
+
+static int dir_holds(const kn_where_node *t, const char *path, const kn_where_value *v)
+{
+    const size_t n = kn_where_folder(path);
+    char *dir = n ? kn_strndup(path, n) : NULL;
     const int yes = dir && text_holds(t, dir, v);
     kn_free(dir);
     return yes;
 }
 
-static int taken_holds(const subject *s, const kn_where_node *t, const kn_where_value *v)
+int64_t kn_where_taken(const cJSON *meta, const kn_item *item)
 {
     int64_t from, to;
-    const cJSON *taken = member(s->meta, "taken");
-    const int own = cJSON_IsString(taken) && kn_time_span(taken->valuestring, &from, &to);
-    return time_holds(t->op, own ? from : s->item->mtime_ns, v);
+    const cJSON *taken = kn_where_member(meta, "taken");
+    return cJSON_IsString(taken) && kn_time_span(taken->valuestring, &from, &to) ? from : item->mtime_ns;
 }
 
 static int value_holds(const subject *s, const kn_where_node *t, const kn_where_value *v)
@@ -151,7 +156,7 @@ static int value_holds(const subject *s, const kn_where_node *t, const kn_where_
     case KN_KEY_OF_PATH: return text_holds(t, i->path, v);
     case KN_KEY_OF_NAME: return text_holds(t, kn_path_name(i->path), v);
     case KN_KEY_OF_DIR: return dir_holds(t, i->path, v);
-    case KN_KEY_OF_EXT: return text_holds(t, extension(i->path), v);
+    case KN_KEY_OF_EXT: return text_holds(t, kn_where_extension(i->path), v);
     case KN_KEY_OF_KIND: return i->kind && text_holds(t, i->kind, v);
     case KN_KEY_OF_OBJECT: return i->object && text_holds(t, i->object, v);
     case KN_KEY_OF_ID: return number_holds(t->op, (double)i->id, v);
@@ -160,15 +165,15 @@ static int value_holds(const subject *s, const kn_where_node *t, const kn_where_
     case KN_KEY_OF_HEIGHT: return number_holds(t->op, i->height, v);
     case KN_KEY_OF_MTIME: return time_holds(t->op, i->mtime_ns, v);
     case KN_KEY_OF_ADDED: return time_holds(t->op, i->added_ns, v);
-    case KN_KEY_OF_TAKEN: return taken_holds(s, t, v);
-    case KN_KEY_OF_META: return member_holds(t, member(s->meta, t->member), v);
+    case KN_KEY_OF_TAKEN: return time_holds(t->op, kn_where_taken(s->meta, i), v);
+    case KN_KEY_OF_META: return member_holds(t, kn_where_member(s->meta, t->member), v);
     }
     return 0;
 }
 
 static int there(const subject *s, const kn_where_node *t)
 {
-    const cJSON *m = t->key == KN_KEY_OF_META ? member(s->meta, t->member) : NULL;
+    const cJSON *m = t->key == KN_KEY_OF_META ? kn_where_member(s->meta, t->member) : NULL;
     if (t->key == KN_KEY_OF_OBJECT)
         return s->item->object != NULL;
     return m && !cJSON_IsNull(m) && !(cJSON_IsString(m) && !*m->valuestring)

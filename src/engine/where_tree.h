@@ -67,4 +67,15 @@ struct kn_where {
     int meta; /* some test looks into it */
 };
 
+/* ---- what an item has, as the keys mean it (where_match.c) ---- */
+
+/* "a.b" of an item's metadata, or NULL. */
+const struct cJSON *kn_where_member(const struct cJSON *meta, const char *name);
+/* Of the path's name, "" without one. */
+const char *kn_where_extension(const char *path);
+/* How much of the path is its folder. */
+size_t kn_where_folder(const char *path);
+/* meta.taken where it is a time, else the file's, in nanoseconds since 1970. */
+int64_t kn_where_taken(const struct cJSON *meta, const kn_item *item);
+
 #endif

@@ -12,7 +12,7 @@ touch -d 2024-02-29T12:00:00 shop/red/2.ppm
 cat > list.json << 'JSON'
 [{"path": "shop/red/1.ppm", "description": "a poppy", "tags": ["flower", "wild"], "price": 3},
  {"path": "shop/red/2.ppm", "description": "a tomato", "tags": ["food"], "price": 12.5, "taken": "2022-08-09"},
- {"path": "shop/green/1.ppm", "object": "pea", "price": "7"}]
+ {"path": "shop/green/1.ppm", "object": "pea", "price": "7", "maker": {"city": {"name": "Ulm"}}}]
 JSON
 run index --db c -m "$model" shop list.json --objects-from-dirs
 is 0 "an index"
@@ -67,6 +67,9 @@ json '[(v["value"], v["count"]) for v in d["facets"]["ext"]] == [("ppm", 8), ("p
 json '[v["value"] for v in d["facets"]["tag"]] == ["flower", "food", "wild"]' "by tag"
 json '[v["value"] for v in d["facets"]["meta.price"]] == ["12.5", "3", "7"]' "by metadata"
 json '("2022", 1) in [(v["value"], v["count"]) for v in d["facets"]["taken"]]' "by year"
+run search --db c ./shop/red/3.ppm -n 1 --json --facets meta.maker.city.name,ext
+json '[(v["value"], v["count"]) for v in d["facets"]["meta.maker.city.name"]] == [("Ulm", 1)]' "by a nested key"
+json '[(v["value"], v["count"]) for v in d["facets"]["ext"]] == [("ppm", 8), ("pgm", 1)]' "beside another"
 run search --db c ./shop/red/3.ppm -n 1 --facets ext --where object=red
 err "ext	4	ppm" "for people, on standard error"
 run search --db c ./shop/red/3.ppm --facets colour

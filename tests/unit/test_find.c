@@ -99,12 +99,60 @@ START_TEST(what_the_model_says_is_read_strictly)
 }
 END_TEST
 
+/* ---- what is encoded, and how often ---- */
+
+static size_t encoded;
+
+static ken_status counting_texts(const ken_model *m, const char *const *texts, size_t n, float *out)
+{
+    encoded += n;
+    return fake_texts(m, texts, n, out);
+}
+
+START_TEST(no_text_is_encoded_twice)
+{
+    char dir[] = "/tmp/ken-find-XXXXXX", command[64];
+    const float vector[FAKE_DIM] = { 1 };
+    const kn_near hit = { .id = 7 };
+    const ken_term term = { .text = "a red bear", .weight = 1 };
+    kn_encoder e = fake_encoder;
+    ken_options o = KEN_OPTIONS_INIT;
+    ken_search_options so = KEN_SEARCH_OPTIONS_INIT;
+    const ken_model *m = NULL;
+    kn_rivals r = { 0 };
+    ken *k = NULL;
+    float margin;
+    e.texts = counting_texts;
+    o.create = 1;
+    o.model = "a";
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(kn_collection_open(&k, dir, &o, &e), KEN_OK);
+    ck_assert_int_eq(ken_get_model(k, &m), KEN_OK);
+    for (int i = 0; i < 3; i++) /* a search that looks deeper asks again */
+        ck_assert_int_eq(kn_relevance_margins(k, m, &term, 1, &r, &hit, 1, &margin), KEN_OK);
+    ck_assert_uint_eq(r.n, 11 + 15);
+    ck_assert_uint_eq(encoded, 1 + 11 + 15);
+    kn_rivals_release(&r);
+    const ken_term ahead[] = { { .text = "with its vector", .vector = vector, .weight = 1 },
+                               { .text = "without", .weight = 1 } };
+    encoded = 0;
+    ck_assert_int_eq(ken_search_ahead(k, ahead, 2, &so), KEN_OK);
+    ck_assert_uint_eq(encoded, 1);
+    so.size = 0;
+    ck_assert_int_eq(ken_search_ahead(k, ahead, 2, &so), KEN_E_INVALID);
+    ken_close(k);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 static void fill(TCase *tc)
 {
     tcase_add_test(tc, one_word_is_exchanged);
     tcase_add_test(tc, contrasts_are_limited);
     tcase_add_test(tc, bounds_follow_the_number_of_items);
     tcase_add_test(tc, what_the_model_says_is_read_strictly);
+    tcase_add_test(tc, no_text_is_encoded_twice);
 }
 
 int main(void)
