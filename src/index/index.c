@@ -1,5 +1,5 @@
 /*
- * index.c - the frame of every index: ids, changes, the file and its log; see index.h.
+ * index.c - the frame of every index: making, publishing, compacting; see index.h.
  *
  * A removed row stays where it is, marked, until the next compaction or, if it is pending, until the
  * pending rows need more room.  Readers go on beside a writer: they see the state that was published last
@@ -65,8 +65,7 @@ static const kn_kind *kind_of(const kn_spec *s)
 
 /* ---- what readers see ---- */
 
-/* Room for the next publishing, which then cannot fail. */
-static ken_status get_ready(kn_index *ix)
+ken_status kn_index_get_ready(kn_index *ix)
 {
     ken_status st = kn_readers_reserve(ix->readers, KN_INDEX_TRASH + 2);
     if (!st && !ix->spare && !(ix->spare = kn_zalloc(1, sizeof *ix->spare))) /* last: who has one publishes */
@@ -74,8 +73,7 @@ static ken_status get_ready(kn_index *ix)
     return st;
 }
 
-/* After get_ready().  The caller holds `lock`, or nobody else is there. */
-static void publish(kn_index *ix)
+void kn_index_publish(kn_index *ix)
 {
     kn_shot *next = ix->spare, *last = atomic_load(&ix->now);
     *next = (kn_shot){ .kind = ix->kind, .state = ix->state, .base = ix->base, .live = ix->live,
@@ -89,14 +87,6 @@ static void publish(kn_index *ix)
     for (size_t i = 0; i < ix->n_trash; i++)
         kn_readers_retire(ix->readers, kn_free, ix->trash[i]);
     ix->n_trash = 0;
-}
-
-static ken_status publish_now(kn_index *ix)
-{
-    const ken_status st = get_ready(ix);
-    if (!st)
-        publish(ix);
-    return st;
 }
 
 ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metric metric)
@@ -122,12 +112,14 @@ ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metri
     ix->base = (kn_rows){ .dim = dim, .metric = metric };
     ix->readers = kn_readers_new();
     ix->pool = kn_zalloc(1, sizeof *ix->pool);
-    st = ix->readers && ix->pool ? publish_now(ix) : KEN_E_NOMEM;
-    if (st)
+    st = ix->readers && ix->pool ? kn_index_get_ready(ix) : KEN_E_NOMEM;
+    if (st) {
         kn_index_free(ix);
-    else
-        *out = ix;
-    return st;
+        return st;
+    }
+    kn_index_publish(ix);
+    *out = ix;
+    return KEN_OK;
 }
 
 static void release_base(kn_index *ix)
@@ -188,7 +180,7 @@ int kn_index_lives(const kn_index *ix, size_t slot)
     return !ix->live || (ix->live[slot / 64] >> slot % 64 & 1);
 }
 
-static int is_dead(const kn_index *ix, size_t i) /* of the pending */
+int kn_index_is_dead(const kn_index *ix, size_t i)
 {
     return ix->dead && (ix->dead[i / 64] >> i % 64 & 1);
 }
@@ -204,7 +196,7 @@ ken_status kn_index_map_ids(kn_index *ix)
         if (kn_index_lives(ix, i))
             kn_idmap_put(&ix->map, ix->base.ids[i], i);
     for (size_t i = 0; i < ix->pending; i++)
-        if (!is_dead(ix, i))
+        if (!kn_index_is_dead(ix, i))
             kn_idmap_put(&ix->map, ix->ids[i], ix->base.n + i);
     ix->mapped = 1;
     return KEN_OK;
@@ -219,251 +211,6 @@ ken_status kn_index_has(kn_index *ix, uint64_t id, int *there)
         *there = kn_idmap_get(&ix->map, id, &at);
     pthread_mutex_unlock(&ix->lock);
     return st;
-}
-
-/* ---- changes, in memory; the caller holds `lock` ---- */
-
-static void throw_away(kn_index *ix, void *p)
-{
-    if (p)
-        ix->trash[ix->n_trash++] = p;
-}
-
-/* A bitmap whose bits may be changed: a copy of what readers see, or all of them `fill`. */
-static ken_status make_mine(kn_index *ix, uint64_t **bits, int *mine, size_t n, int fill)
-{
-    const size_t words = (n + 63) / 64;
-    if (*mine || !words)
-        return KEN_OK;
-    uint64_t *copy = kn_alloc(words, sizeof *copy);
-    if (!copy)
-        return KEN_E_NOMEM;
-    if (*bits)
-        memcpy(copy, *bits, words * sizeof *copy);
-    else
-        memset(copy, fill ? 0xff : 0, words * sizeof *copy);
-    if (!*bits && fill && n % 64)
-        copy[words - 1] = (1ull << n % 64) - 1;
-    throw_away(ix, *bits);
-    *bits = copy;
-    *mine = 1;
-    return KEN_OK;
-}
-
-/* Pending rows move to where there is room for n more; dead ones stay behind. */
-static ken_status move_pending(kn_index *ix, size_t n)
-{
-    size_t cap = 64, at = 0;
-    while (cap < ix->pending - ix->dropped + n)
-        cap *= 2;
-    uint64_t *ids = kn_alloc(cap, sizeof *ids);
-    float *rows = kn_alloc(cap, ix->dim * sizeof *rows);
-    if (!ids || !rows) {
-        kn_free(ids);
-        kn_free(rows);
-        return KEN_E_NOMEM;
-    }
-    for (size_t i = 0; i < ix->pending; i++) {
-        if (is_dead(ix, i))
-            continue;
-        ids[at] = ix->ids[i];
-        memcpy(rows + at * ix->dim, ix->rows + i * ix->dim, ix->dim * sizeof *rows);
-        kn_idmap_put(&ix->map, ids[at], ix->base.n + at);
-        at++;
-    }
-    throw_away(ix, ix->ids);
-    throw_away(ix, ix->rows);
-    throw_away(ix, ix->dead);
-    ix->ids = ids;
-    ix->rows = rows;
-    ix->dead = NULL;
-    ix->dead_mine = 0;
-    ix->pending = at;
-    ix->dropped = 0;
-    ix->cap = cap;
-    return KEN_OK;
-}
-
-/* For taking away any of n ids. */
-static ken_status room_to_forget(kn_index *ix, const uint64_t *ids, size_t n)
-{
-    size_t at, i = 0;
-    while (i < n && !(kn_idmap_get(&ix->map, ids[i], &at) && at < ix->base.n))
-        i++;
-    ken_status st = i < n ? make_mine(ix, &ix->live, &ix->live_mine, ix->base.n, 1) : KEN_OK;
-    return st ? st : make_mine(ix, &ix->dead, &ix->dead_mine, ix->cap, 0);
-}
-
-/* For n more, any of which may replace another. */
-static ken_status room_for(kn_index *ix, const uint64_t *ids, size_t n)
-{
-    if (n > SIZE_MAX / 4 - ix->pending)
-        return kn_fail(KEN_E_NOMEM, "out of memory (%zu rows)", n);
-    ken_status st = kn_index_map_ids(ix);
-    if (!st)
-        st = kn_idmap_reserve(&ix->map, n);
-    if (!st && ix->pending + n > ix->cap)
-        st = move_pending(ix, n);
-    return st ? st : room_to_forget(ix, ids, n);
-}
-
-/* There is room. */
-static void forget(kn_index *ix, uint64_t id, size_t at)
-{
-    kn_idmap_remove(&ix->map, id);
-    if (at < ix->base.n) {
-        ix->live[at / 64] &= ~(1ull << at % 64);
-        ix->gone++;
-        return;
-    }
-    at -= ix->base.n;
-    ix->dead[at / 64] |= 1ull << at % 64;
-    ix->dropped++;
-}
-
-/* rows are prepared; there is room for all of them. */
-static void enter(kn_index *ix, const uint64_t *ids, const float *rows, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        size_t at;
-        if (kn_idmap_get(&ix->map, ids[i], &at))
-            forget(ix, ids[i], at);
-        ix->ids[ix->pending] = ids[i];
-        memcpy(ix->rows + ix->pending * ix->dim, rows + i * ix->dim, ix->dim * sizeof *rows);
-        kn_idmap_put(&ix->map, ids[i], ix->base.n + ix->pending++);
-    }
-}
-
-static ken_status refuse_present(kn_index *ix, const uint64_t *ids, size_t n)
-{
-    kn_idmap twice = { 0 };
-    ken_status st = kn_idmap_reserve(&twice, n);
-    for (size_t i = 0; !st && i < n; i++) {
-        size_t at;
-        if (kn_idmap_get(&ix->map, ids[i], &at) || kn_idmap_get(&twice, ids[i], &at))
-            st = kn_fail(KEN_E_EXISTS, "id %llu is present", (unsigned long long)ids[i]);
-        else
-            kn_idmap_put(&twice, ids[i], i);
-    }
-    kn_idmap_release(&twice);
-    return st;
-}
-
-float *kn_index_prepared(const kn_index *ix, const float *rows, size_t n)
-{
-    float *copy = kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *copy);
-    if (!copy)
-        return NULL;
-    if (n)
-        memcpy(copy, rows, n * ix->dim * sizeof *copy);
-    for (size_t i = 0; ix->metric == KN_METRIC_COSINE && i < n; i++)
-        kn_unit(copy + i * ix->dim, ix->dim);
-    return copy;
-}
-
-/* The file may have been replaced since we opened it: changes would go into the log of another. */
-static ken_status still_the_same(const kn_index *ix)
-{
-    kn_index_file f = { 0 };
-    ken_status st = kn_index_file_open(&f, ix->path);
-    if (!st && f.check != ix->file.check)
-        st = kn_fail(KEN_E_BUSY, "%s: replaced since it was opened; open it again", ix->path);
-    kn_index_file_close(&f);
-    return st;
-}
-
-static ken_status check_lost(const kn_index *ix)
-{
-    return ix->lost ? still_the_same(ix) : KEN_OK;
-}
-
-/* Before a change of n ids: what it needs, so that it cannot fail once it is logged. */
-static ken_status prepare(kn_index *ix, const uint64_t *ids, size_t n, int put, int replace)
-{
-    ken_status st = check_lost(ix);
-    if (!st && put && n > UINT32_MAX / 2 - ix->base.n - ix->pending)
-        st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
-    pthread_mutex_lock(&ix->lock);
-    if (!st)
-        st = get_ready(ix);
-    if (!st)
-        st = kn_index_map_ids(ix);
-    if (!st && put && !replace)
-        st = refuse_present(ix, ids, n);
-    if (!st)
-        st = put ? room_for(ix, ids, n) : room_to_forget(ix, ids, n);
-    if (st && ix->n_trash) /* what was moved is where it was moved to */
-        publish(ix);
-    pthread_mutex_unlock(&ix->lock);
-    return st;
-}
-
-static size_t forget_all(kn_index *ix, const uint64_t *ids, size_t n)
-{
-    size_t count = 0, at;
-    for (size_t i = 0; i < n; i++)
-        if (kn_idmap_get(&ix->map, ids[i], &at)) {
-            forget(ix, ids[i], at);
-            count++;
-        }
-    return count;
-}
-
-/* rows (n, dim) as they are kept, or NULL to remove. */
-static ken_status change(kn_index *ix, const uint64_t *ids, const float *rows, size_t n, int replace,
-                         size_t *removed)
-{
-    size_t count = 0;
-    ken_status st = prepare(ix, ids, n, rows != NULL, replace);
-    if (!st && ix->log)
-        st = kn_index_log_append(ix->log, rows ? KN_LOG_PUT : KN_LOG_REMOVE, ids, rows, n);
-    pthread_mutex_lock(&ix->lock);
-    if (!st && rows)
-        enter(ix, ids, rows, n);
-    else if (!st)
-        count = forget_all(ix, ids, n);
-    if (ix->spare)
-        publish(ix);
-    pthread_mutex_unlock(&ix->lock);
-    if (!st && removed)
-        *removed = count;
-    return st;
-}
-
-ken_status kn_index_put(kn_index *ix, const uint64_t *ids, const float *rows, size_t n, int replace)
-{
-    ken_status st = kn_index_check_vectors(rows, n, ix->dim, "row");
-    if (st || !n)
-        return st;
-    float *copy = kn_index_prepared(ix, rows, n);
-    if (!copy)
-        return KEN_E_NOMEM;
-    pthread_mutex_lock(&ix->writing);
-    st = change(ix, ids, copy, n, replace, NULL);
-    pthread_mutex_unlock(&ix->writing);
-    kn_free(copy);
-    return st;
-}
-
-ken_status kn_index_remove(kn_index *ix, const uint64_t *ids, size_t n, size_t *removed)
-{
-    ken_status st = KEN_OK;
-    if (removed)
-        *removed = 0;
-    pthread_mutex_lock(&ix->writing);
-    st = n ? change(ix, ids, NULL, n, 0, removed) : check_lost(ix);
-    pthread_mutex_unlock(&ix->writing);
-    return st;
-}
-
-uint64_t kn_index_next_id(const kn_index *ix)
-{
-    uint64_t next = 0;
-    for (size_t i = 0; i < ix->base.n; i++)
-        next = ix->base.ids[i] >= next ? ix->base.ids[i] + 1 : next;
-    for (size_t i = 0; i < ix->pending; i++)
-        next = ix->ids[i] >= next ? ix->ids[i] + 1 : next;
-    return next;
 }
 
 /* ---- building ---- */
@@ -506,7 +253,7 @@ static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, 
         return st ? st : KEN_E_UNSUPPORTED;
     if (base.source && !kind->outside)
         return kn_fail(KEN_E_UNSUPPORTED, "index \"%s\" keeps rows of its own", spec.text);
-    st = get_ready(ix);
+    st = kn_index_get_ready(ix);
     if (!st && n)
         st = make_state(&state, kind, &spec, &base, b ? b : &none, from);
     if (st)
@@ -521,7 +268,7 @@ static ken_status take_base(kn_index *ix, float *rows, uint64_t *ids, size_t n, 
     ix->own_ids = ids;
     ix->seed = b ? b->seed : 0;
     ix->pending = ix->dropped = 0;
-    publish(ix); /* it is new: nobody has read what was there */
+    kn_index_publish(ix); /* it is new: nobody has read what was there */
     return KEN_OK;
 }
 
@@ -541,7 +288,7 @@ ken_status kn_index_build(kn_index **out, const char *spec, kn_metric metric, co
     for (size_t i = 0; !st && i < n; i++)
         own[i] = ids ? ids[i] : i;
     if (!st && ids)
-        st = refuse_present(ix, own, n);
+        st = kn_index_refuse_present(ix, own, n);
     if (!st)
         st = take_base(ix, copy, own, n, b, &(origin){ 0 });
     if (st) {
@@ -611,7 +358,7 @@ ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric,
 {
     kn_index *ix = NULL;
     ken_status st = kn_index_new(&ix, spec->text, dim, metric);
-    if (!st && (st = get_ready(ix)) != KEN_OK)
+    if (!st && (st = kn_index_get_ready(ix)) != KEN_OK)
         kn_index_free(ix);
     if (st)
         return st;
@@ -619,198 +366,9 @@ ken_status kn_index_adopt(kn_index **out, const kn_spec *spec, kn_metric metric,
     ix->own_rows = rows;
     ix->own_ids = ids;
     ix->state = state;
-    publish(ix);
+    kn_index_publish(ix);
     *out = ix;
     return KEN_OK;
-}
-
-/* ---- files ---- */
-
-static ken_status write_to(const kn_index *ix, const char *path)
-{
-    kn_index_writer w;
-    kn_index_about about = { .metric = ix->metric,
-                             .dim = ix->dim,
-                             .n = ix->base.n,
-                             .seed = ix->seed };
-    snprintf(about.spec, sizeof about.spec, "%s", ix->spec.text);
-    ken_status st = kn_index_writer_begin(&w, path);
-    if (st)
-        return st;
-    if (ix->state)
-        st = ix->kind->save(ix->state, &w);
-    if (!st)
-        st = kn_index_writer_put(&w, "asked", ix->asked, strlen(ix->asked));
-    if (!st)
-        st = kn_index_writer_put(&w, "ids", ix->base.ids, ix->base.n * sizeof *ix->base.ids);
-    if (!st && ix->note)
-        st = kn_index_writer_put(&w, "note", ix->note, ix->note_bytes);
-    if (!st && (ix->base.f32 || !ix->base.n))
-        st = kn_index_writer_put(&w, "rows", ix->base.f32,
-                                 ix->base.n * ix->dim * sizeof *ix->base.f32);
-    if (!st)
-        return kn_index_writer_commit(&w, &about);
-    kn_index_writer_abort(&w);
-    return kn_fail_in(st, "%s", path);
-}
-
-static char *log_path(const char *path)
-{
-    const size_t n = strlen(path) + 5;
-    char *log = kn_alloc(n, 1);
-    if (log)
-        snprintf(log, n, "%s.log", path);
-    return log;
-}
-
-/* The log goes with what the file held before: it is left over from the moment of the replacement. */
-static ken_status write_and_drop_log(const kn_index *ix, const char *path)
-{
-    char *log = log_path(path);
-    ken_status st = log ? write_to(ix, path) : KEN_E_NOMEM;
-    if (!st)
-        st = kn_unlink(log);
-    kn_free(log);
-    return st;
-}
-
-ken_status kn_index_save(kn_index *ix, const char *path)
-{
-    if (ix->pending != ix->dropped || ix->gone)
-        return kn_fail(KEN_E_INVALID, "an index with changes is compacted before it is saved");
-    if (ix->log && !strcmp(path, ix->path))
-        return kn_fail(KEN_E_INVALID, "%s is open for changes: it is saved as it is", path);
-    return write_and_drop_log(ix, path);
-}
-
-static ken_status load_base(kn_index *ix, kn_index_file *f)
-{
-    const kn_index_about *a = &f->about;
-    const void *p = NULL;
-    size_t bytes = 0;
-    const char *asked = kn_index_file_find(f, "asked", &bytes);
-    kn_rows base = { .n = (size_t)a->n, .dim = a->dim, .metric = a->metric, .source = ix->base.source };
-    if (!asked || bytes >= sizeof ix->asked)
-        return kn_fail(KEN_E_CORRUPT, "section asked is missing or too long");
-    memset(ix->asked, 0, sizeof ix->asked);
-    memcpy(ix->asked, asked, bytes);
-    ken_status st = kn_index_file_get(f, "ids", base.n, sizeof(uint64_t), &p);
-    base.ids = p;
-    if (!st && kn_index_file_find(f, "rows", &bytes)) {
-        st = kn_index_file_get(f, "rows", base.n, base.dim * sizeof(float), &p);
-        base.f32 = p;
-    } else if (!st && !ix->kind->reconstruct && !(base.source && ix->kind->outside))
-        st = kn_fail(KEN_E_CORRUPT, "section rows is missing");
-    ix->base = base;
-    if (!st && base.n)
-        st = ix->kind->open(&ix->state, &ix->base, &ix->spec, f);
-    if (st)
-        return st;
-    ix->file = *f;
-    *f = (kn_index_file){ 0 };
-    ix->seed = ix->file.about.seed;
-    return KEN_OK;
-}
-
-/* Takes the file over if it succeeds. */
-static ken_status from_file(kn_index **out, kn_index_file *f, const kn_source *source)
-{
-    kn_index *ix = NULL;
-    ken_status st = kn_index_new(&ix, f->about.spec, f->about.dim, f->about.metric);
-    if (!st) {
-        ix->base.source = source;
-        st = load_base(ix, f);
-    }
-    if (!st)
-        st = publish_now(ix);
-    if (st == KEN_E_INVALID) /* the header's, not the caller's */
-        st = KEN_E_CORRUPT;
-    if (st)
-        kn_index_free(ix);
-    else
-        *out = ix;
-    return st;
-}
-
-ken_status kn_index_from_file(kn_index **out, kn_index_file *f)
-{
-    return from_file(out, f, NULL);
-}
-
-ken_status kn_index_open_over(kn_index **out, const char *path, const kn_source *source)
-{
-    kn_index_file f = { 0 };
-    ken_status st = kn_index_file_open(&f, path);
-    if (!st && (st = from_file(out, &f, source)) != KEN_OK)
-        kn_fail_in(st, "%s", path);
-    kn_index_file_close(&f);
-    return st;
-}
-
-ken_status kn_index_set_note(kn_index *ix, const void *bytes, size_t n)
-{
-    unsigned char *copy = kn_alloc(n ? n : 1, 1);
-    if (!copy)
-        return KEN_E_NOMEM;
-    memcpy(copy, bytes, n);
-    kn_free(ix->note);
-    ix->note = copy;
-    ix->note_bytes = n;
-    return KEN_OK;
-}
-
-const void *kn_index_note(const kn_index *ix, size_t *n)
-{
-    *n = ix->note_bytes;
-    return ix->note ? ix->note : ix->file.map.data ? kn_index_file_find(&ix->file, "note", n) : NULL;
-}
-
-ken_status kn_index_check_note(const kn_index *ix)
-{
-    return ix->file.map.data ? kn_index_file_check_section(&ix->file, "note") : KEN_OK;
-}
-
-static ken_status take_in(kn_index_log_op op, const uint64_t *ids, const float *rows, size_t n,
-                          void *cookie)
-{
-    kn_index *ix = cookie;
-    if (op == KN_LOG_REMOVE)
-        return kn_index_remove(ix, ids, n, NULL);
-    const ken_status st = kn_index_check_vectors(rows, n, ix->dim, "a row of the log");
-    return st || !n ? st : change(ix, ids, rows, n, 1, NULL); /* prepared when they were logged */
-}
-
-ken_status kn_index_open(kn_index **out, const char *path, int write)
-{
-    kn_index_file f = { 0 };
-    kn_index *ix = NULL;
-    char *log = log_path(path);
-    ken_status st = log ? kn_index_file_open(&f, path) : KEN_E_NOMEM;
-    if (!st && (st = kn_index_from_file(&ix, &f)) != KEN_OK)
-        kn_fail_in(st, "%s", path);
-    if (!st && !(ix->path = kn_strdup(path)))
-        st = KEN_E_NOMEM;
-    if (!st && write) {
-        kn_index_log *l = NULL;
-        st = kn_index_log_open(&l, log, ix->file.check, ix->dim);
-        if (!st && (st = still_the_same(ix)) != KEN_OK)
-            kn_index_log_close(l);
-        else if (!st)
-            ix->log = l;
-    }
-    if (!st) {
-        kn_index_log *l = ix->log; /* what is read from the log is not written to it */
-        ix->log = NULL;
-        st = kn_index_log_replay(log, ix->file.check, ix->dim, take_in, ix);
-        ix->log = l;
-    }
-    kn_free(log);
-    kn_index_file_close(&f);
-    if (st)
-        kn_index_free(ix);
-    else
-        *out = ix;
-    return st;
 }
 
 /* ---- compaction ---- */
@@ -836,7 +394,7 @@ static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
             n++;
         }
     for (size_t i = 0; !st && i < ix->pending; i++)
-        if (!is_dead(ix, i)) {
+        if (!kn_index_is_dead(ix, i)) {
             ids[n] = ix->ids[i];
             memcpy(rows + n++ * ix->dim, ix->rows + i * ix->dim, ix->dim * sizeof *rows);
         }
@@ -894,7 +452,7 @@ static ken_status compact(kn_index *ix, const kn_build *b)
         return kn_fail(KEN_E_INVALID, "%s: opened for reading", ix->path);
     ken_status st = merge(ix, b, &next);
     if (!st && ix->path) {
-        st = write_and_drop_log(next, ix->path);
+        st = kn_index_write(next, ix->path);
         kn_index_free(next);
         next = NULL;
         if (!st)
@@ -902,7 +460,7 @@ static ken_status compact(kn_index *ix, const kn_build *b)
         ix->lost = st != KEN_OK;
     }
     if (!st)
-        st = get_ready(next);
+        st = kn_index_get_ready(next);
     if (!st)
         st = kn_readers_reserve(ix->readers, KN_INDEX_TRASH + 2);
     if (st) {
@@ -911,7 +469,7 @@ static ken_status compact(kn_index *ix, const kn_build *b)
     }
     pthread_mutex_lock(&ix->lock);
     exchange(ix, next);
-    publish(ix);
+    kn_index_publish(ix);
     kn_readers_retire(ix->readers, free_index, next); /* with what readers may still be in */
     pthread_mutex_unlock(&ix->lock);
     return KEN_OK;

@@ -79,4 +79,29 @@ KEN_CALL ken_status kn_index_check_vectors(const float *x, size_t n, size_t dim,
 /* A copy of n rows (n, dim) as they are kept, kn_free it; NULL: out of memory. */
 float *kn_index_prepared(const kn_index *ix, const float *rows, size_t n);
 
+int kn_index_is_dead(const kn_index *ix, size_t i); /* pending row i */
+
+/* ---- index.c ---- */
+
+/* Room for the next publishing, which then cannot fail. */
+KEN_CALL ken_status kn_index_get_ready(kn_index *ix);
+/* After kn_index_get_ready().  The caller holds `lock`, or nobody else is there. */
+void kn_index_publish(kn_index *ix);
+
+/* ---- index_change.c ---- */
+
+/* rows (n, dim) as they are kept, or NULL to remove; removed may be NULL.  The caller holds `writing`, or
+ * nobody else is there. */
+KEN_CALL ken_status kn_index_change(kn_index *ix, const uint64_t *ids, const float *rows, size_t n,
+                                    int replace, size_t *removed);
+/* KEN_E_EXISTS naming the first of the ids that is present, or comes twice. */
+KEN_CALL ken_status kn_index_refuse_present(kn_index *ix, const uint64_t *ids, size_t n);
+
+/* ---- index_file.c ---- */
+
+/* The log goes with what the file held before: it is left over from the moment of the replacement. */
+KEN_CALL ken_status kn_index_write(const kn_index *ix, const char *path);
+/* The file may have been replaced since it was opened: changes would go into the log of another. */
+KEN_CALL ken_status kn_index_still_the_same(const kn_index *ix);
+
 #endif
