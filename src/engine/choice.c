@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "engine/lookup.h"
 #include "engine/where.h"
 
 #include <string.h>
@@ -34,15 +35,27 @@ void kn_choice_free(kn_choice *c)
     kn_free(c);
 }
 
+int kn_choice_has(const kn_choice *c, uint64_t id)
+{
+    size_t low = 0, high = c->items;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (c->ids[mid] < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < c->items && c->ids[low] == id;
+}
+
 /* ---- records to slots ---- */
 
 static void let_through(const chooser *j, uint32_t segment, uint32_t slot, uint32_t n)
 {
-    const kn_view *v = j->v;
-    size_t i = 0;
-    while (i < v->n && v->segments[i].info.number != segment)
-        i++;
-    for (; i < v->n && n && slot < v->segments[i].rows; slot++, n--)
+    size_t i;
+    if (!kn_place_find(j->v, kn_place_id(segment, slot), &i, &slot))
+        return;
+    for (; n && slot < j->v->segments[i].rows; slot++, n--)
         j->c->skip[i][slot / 64] &= ~(UINT64_C(1) << slot % 64);
 }
 

@@ -24,6 +24,7 @@ typedef struct kn_choice {
  * KEN_E_INVALID for an expression that is none. */
 KEN_CALL ken_status kn_choice_get(ken *k, const char *where, int hidden, kn_view **view,
                                   const kn_choice **choice);
-void kn_choice_free(kn_choice *c); /* for view.c */
+int kn_choice_has(const kn_choice *c, uint64_t id); /* 1 or 0 */
+void kn_choice_free(kn_choice *c);                  /* for view.c */
 
 #endif

@@ -281,12 +281,6 @@ static ken_status sample_pictures(const kn_view *v, const float *query, spread *
     return st;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The item still is what the file says. */
 static ken_status still(ken *k, const kn_described *d, size_t row, int hidden, int *yes)
 {
@@ -327,7 +321,7 @@ static ken_status pick(ken *k, const kn_described *d, const kn_choice *c, int hi
     for (size_t i = 0; !st && i < d->n && *n < most; i++) {
         const uint64_t id = d->ids[all[i].row];
         int yes = 0;
-        if (c && !bsearch(&id, c->ids, c->items, sizeof id, by_number))
+        if (c && !kn_choice_has(c, id))
             continue;
         st = still(k, d, all[i].row, hidden, &yes);
         const double raw = to.mean + to.deviation * ((double)all[i].cosine - from.mean) / from.deviation;

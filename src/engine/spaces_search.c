@@ -151,19 +151,6 @@ static int has_positive(const ken_term *terms, size_t n)
 
 /* ---- hits ---- */
 
-static int is_chosen(const kn_choice *c, uint64_t id)
-{
-    size_t low = 0, high = c ? c->items : 0;
-    while (low < high) {
-        const size_t mid = low + (high - low) / 2;
-        if (c->ids[mid] < id)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return !c || (low < c->items && c->ids[low] == id);
-}
-
 /* The space's hits as the main collection's, without those that it does not have or that are left out. */
 static ken_status bring_home(const asking *a, ken *space, ken_hit *hits, size_t *n)
 {
@@ -177,7 +164,7 @@ static ken_status bring_home(const asking *a, ken *space, ken_hit *hits, size_t 
             st = ken_find(a->k, theirs->path, &id);
         if (!st)
             st = ken_get(a->k, id, &ours);
-        if (!st && (a->o->hidden || !ours->hidden) && is_chosen(a->choice, id))
+        if (!st && (a->o->hidden || !ours->hidden) && (!a->choice || kn_choice_has(a->choice, id)))
             hits[kept++] = (ken_hit){ id, hits[i].score, hits[i].raw };
         ken_record_free(theirs);
         ken_record_free(ours);
