@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/progress.h"
+#include "engine/remote.h"
 #include "engine/writer.h"
 
 #include <ftw.h>
@@ -305,11 +305,12 @@ static void add_text(kn_hash *h, const char *s)
 static void add_parts(kn_hash *h, const kn_item *item, uint32_t dim, const float *parts, unsigned char *row)
 {
     for (uint32_t i = 0; i < parts_of(item); i++, parts += dim) {
-        kn_row_pack_i8(parts, dim, row);
-        if (is_model(item))
+        if (is_model(item)) {
             kn_hash_add(h, parts, dim * sizeof *parts);
-        else
-            kn_hash_add(h, row + sizeof(float), dim); /* behind the scale */
+            continue;
+        }
+        kn_row_pack_i8(parts, dim, row);
+        kn_hash_add(h, row + sizeof(float), dim); /* behind the scale */
     }
 }
 
@@ -574,19 +575,6 @@ static ken_status verify(copier *c, const ken_copy_options *o)
 
 /* ---- the call ---- */
 
-static ken_status settle(copier *c)
-{
-    kn_store *store = c->to.k->store;
-    if (!store->v->settle || !c->r->copied)
-        return KEN_OK;
-    pthread_mutex_lock(&c->to.k->lock);
-    ken_status st = store->v->settle(store);
-    pthread_mutex_unlock(&c->to.k->lock);
-    if (st == KEN_E_NET)
-        kn_log(KEN_LOG_WARN, "all is stored, but the server does not settle it: %s", ken_last_error());
-    return st == KEN_E_NET ? KEN_OK : st;
-}
-
 static ken_status open_both(copier *c, const char *from, const char *to, const ken_copy_options *o)
 {
     ken_options reading = KEN_OPTIONS_INIT, writing = KEN_OPTIONS_INIT;
@@ -635,8 +623,8 @@ static ken_status run(copier *c, const ken_copy_options *o)
         st = copy_all(c);
     kn_meter_end(&c->meter);
     kn_edit_end(&c->w);
-    if (!st)
-        st = settle(c);
+    if (!st && c->r->copied)
+        st = kn_remote_settle(c->to.k);
     return st ? st : verify(c, o);
 }
 

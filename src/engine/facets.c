@@ -165,8 +165,8 @@ static ken_status add_key(pass *p, const char *text, size_t len)
     while (c.key < META && (strlen(names[c.key]) != len || strncmp(text, names[c.key], len)))
         c.key++;
     if (c.key == META && (len <= head || strncmp(text, names[META], head)))
-        return kn_fail(KEN_E_INVALID, "facets: no key \"%.*s\"; there are object kind ext dir tag taken mtime "
-                       "added meta.KEY", (int)(len < 40 ? len : 40), text);
+        return kn_fail(KEN_E_INVALID, "facets: no key \"%.*s\"; there are object kind ext dir tag taken "
+                       "mtime added meta.KEY", (int)(len < 40 ? len : 40), text);
     if (!(c.asked = kn_strndup(text, len)))
         return KEN_E_NOMEM;
     p->meta |= c.key == TAG || c.key == TAKEN || c.key == META;
@@ -217,7 +217,8 @@ static ken_status count_all(ken *k, pass *p)
     return st;
 }
 
-ken_status ken_facets(ken *k, const char *keys, const char *where, int hidden, ken_facet_fn fn, void *cookie)
+ken_status ken_facets(ken *k, const char *keys, const char *where, int hidden, ken_facet_fn fn,
+                      void *cookie)
 {
     pass p = { .hidden = hidden };
     kn_where *w = NULL;

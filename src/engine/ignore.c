@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "engine/where.h"
+#include "base/glob.h"
 
 #include <limits.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/log.h"
 
 #include <inttypes.h>
 
@@ -43,4 +44,17 @@ ken_status kn_remote_vector(ken *k, uint64_t id, uint32_t dim, float *out)
     pthread_mutex_unlock(&k->lock);
     kn_item_release(&item);
     return st;
+}
+
+ken_status kn_remote_settle(ken *k)
+{
+    kn_store *store = k->store;
+    if (!store->v->settle)
+        return KEN_OK;
+    pthread_mutex_lock(&k->lock);
+    const ken_status st = store->v->settle(store);
+    pthread_mutex_unlock(&k->lock);
+    if (st == KEN_E_NET)
+        kn_log(KEN_LOG_WARN, "all is stored, but the server does not settle it: %s", ken_last_error());
+    return st == KEN_E_NET ? KEN_OK : st;
 }

@@ -3,11 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/parallel.h"
 #include "engine/described.h"
 #include "engine/lookup.h"
 #include "engine/object_add.h"
+#include "engine/remote.h"
 #include "engine/spaces.h"
 #include "engine/verify.h"
 
@@ -108,19 +108,6 @@ static ken_status use_model(kn_scan *s)
     return s->prep ? KEN_OK : kn_fail(KEN_E_MODEL, "model %s has no image network", s->info->name);
 }
 
-static ken_status settle(kn_scan *s)
-{
-    kn_store *store = s->k->store;
-    if (!store->v->settle || !(s->r->added + s->r->updated + s->r->removed))
-        return KEN_OK;
-    pthread_mutex_lock(&s->k->lock);
-    ken_status st = store->v->settle(store);
-    pthread_mutex_unlock(&s->k->lock);
-    if (st == KEN_E_NET)
-        kn_log(KEN_LOG_WARN, "all is stored, but the server does not settle it: %s", ken_last_error());
-    return st == KEN_E_NET ? KEN_OK : st;
-}
-
 static void forget_files(kn_scan *s)
 {
     for (size_t i = 0; i < s->files_n; i++)
@@ -187,8 +174,8 @@ static ken_status run(kn_scan *s, const char *const *paths, size_t n)
         st = note_features(s);
     if (!st && s->o->reembed)
         st = kn_described_sync(&s->w);
-    if (!st)
-        st = settle(s);
+    if (!st && (s->r->added || s->r->updated || s->r->removed))
+        st = kn_remote_settle(s->k);
     if (st || (s->k->store->v->search && !s->o->index)) /* that one minds its index itself */
         return st;
     return kn_lookup_update(&s->w, s->o->index, 0, s->o->progress, s->o->cookie);

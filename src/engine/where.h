@@ -20,8 +20,8 @@
  *     meta.KEY[.KEY]     of the item's own metadata; of a list any element counts; compared as
  *                        numbers where both are, as times where both are, else byte by byte
  *
- * ~ is a pattern of the whole text: * any bytes, ? one character, [a-z] and [!a-z], \ takes the next
- * one as it is.  What an item lacks is equal to nothing: != and !~ are `not` = and ~.  Words of the
+ * ~ is a pattern of the whole text (base/glob.h): * any bytes, ? one character, [a-z] and [!a-z], \ takes
+ * the next one as it is.  What an item lacks is equal to nothing: != and !~ are `not` = and ~.  Words of the
  * language may be written in capitals.
  */
 #ifndef ENGINE_WHERE_H
@@ -36,8 +36,6 @@ KEN_CALL ken_status kn_where_parse(kn_where **out, const char *expr);
 int kn_where_match(const kn_where *f, const kn_item *item); /* 1 or 0 */
 void kn_where_free(kn_where *f);
 
-/* For tests: whether text fits a pattern as ~ means it. */
-int kn_glob(const char *pattern, const char *text);
 /* The span [*from, *to) of a time as above, in nanoseconds since 1970; 0 if text is none. */
 int kn_time_span(const char *text, int64_t *from, int64_t *to);
 

@@ -2,6 +2,7 @@
 #include "engine/where_tree.h"
 
 #include "base/alloc.h"
+#include "base/glob.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

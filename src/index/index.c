@@ -420,6 +420,10 @@ static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged
     }
     if (!st)
         st = kn_index_new(merged, ix->asked, ix->dim, ix->metric);
+    size_t note_bytes = 0;
+    const void *note = kn_index_note(ix, &note_bytes);
+    if (!st && note)
+        st = kn_index_set_note(*merged, note, note_bytes);
     if (!st)
         st = take_base(*merged, rows, ids, n, &same, &(origin){ ix, gone });
     kn_free(gone);

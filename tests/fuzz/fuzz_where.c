@@ -1,6 +1,7 @@
 /* fuzz_where.c - any text as a filter, held against an item and against one that lacks everything. */
 #include "tests/fuzz/fuzz.h"
 
+#include "base/glob.h"
 #include "engine/where.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

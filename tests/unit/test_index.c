@@ -777,6 +777,28 @@ START_TEST(without_memory_nothing_is_lost)
 }
 END_TEST
 
+START_TEST(a_note_outlives_compactions)
+{
+    const float rows[] = { 1, 0, 0, 1, 1, 1 };
+    const uint64_t ids[] = { 1, 2, 3 };
+    const kn_build b = { .threads = 1 };
+    kn_index *ix = NULL;
+    size_t n = 0;
+    OK(kn_index_build(&ix, "Flat", KN_METRIC_COSINE, ids, rows, 3, 2, &b));
+    OK(kn_index_set_note(ix, "whose", 5));
+    OK(kn_index_save(ix, path));
+    kn_index_free(ix);
+    OK(kn_index_open(&ix, path, 1));
+    for (size_t i = 0; i < 2; i++) {
+        OK(kn_index_remove(ix, ids + i, 1, NULL));
+        OK(kn_index_compact(ix, &b));
+        const void *note = kn_index_note(ix, &n);
+        ck_assert(note && n == 5 && !memcmp(note, "whose", 5));
+    }
+    kn_index_free(ix);
+}
+END_TEST
+
 /* ---- damaged files ---- */
 
 /* What opens may be searched and checked, whatever it holds; what is broken is told. */
@@ -915,6 +937,7 @@ static void fill(TCase *t)
     tcase_add_test(t, target_recall_holds);
     tcase_add_test(t, bad_vectors_are_refused);
     tcase_add_test(t, without_memory_nothing_is_lost);
+    tcase_add_test(t, a_note_outlives_compactions);
     tcase_add_test(t, broken_bytes_are_told);
     tcase_add_test(t, a_broken_log_is_told);
 }

@@ -1,7 +1,8 @@
-/* glob.c - patterns with * ? [], over UTF-8. */
-#include "engine/where.h"
+/* glob.c - see glob.h. */
+#include "base/glob.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Behind the character at s. */
 static const char *next(const char *s)
