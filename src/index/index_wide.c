@@ -45,12 +45,12 @@ ken_status kn_index_range(const kn_index *ix, const float *query, float least, c
     size_t k = FIRST, n = 0;
     ken_status st = KEN_OK;
     *near = NULL;
-    do {
+    for (;;) {
         st = nearest(ix, query, &w, k, near, &n);
         if (st || n < k || (*near)[n - 1].raw < least)
             break;
         k = widen(ix, &w, k);
-    } while (!st);
+    }
     while (!st && n && (*near)[n - 1].raw < least)
         n--;
     if (st) {
@@ -88,14 +88,14 @@ ken_status kn_index_groups(const kn_index *ix, const float *query, size_t k, con
     kn_near *list = NULL;
     ken_status st = KEN_OK;
     *found = 0;
-    do {
+    for (;;) {
         st = k ? nearest(ix, query, &w, ask, &list, &n) : KEN_OK;
         if (!st && k)
             st = pick(list, n, &w, k, near, found);
         if (st || *found == k || n < ask)
             break;
         ask = widen(ix, &w, ask);
-    } while (!st);
+    }
     kn_free(list);
     return st;
 }

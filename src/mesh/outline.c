@@ -301,8 +301,8 @@ ken_status kn_pose_draw(kn_canvas *c, const kn_shape *s, const kn_pose *p, float
 
 /* ---- every direction, every turn ---- */
 
-/* Direction i; how many there are, for any i. */
-static int direction(int i, kn_pose *p)
+/* Direction i of the surface of a cube. */
+static void direction(int i, kn_pose *p)
 {
     int n = 0;
     for (int x = -REACH; x <= REACH; x++)
@@ -317,7 +317,6 @@ static int direction(int i, kn_pose *p)
                                 .up = { 0, pole ? 1.0f : 0, pole ? 0 : 1.0f },
                                 .perspective = .25f };
             }
-    return n;
 }
 
 ken_status kn_outlines_draw(kn_outlines *out, const kn_shape *s)
