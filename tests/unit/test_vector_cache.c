@@ -2,6 +2,7 @@
 #include "tests/test.h"
 
 #include "base/file.h"
+#include "engine/vector_cache.h"
 #include "tests/fake_encoder.h"
 
 #include <fcntl.h>
@@ -203,6 +204,39 @@ START_TEST(where_it_cannot_be_nothing_is_missed)
 }
 END_TEST
 
+/* An allocation fails, any one: the picture is encoded all the same, or all that is said is "out of memory". */
+START_TEST(without_memory_nothing_is_lost)
+{
+    ken *k = open_it("one", "a");
+    const ken_model *m = NULL;
+    uint8_t pixels[4 * FAKE_BYTES];
+    float want[4 * FAKE_DIM], got[4 * FAKE_DIM];
+    long answered = 0;
+    OK(ken_get_model(k, &m));
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * 37);
+    OK(fake_pixels(m, pixels, 4, want));
+    for (long n = 0; n < 40; n++) {
+        memset(got, 0, sizeof got);
+        kn_alloc_fail_after(n);
+        const ken_status st = kn_encode_pixels(k, m, pixels, 4, got);
+        kn_alloc_fail_after(-1);
+        ck_assert(st == KEN_OK || st == KEN_E_NOMEM);
+        answered += st == KEN_OK;
+        if (!st)
+            ck_assert_mem_eq(got, want, sizeof got);
+        if (n % 8 == 7) { /* anew */
+            ken_close(k);
+            ck_assert_int_eq(system("rm -rf cache"), 0);
+            k = open_it("one", "a");
+            OK(ken_get_model(k, &m));
+        }
+    }
+    ck_assert_int_gt(answered, 20);
+    ken_close(k);
+}
+END_TEST
+
 static void fill(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -211,6 +245,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, damage_costs_time_only);
     tcase_add_test(tc, one_torn_vector_is_the_only_one_lost);
     tcase_add_test(tc, it_does_not_grow);
+    tcase_add_test(tc, without_memory_nothing_is_lost);
     tcase_add_test(tc, where_it_cannot_be_nothing_is_missed);
 }
 
