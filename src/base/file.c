@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -291,12 +292,13 @@ ken_status kn_mkdirs(const char *dir)
 
 ken_status kn_replace_begin(kn_replace *r, const char *path)
 {
+    static _Atomic unsigned long count; /* threads may replace the same file: each writes one of its own */
     *r = (kn_replace){ .fd = -1 };
-    size_t room = strlen(path) + 32;
+    size_t room = strlen(path) + 64;
     char *temp = kn_alloc(room, 1), *copy = kn_strdup(path);
     ken_status st = temp && copy ? KEN_OK : KEN_E_NOMEM;
     if (!st) {
-        snprintf(temp, room, "%s.%ld.tmp", path, (long)getpid());
+        snprintf(temp, room, "%s.%ld-%lu.tmp", path, (long)getpid(), atomic_fetch_add(&count, 1));
         st = kn_open(&r->fd, temp, O_RDWR | O_CREAT | O_TRUNC, 0666);
     }
     if (st) {

@@ -183,6 +183,31 @@ START_TEST(decimals_are_whole)
 }
 END_TEST
 
+/* As when two threads write the same file: each is whole, and the later stays. */
+START_TEST(two_replace_the_same_file)
+{
+    char path[] = "/tmp/ken-twice-XXXXXX";
+    unsigned char *got = NULL;
+    size_t n = 0;
+    kn_replace a, b;
+    close(mkstemp(path));
+    ck_assert_int_eq(kn_replace_begin(&a, path), KEN_OK);
+    ck_assert_int_eq(kn_write(a.fd, "one", 3), KEN_OK);
+    ck_assert_int_eq(kn_replace_begin(&b, path), KEN_OK);
+    ck_assert_int_eq(kn_replace_commit(&a), KEN_OK);
+    ck_assert_int_eq(kn_read_file(&got, &n, path, 100), KEN_OK);
+    ck_assert_uint_eq(n, 3);
+    ck_assert_mem_eq(got, "one", 3);
+    kn_free(got);
+    ck_assert_int_eq(kn_write(b.fd, "two", 3), KEN_OK);
+    ck_assert_int_eq(kn_replace_commit(&b), KEN_OK);
+    ck_assert_int_eq(kn_read_file(&got, &n, path, 100), KEN_OK);
+    ck_assert_mem_eq(got, "two", 3);
+    kn_free(got);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(paths)
 {
     static const char *const cases[][2] = { { "/a/./b/../c//d", "/a/c/d" },
@@ -299,6 +324,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, parallel_works_in_a_forked_child);
     tcase_add_test(tc, replace_leaves_old_or_new);
     tcase_add_test(tc, decimals_are_whole);
+    tcase_add_test(tc, two_replace_the_same_file);
     tcase_add_test(tc, paths);
     tcase_add_test(tc, hash_known_answers);
     tcase_add_test(tc, sha256_is_fips);
