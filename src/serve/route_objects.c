@@ -102,6 +102,7 @@ void kn_route_object_delete(kn_call *c)
     size_t n = 0;
     ken_record *r;
     char **paths = NULL;
+    pthread_rwlock_wrlock(&c->s->sending);
     ken_status st = ken_object_items(c->s->db, c->name, &ids, &n);
     if (!st && !(paths = kn_zalloc(n + 1, sizeof *paths)))
         st = KEN_E_NOMEM;
@@ -118,6 +119,7 @@ void kn_route_object_delete(kn_call *c)
             kn_upload_drop(c->s, paths[i]);
         kn_free(paths[i]);
     }
+    pthread_rwlock_unlock(&c->s->sending);
     kn_free(paths);
     ken_ids_free(ids);
     if (st)

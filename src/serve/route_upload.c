@@ -142,14 +142,16 @@ void kn_route_item_put(kn_call *c)
 void kn_route_item_delete(kn_call *c)
 {
     ken_record *r;
-    if (kn_take_item(c, &r))
-        return;
-    const ken_status st = ken_remove(c->s->db, &r->id, 1);
-    if (st) {
-        kn_answer_failed(c->r, st, "id");
-    } else {
-        kn_upload_drop(c->s, r->path);
-        c->r->status = 204;
+    pthread_rwlock_wrlock(&c->s->sending);
+    if (!kn_take_item(c, &r)) {
+        const ken_status st = ken_remove(c->s->db, &r->id, 1);
+        if (st) {
+            kn_answer_failed(c->r, st, "id");
+        } else {
+            kn_upload_drop(c->s, r->path);
+            c->r->status = 204;
+        }
+        ken_record_free(r);
     }
-    ken_record_free(r);
+    pthread_rwlock_unlock(&c->s->sending);
 }

@@ -167,6 +167,7 @@ ken_status ken_server_start(ken_server **out, const ken_server_options *o)
     ken_server *s = kn_zalloc(1, sizeof *s);
     if (!s)
         return KEN_E_NOMEM;
+    pthread_rwlock_init(&s->sending, NULL);
     s->db = o->collection;
     s->model = o->model;
     s->started = kn_clock();
@@ -231,5 +232,6 @@ void ken_server_stop(ken_server *s, double seconds)
     kn_free(s->shown);
     kn_free(s->uploads);
     kn_free(s->openapi);
+    pthread_rwlock_destroy(&s->sending);
     kn_free(s);
 }

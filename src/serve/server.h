@@ -12,6 +12,8 @@
 #include "serve/shape.h"
 #include "serve/thumbs.h"
 
+#include <pthread.h>
+
 #define KN_COLLECTION "default" /* the name of the one that is served */
 
 struct ken_server {
@@ -26,6 +28,7 @@ struct ken_server {
     kn_metrics *metrics;
     ken_decode_options decode;
     char *uploads; /* where pictures that are sent are kept, absolute; NULL: none are */
+    pthread_rwlock_t sending; /* see uploads.h */
     char **roots;  /* (n_roots) real paths that end without '/'; none: any item's file */
     size_t n_roots;
     char **shown; /* (n_shown) addresses */

@@ -101,6 +101,7 @@ static int take_json(kn_parcel *p)
 int kn_parcel_take(kn_parcel *p, kn_call *c)
 {
     *p = (kn_parcel){ .c = c };
+    pthread_rwlock_rdlock(&c->s->sending);
     const int bad = c->is_form ? take_parts(p) : take_json(p);
     if (!bad && !p->n)
         kn_answer_error(c->r, 422, "invalid", "images", "no pictures");
@@ -120,9 +121,16 @@ void kn_parcel_served(kn_parcel *p)
 
 void kn_parcel_release(kn_parcel *p)
 {
+    ken_server *s = p->c->s;
+    uint64_t id;
+    pthread_rwlock_unlock(&s->sending);
     for (size_t i = 0; i < p->n; i++) {
-        if (p->fresh[i])
-            kn_upload_drop(p->c->s, p->paths[i]);
+        if (p->fresh[i]) {
+            pthread_rwlock_wrlock(&s->sending);
+            if (ken_find(s->db, p->paths[i], &id) == KEN_E_NOTFOUND)
+                kn_upload_drop(s, p->paths[i]);
+            pthread_rwlock_unlock(&s->sending);
+        }
         kn_free(p->paths[i]);
     }
 }

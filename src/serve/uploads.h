@@ -4,6 +4,10 @@
  * What is kept is the PNG of the pixels that the decoder gave, under a name made of its own bytes.  The
  * sender's file itself is never written and never decoded by this process, and what it held beside the
  * picture (a place, a camera) is gone; so is its name.
+ *
+ * Two may send the same picture: then they share its file and its record.  So a parcel holds s->sending as a
+ * reader until its records are there, and a request that removes a record and its file does so as a writer:
+ * no file goes between another's look and its record.
  */
 #ifndef SERVE_UPLOADS_H
 #define SERVE_UPLOADS_H
@@ -14,7 +18,7 @@
 KEN_CALL ken_status kn_upload_keep(const ken_server *s, const ken_image *img, char **path, int *fresh);
 /* Whether the file of this path was written here. */
 int kn_upload_is(const ken_server *s, const char *path);
-/* Removes it, if it was. */
+/* Removes it, if it was; s->sending is held as a writer. */
 void kn_upload_drop(const ken_server *s, const char *path);
 
 /* The pictures of one request, all kept or none. */
@@ -28,7 +32,7 @@ typedef struct kn_parcel {
 } kn_parcel;
 
 /* Keeps the parts of a form, or the "images" of JSON: 0, or -1 with the answer given, also where there is none.
- * Release it after either. */
+ * Release it after either: what it has written for nothing goes, unless another has recorded it meanwhile. */
 int kn_parcel_take(kn_parcel *p, kn_call *c);
 void kn_parcel_refused(kn_parcel *p, const char *why);
 /* The request has made something of them: they stay. */
