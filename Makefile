@@ -129,7 +129,7 @@ CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS
 .SUFFIXES:
 .PHONY: all minimal test check check-kernels check-unit check-golden check-cli check-crash check-fuzz \
         check-fault check-these fuzz fuzz-run bench bench-churn bench-peers asan asan-short tsan tsan-short hdr-check layers symbols lint format deb lint-docker install \
-        uninstall clean help demo test-milvus test-reference test-grad test-http test-web test-arm64 scores scores-parts compile_commands.json peers
+        uninstall clean help demo test-milvus test-reference test-grad test-http test-web soak soak-run test-arm64 scores scores-parts compile_commands.json peers
 
 all: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, ken-toys, libken.a, libken.so
 
@@ -298,6 +298,12 @@ test-milvus: $(B)/ken $(B)/ken-convert ## the remote store against two real serv
 
 test-http: $(B)/ken $(B)/ken-toys    ## the server against its OpenAPI document, by schemathesis of PyPI
 	$(Q)KEN_BUILD=$(abspath $(B)) sh tests/http/schemathesis.sh
+# of the server under the sanitizers; an hour with what comes before
+MINUTES ?= 30
+soak:                               ## a sanitized server under malformed requests, 1,000 connections and MINUTES of mixed load
+	$(Q)$(MAKE) --no-print-directory soak-run $(ASAN)
+soak-run: $(B)/ken $(B)/ken-toys
+	$(Q)KEN_BUILD=$(B) python3 tests/http/soak.py --minutes $(MINUTES)
 test-web: $(B)/ken $(B)/ken-toys     ## the page, in a headless Chromium; skipped where there is none
 	$(Q)$(RUN) web
 test-arm64:                         ## the kernels on a 64-bit Arm that qemu plays; optional, not in CI
