@@ -27,6 +27,13 @@ static inline int kn_test_main(const char *name, void (*fill)(TCase *))
     return failed != 0;
 }
 
+/* How much of a long test is done: the whole; what QUICK=1 asks for, for whoever is coding; what SHORT=1 asks
+ * for beside it, for sanitizers, under which each step costs many times as much. */
+static inline size_t kn_test_size(size_t whole, size_t quick, size_t least)
+{
+    return !getenv("QUICK") ? whole : getenv("SHORT") ? least : quick;
+}
+
 /* The folder of the outside test data, or NULL having said that `test` is skipped. */
 static inline const char *kn_test_data(const char *test)
 {

@@ -261,15 +261,10 @@ static void run_play(play *p, const char *kind, size_t ops)
 static const char *const metrics[] = { "cosine", "l2", "ip" };
 static const size_t dims[] = { 1, 3, 8, 17, 64, 130, 200 };
 
-static int quick(void)
-{
-    return getenv("QUICK") != NULL;
-}
-
 static void many_plays(const char *kind, double least)
 {
     size_t good = 0, want = 0;
-    for (uint64_t i = 0; i < (quick() ? 60 : 600); i++) {
+    for (uint64_t i = 0; i < kn_test_size(600, 60, 21); i++) {
         play p = { .r = kn_rand_at(i, 77) };
         p.l = (list){ .dim = dims[i % 7], .metric = metrics[i / 7 % 3] };
         run_play(&p, kind, 40);
@@ -301,7 +296,7 @@ END_TEST
 START_TEST(one_long_life)
 {
     play p = { .r = kn_rand_at(5, 78), .l = { .dim = 24, .metric = "l2" } };
-    run_play(&p, "HNSW8", quick() ? 1000 : 100000);
+    run_play(&p, "HNSW8", kn_test_size(100000, 1000, 300));
     ck_assert_uint_ge(p.good * 1000, p.want * 995);
 }
 END_TEST
@@ -365,7 +360,7 @@ static void check_wide(const char *kind, const char *metric, double least_share)
             list_remove(&l, i / 2);
         }
     }
-    for (size_t turn = 0; turn < 40; turn++) {
+    for (size_t turn = 0; turn < kn_test_size(40, 40, 6); turn++) {
         float q[24];
         ken_hit *hits = NULL, top[K];
         size_t found = 0, n = 0;
@@ -425,7 +420,7 @@ static ken_index *make_index(const char *kind, const char *metric, const float *
 START_TEST(flat_over_codes_is_exact)
 {
     enum { K = 15, NQ = 60 };
-    const size_t n = 5000, dim = _i % 2 ? 300 : 512;
+    const size_t n = kn_test_size(5000, 5000, 1100), dim = _i % 2 ? 300 : 512;
     float *rows = make_rows(n + NQ, dim, 12 + (uint64_t)_i);
     for (size_t i = 0; i < n; i += 9) /* copies, zeros, and rows of other lengths */
         for (size_t j = 0; j < dim; j++)
@@ -522,7 +517,7 @@ static double recall_of(const ken_index *ix, const ken_index *truth, const float
 
 static void check_recall(const char *metric, size_t dim, double least)
 {
-    const size_t n = quick() ? 3000 : 12000, nq = 200;
+    const size_t n = kn_test_size(12000, 3000, 800), nq = kn_test_size(200, 200, 50);
     float *rows = make_rows(n + nq, dim, 3);
     ken_index *ix = make_index("HNSW16", metric, rows, n, dim, 2),
               *truth = make_index("Flat", metric, rows, n, dim, 2);
@@ -558,7 +553,7 @@ static void same_bytes(const char *a_path, const unsigned char *want, size_t len
 
 START_TEST(threads_change_nothing)
 {
-    const size_t n = 5000, dim = 136;
+    const size_t n = kn_test_size(5000, 5000, 900), dim = 136;
     float *rows = make_rows(n, dim, 4);
     for (int m = 0; m < 3; m++) {
         unsigned char *want = NULL;
@@ -604,7 +599,7 @@ static void churn(ken_index *ix, const float *rows, size_t n, size_t dim, uint64
 START_TEST(churn_costs_no_recall)
 {
     const char *metric = _i ? "l2" : "cosine";
-    const size_t n = quick() ? 2000 : 10000, dim = _i ? 96 : 160, nq = 1000;
+    const size_t n = kn_test_size(10000, 2000, 1200), dim = _i ? 96 : 160, nq = kn_test_size(1000, 1000, 200);
     float *rows = make_rows(2 * n + nq, dim, 15), *last = malloc(n * dim * sizeof *last);
     uint64_t *ids = malloc(n * sizeof *ids);
     unsigned char *want = NULL;
@@ -659,7 +654,7 @@ END_TEST
 /* Many copies of one vector are all found, and hide nobody else. */
 START_TEST(copies_hide_nobody)
 {
-    const size_t n = quick() ? 3000 : 12000, copies = n / 10, dim = 128, nq = 100;
+    const size_t n = kn_test_size(12000, 3000, 800), copies = n / 10, dim = 128, nq = 100;
     float *rows = make_rows(n + nq, dim, 6);
     for (size_t i = 0; i < copies; i++)
         memcpy(rows + i * 7 % n * dim, rows + 3 * dim, dim * sizeof *rows);
@@ -682,7 +677,7 @@ END_TEST
 /* What tune has measured holds for queries that it has not seen. */
 START_TEST(target_recall_holds)
 {
-    const size_t n = quick() ? 2000 : 8000, dim = 160, nq = 300;
+    const size_t n = kn_test_size(8000, 2000, 800), dim = 160, nq = kn_test_size(300, 300, 100);
     float *rows = make_rows(n + nq, dim, 11);
     ken_index *ix = make_index("HNSW8", "cosine", rows, n, dim, 2);
     OK(ken_index_save(ix, path));
@@ -836,19 +831,19 @@ static void break_bytes(const char *kind, const char *metric, size_t dim)
     OK(kn_read_file(&bytes, &len, path, 1 << 28));
     unsigned char *copy = aligned_alloc(4096, (len + 4095) & ~(size_t)4095);
     memcpy(copy, bytes, len);
-    for (size_t i = 0; i < len; i += i < 8192 ? 31 : quick() ? 997 : 61) {
+    for (size_t i = 0; i < len; i += kn_test_size(1, 1, 7) * (i < 8192 ? 31 : kn_test_size(61, 997, 997))) {
         copy[i] ^= (unsigned char)(1 + kn_rand_below(&r, 255));
         try_bytes(copy, len, rows, 1);
         copy[i] = bytes[i];
     }
-    for (int turn = 0; turn < (quick() ? 100 : 1000); turn++) { /* much at once, the header whole */
+    for (int turn = 0; turn < (int)kn_test_size(1000, 100, 16); turn++) { /* much at once, the header whole */
         memcpy(copy, bytes, len);
         const size_t at = 8192 + kn_rand_below(&r, (uint32_t)(len - 8192 - 600));
         for (size_t i = 0; i < 600; i++)
             copy[at + i] ^= turn % 2 ? 0xff : (unsigned char)(1 + kn_rand_below(&r, 255));
         try_bytes(copy, len, rows, 1);
     }
-    for (size_t cut = 0; cut < len; cut += 1 + len / 500) {
+    for (size_t cut = 0; cut < len; cut += 1 + len / kn_test_size(500, 500, 60)) {
         memcpy(copy, bytes, len);
         try_bytes(copy, cut, rows, 1);
     }
