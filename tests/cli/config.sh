@@ -45,7 +45,7 @@ run config --config missing.yaml
 is 2 "--config names a missing file"
 KEN_CONFIG=prod run config --json
 that "a preset by its name" test "$(origin color)" = "never preset prod:1"
-if "$ken" help serve > /dev/null 2>&1; then
+if serves; then
     that "... with the service's settings" test "$(origin serve.roots)" = "/var/lib/ken preset prod:8"
     run config --json --config dev
     that "the other preset" test "$(origin serve.shims)" = "true preset dev:4"

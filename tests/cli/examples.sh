@@ -137,7 +137,7 @@ needs() {
     'ken search') echo "a terminal: tests/cli/shell.sh has one" ;;
     *--keys-file*) echo "port 80 and /etc/ken/keys: tests/cli/serve.sh has its own" ;;
     *toys:0-100000* | 'ken bench encode'* | 'ken bench train'*) [ -z "${QUICK:-}" ] || echo "minutes" ;;
-    'ken serve'* | 'ken bench http'*) ken help serve > /dev/null 2>&1 || echo "this build serves nothing" ;;
+    'ken serve'* | 'ken bench http'*) serves || echo "this build serves nothing" ;;
     *'| jq'*) command -v jq > /dev/null || echo "jq" ;;
     esac
 }

@@ -57,6 +57,8 @@ jsonl() { # expression over the list d of all lines, what
 d = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
 sys.exit(0 if eval(sys.argv[2]) else 1)' "$tmp/out" "$1" 2>> "$tmp/err" && pass || fail "$2 (wanted $1)"
 }
+# Whether this build serves, and what it serves with is there.
+serves() { ! "$ken" serve --db "$tmp/none" 2>&1 | grep -qE "HTTP=0|not installed"; }
 skip() { # test, why
     echo "skipped $1: $2"
 }

@@ -35,7 +35,7 @@ else
     skip cli/readme/data "no test data at $data: what needs photographs, parts or a checkpoint"
     pattern='grocery|shop\.ken|resnet56|parts|made\.png|\.jpg|fruit'
 fi
-if ken help serve > /dev/null 2>&1; then
+if serves; then
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     command -v curl > /dev/null || { skip cli/readme/curl "no curl here"; pattern="$pattern|curl"; }
 else

@@ -1,11 +1,7 @@
 # remote.sh - --encoder URL: the vectors of `ken serve --encoder-only`, the same as one's own.
 . tests/cli/lib.sh
 [ -f "$root/weights/ken-small.safetensors" ] || { skip remote "no weights/ken-small"; finish; }
-"$ken" serve --db "$tmp/none" > "$tmp/out" 2> "$tmp/err"
-if grep -qE "HTTP=0|not installed" "$tmp/err"; then
-    skip remote "this build has no server"
-    finish
-fi
+serves || { skip remote "this build has no server"; finish; }
 start() { # arguments of serve; $U is where it listens
     : > serve.out
     "$ken" serve --encoder-only "$@" > serve.out 2> serve.err &

@@ -1,11 +1,7 @@
 # resident.sh - the process that --encoder auto starts: same answers, and never in the way.
 . tests/cli/lib.sh
 [ -f "$root/weights/ken-small.safetensors" ] || { skip resident "no weights/ken-small"; finish; }
-"$ken" serve --db "$tmp/none" > "$tmp/out" 2> "$tmp/err"
-if grep -qE "HTTP=0|not installed" "$tmp/err"; then
-    skip resident "this build has no server"
-    finish
-fi
+serves || { skip resident "this build has no server"; finish; }
 export XDG_RUNTIME_DIR=$tmp/run KEN_SEARCH_IDLE=120 KEN_RECOGNIZE_IDLE=120
 D=$XDG_RUNTIME_DIR/ken
 mkdir -m 700 "$XDG_RUNTIME_DIR"

@@ -2,12 +2,8 @@
 . tests/cli/lib.sh
 [ -f "$root/weights/ken-small.safetensors" ] || { skip serve "no weights/ken-small"; finish; }
 command -v curl > /dev/null || { skip serve "no curl"; finish; }
-"$ken" serve --db "$tmp/none" > "$tmp/out" 2> "$tmp/err"
-status=$?
-if grep -qE "HTTP=0|not installed" "$tmp/err"; then
-    skip serve "this build has no server"
-    finish
-fi
+serves || { skip serve "this build has no server"; finish; }
+run serve --db "$tmp/none"
 is 4 "no collection, no server"
 
 server=

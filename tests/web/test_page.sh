@@ -3,8 +3,7 @@
 . tests/cli/lib.sh
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 [ -f "$root/weights/ken-small.safetensors" ] || { skip web "no weights/ken-small"; finish; }
-"$ken" serve --db "$tmp/none" > "$tmp/out" 2> "$tmp/err"
-grep -qE "HTTP=0|not installed" "$tmp/err" && { skip web "this build has no server"; finish; }
+serves || { skip web "this build has no server"; finish; }
 if ! browser > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
     { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium; } \
         > "$tmp/out" 2>&1
