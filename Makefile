@@ -285,11 +285,13 @@ check-these: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(filter $(foreach t,$(TEST
 # are killed anyway.
 THREADED := unit/test_base unit/test_graph unit/test_optim unit/test_flat unit/test_store unit/test_segment \
             unit/test_collection unit/test_objects unit/test_lookup unit/test_readers
-# Left out: checkkern and tests/unit/*.sh, which compare levels with each other; cli/train and cli/interrupt, which
-# train for minutes; tests/crash, as above.
+# All units, the longest at the size of SHORT=1 (tests/test.h), golden values, the fuzz corpus, and of the program what
+# reads others' bytes.  Left to `make asan`: checkkern and tests/unit/*.sh, which compare levels with each other, and
+# the other scripts of tests/cli; tests/crash is left out of both, as above.
+ASAN_CLI := serve collection object mesh text embed ann convert output
 asan-short:                         ## of asan, what takes minutes only
-	$(Q)$(MAKE) --no-print-directory check-these $(ASAN) TESTS='$(UNIT_TESTS:tests/%.c=%) golden fuzz \
-	  $(filter-out cli/lib cli/train cli/interrupt,$(patsubst tests/%.sh,%,$(wildcard tests/cli/*.sh)))'
+	$(Q)SHORT=1 $(MAKE) --no-print-directory check-these $(ASAN) \
+	  TESTS='$(UNIT_TESTS:tests/%.c=%) golden fuzz $(ASAN_CLI:%=cli/%)'
 tsan-short:                         ## of tsan, what CI runs
 	$(Q)$(TSAN_ENV) $(MAKE) --no-print-directory check-these $(TSAN) TESTS='$(THREADED)'
 
