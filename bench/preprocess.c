@@ -1,6 +1,6 @@
 /*
- * preprocess.c - one picture from bytes to what CLIP sees (short side 224, bicubic, centre crop), on one thread, step
- * by step.
+ * preprocess.c - one picture from bytes to what CLIP sees (short side 224, bicubic, centre crop), on one
+ * thread, step by step.
  *
  *   preprocess FILE [SECONDS [FIT]]
  *

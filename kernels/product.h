@@ -42,7 +42,7 @@ typedef struct kn_core {
     size_t k_step, row_bytes;
     size_t rows;       /* of a tile at most */
     size_t ahead_rows; /* so many rows keep a core busy while their next weights are fetched */
-    size_t panel_rows; /* so many rows of a tile's panels stay in L1 while the tiles of a chunk take turns … */
+    size_t panel_rows; /* so many rows of a tile's panels stay in L1 while a chunk's tiles take turns … */
     size_t tiles;      /* … and so many tiles make a chunk worth it.  0: all rows, and the usual number */
     size_t row_unit;   /* a block holds a multiple of so many rows; the last ones may be unset */
     kn_multiply *const *multiply; /* [rows of a tile] */

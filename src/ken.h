@@ -313,11 +313,11 @@ KEN_CALL ken_status ken_mesh_view_aligned(ken_image **out, const ken_mesh *m, co
 
 typedef struct ken_index ken_index;
 
-/* Searches (ken_index_search, _find, _range, _len) may run at any time from any number of threads, beside each
- * other and beside ken_index_add, _put, _remove, _remove_all and _compact: they take no lock, and see the index
- * as it was before a change or after it, whole.  (With `only` they wait while a change enters its ids; with
- * `target_recall` they want no compaction beside them.)  Those that change it wait for each other.  All other
- * calls want to be alone. */
+/* Searches (ken_index_search, _find, _range, _len) may run at any time from any number of threads, beside
+ * each other and beside ken_index_add, _put, _remove, _remove_all and _compact: they take no lock, and see
+ * the index as it was before a change or after it, whole.  (With `only` they wait while a change enters its
+ * ids; with `target_recall` they want no compaction beside them.)  Those that change it wait for each other.
+ * All other calls want to be alone. */
 typedef struct ken_index_options {
     uint32_t size;
     uint32_t dim;       /* required */
@@ -398,9 +398,9 @@ typedef struct ken_find_options {
     { sizeof(ken_find_options), 0, 0, 0, NULL, 0, 0, 0, 0, NULL, NULL }
 KEN_CALL ken_status ken_index_find(const ken_index *ix, const float *queries, size_t nq, size_t k,
                                    const ken_find_options *opts, ken_hit *hits, size_t *found);
-/* All whose `raw` is at least `least`, best first, in *hits (*found), freed with ken_hits_free: for "l2" those
- * whose squared distance is at most -least.  Of a kind that is not exact some may be missing near the end.
- * opts may be NULL; its group is not read. */
+/* All whose `raw` is at least `least`, best first, in *hits (*found), freed with ken_hits_free: for "l2"
+ * those whose squared distance is at most -least.  Of a kind that is not exact some may be missing near the
+ * end.  opts may be NULL; its group is not read. */
 KEN_CALL ken_status ken_index_range(const ken_index *ix, const float *query, float least,
                                     const ken_find_options *opts, ken_hit **hits, size_t *found);
 KEN_API void ken_hits_free(ken_hit *hits);
@@ -458,8 +458,8 @@ typedef struct ken_options {
                                  to about 1e-4 */
     const char *space;        /* not the collection but this space of it: the same pictures as another model
                                  sees them, kept in the folder spaces/NAME.  1 to 64 of a-z A-Z 0-9 . _ - */
-    const char *cache;        /* a folder, made if missing, in which the vectors of pictures are remembered, so
-                                 that the same pixels go through a network once; of use to all collections.
+    const char *cache;        /* a folder, made if missing, in which the vectors of pictures are remembered,
+                                 so that the same pixels go through a network once; of use to all collections.
                                  NULL: none */
     uint64_t cache_bytes;     /* of a model's file there, which does not grow beyond; 0 = 256 MiB */
 } ken_options;
@@ -503,11 +503,12 @@ typedef struct ken_scan_report {
 
 /* Bring the collection up to date with files and folders: new, changed, renamed and vanished ones.
  * Folders may have a .kenignore, which says as a .gitignore does what in and below them to pass over; what
- * is known of it already is hidden.  A vanished file's item is deleted if the nearest folder above that still exists can be read and
- * is on the same mount, else hidden.  A file that cannot be read is counted and told, never fatal.  At the
- * end the search index is built anew if it has fallen behind (ken_build), and the collection's spaces are
- * brought up to date with the same paths; what fails there alone is not in the report.  KEN_E_CANCELED leaves *report
- * filled: what was finished is kept, and the next call goes on from there. */
+ * is known of it already is hidden.  A vanished file's item is deleted if the nearest folder above that still
+ * exists can be read and is on the same mount, else hidden.  A file that cannot be read is counted and told,
+ * never fatal.  At the end the search index is built anew if it has fallen behind (ken_build), and the
+ * collection's spaces are brought up to date with the same paths; what fails there alone is not in the
+ * report.  KEN_E_CANCELED leaves *report filled: what was finished is kept, and the next call goes on from
+ * there. */
 KEN_CALL ken_status ken_scan(ken *k, const char *const *paths, size_t n,
                              const ken_scan_options *opts, ken_scan_report *report);
 
@@ -579,8 +580,8 @@ typedef struct ken_search_options {
                            "own:0.7,B:0.3"; "own" or its model's name is the collection itself.  Such a hit's
                            `score`, which min_score is held against, is the fused one, and `raw` the cosine in
                            the first of the spaces that has it among its first.  min_raw and min_auto hold in
-                           each; `verify` is not looked at.  Words are not asked of a model without a text network.  NULL: the
-                           collection alone, not fused */
+                           each; `verify` is not looked at.  Words are not asked of a model without a text
+                           network.  NULL: the collection alone, not fused */
     const char *fusion; /* "rrf" (by ranks, default), "weighted" (by normalised cosines) */
     /* Told what `expand` adds: a text, or the path of an item, and its weight. */
     void (*added)(const char *what, float weight, void *cookie);
@@ -655,9 +656,9 @@ KEN_API void ken_explanation_free(ken_explanation *e); /* NULL is fine */
  * best those of a few hundred terms, find the vectors ready.  opts: what they will be asked with, or NULL. */
 KEN_CALL ken_status ken_search_ahead(ken *k, const ken_term *terms, size_t n, const ken_search_options *opts);
 
-/* For each of the keys (',' between: object kind ext dir tag taken mtime added meta.KEY; times by their years),
- * the values that items of which `where` holds (NULL: all) have, the most frequent first, and how many have
- * them.  Non-zero from fn ends the key. */
+/* For each of the keys (',' between: object kind ext dir tag taken mtime added meta.KEY; times by their
+ * years), the values that items of which `where` holds (NULL: all) have, the most frequent first, and how
+ * many have them.  Non-zero from fn ends the key. */
 typedef int (*ken_facet_fn)(const char *key, const char *value, uint64_t count, void *cookie);
 KEN_CALL ken_status ken_facets(ken *k, const char *keys, const char *where, int hidden, ken_facet_fn fn,
                                void *cookie);
@@ -890,16 +891,17 @@ KEN_CALL ken_status ken_eval_search(ken *k, const ken_search_case *cases, size_t
 
 typedef struct ken_relevance_report {
     uint64_t queries, nothing; /* nothing: those to which nothing is relevant */
-    double floor, margin;      /* of words, for as many pictures as there are; floor 2: too few queries of words */
+    double floor, margin;      /* of words, for as many pictures as there are; floor 2: too few queries */
     double strange;            /* the largest share of words that the model does not know */
     double pictures;           /* the least cosine of pictures; 2: too few queries of pictures */
     double answered, silent;   /* shares of these very queries: of those with an answer that get one, of those
                                   without that get none; -1 without any */
 } ken_relevance_report;
 
-/* Find out what `min_auto` needs in a collection of about this size, so that `answered` (such as .96) of the queries that have relevant items
- * get an answer, and write the collection's model with it to path.  Cases without relevant items are those
- * to which nothing is relevant.  KEN_E_INVALID with fewer than 20 queries that have an answer. */
+/* Find out what `min_auto` needs in a collection of about this size, so that `answered` (such as .96) of the
+ * queries that have relevant items get an answer, and write the collection's model with it to path.  Cases
+ * without relevant items are those to which nothing is relevant.  KEN_E_INVALID with fewer than 20 queries
+ * that have an answer. */
 KEN_CALL ken_status ken_fit_relevance(ken *k, const ken_search_case *cases, size_t n, double answered,
                                       const char *path, ken_relevance_report *out);
 

@@ -104,7 +104,8 @@ INLINE void tiles_grad_as(kn_type type, const kn_tiles *s, size_t t0, size_t t1,
     }
 }
 
-INLINE void tile_store(kn_type type, char *row, const tile_spot *p, int x, size_t ch, size_t n, int add, vf sum)
+INLINE void tile_store(kn_type type, char *row, const tile_spot *p, int x, size_t ch, size_t n, int add,
+                       vf sum)
 {
     const int64_t at = p->x + x;
     if (!row || at >= (int64_t)p->w)

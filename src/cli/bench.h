@@ -29,7 +29,8 @@ KEN_CALL ken_status cli_bench_best(cli_work work, void *cookie, const char *prec
                                    double *peak);
 void cli_bench_say(const cli_case *c);
 
-/* n times, into order; and of those the least that a share (0..1) of them does not exceed, 0 if there are none. */
+/* n times, into order; and of those the least that a share (0..1) of them does not exceed, 0 if there are
+ * none. */
 void cli_bench_sort(double *times, size_t n);
 double cli_bench_percentile(const double *sorted, size_t n, double share);
 

@@ -13,8 +13,8 @@ typedef struct cli_cases {
     size_t n, list_cap, query_cap;
 } cli_cases;
 
-/* Open the collection, and read lines {"query","relevant":[path or "id:N", …]} of the file, of items of it.  0,
- * or the exit status with the reason printed; cli_cases_close() in any case. */
+/* Open the collection, and read lines {"query","relevant":[path or "id:N", …]} of the file, of items of it.
+ * 0, or the exit status with the reason printed; cli_cases_close() in any case. */
 int cli_cases_open(cli_cases *c);
 void cli_cases_close(cli_cases *c);
 

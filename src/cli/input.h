@@ -25,8 +25,8 @@ typedef struct cli_inputs {
     int unreadable; /* folders that could not be read, each told */
 } cli_inputs;
 
-/* *in is zeroed before, but for `meshes`.  Every operand in order: --text, a file, @FILE, @- or a folder, whose files follow in the order of
- * their bytes.  0, or the exit status. */
+/* *in is zeroed before, but for `meshes`.  Every operand in order: --text, a file, @FILE, @- or a folder,
+ * whose files follow in the order of their bytes.  0, or the exit status. */
 int cli_inputs_collect(cli_inputs *in, const cli_args *a);
 void cli_inputs_free(cli_inputs *in);
 

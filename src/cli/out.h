@@ -18,8 +18,8 @@ cli_mode cli_out_mode(void);
 int cli_out_is_terminal(void);
 int cli_out_colors(void);
 
-/* The address to which a name of this file (an absolute path) leads on standard output, owned by the caller; NULL
- * where there are no links: not a terminal, no colours, a relative path. */
+/* The address to which a name of this file (an absolute path) leads on standard output, owned by the caller;
+ * NULL where there are no links: not a terminal, no colours, a relative path. */
 char *cli_link_to(const char *path);
 /* text, leading to link, unless that is NULL: OSC 8 of terminals. */
 void cli_link_print(const char *text, const char *link);

@@ -69,8 +69,8 @@ void kn_collection_switch(ken *k);
 
 /* An item's vector; KEN_E_MODEL if its length is not dim, unless dim is 0.  Takes `lock`. */
 KEN_CALL ken_status kn_collection_vector(ken *k, uint64_t id, uint32_t dim, float *out);
-/* Of n items, which must have them, one behind the other: each one's own vector, or those of its parts or views,
- * (item->parts, dim).  Takes `lock`. */
+/* Of n items, which must have them, one behind the other: each one's own vector, or those of its parts or
+ * views, (item->parts, dim).  Takes `lock`. */
 KEN_CALL ken_status kn_collection_vectors(ken *k, kn_share share, const kn_item *const *items, size_t n,
                                           uint32_t dim, float *out);
 

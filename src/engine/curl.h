@@ -7,7 +7,7 @@
 typedef struct kn_curl_get {
     const char *url;
     uint64_t from;        /* ask for the bytes from here on … */
-    const char *if_range; /* … if this entity tag or date still holds, else for all of them; used if from > 0 */
+    const char *if_range; /* … if this entity tag or date still holds, else for all; used if from > 0 */
     uint32_t timeout;     /* seconds to connect in, and seconds without a byte */
     /* One line of an answer's head, without its end; each redirection has a head of its own. */
     void (*head)(const char *line, void *cookie);

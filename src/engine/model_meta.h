@@ -8,7 +8,8 @@ typedef struct kn_meta_change {
     const char *key, *value;
 } kn_meta_change;
 
-/* The file of m to path, in one step; all but these keys and the checksum stays.  path may be the file itself. */
+/* The file of m to path, in one step; all but these keys and the checksum stays.  path may be the file
+ * itself. */
 KEN_CALL ken_status kn_model_rewrite(const ken_model *m, const kn_meta_change *changes, size_t n,
                                      const char *path);
 

@@ -21,7 +21,8 @@ KEN_CALL ken_status kn_check_size(const kn_source *s, uint64_t width, uint64_t h
 /* KEN_E_FORMAT: the file ends before its pixels do. */
 ken_status kn_truncated(void);
 
-/* Pixels as stored, the caller's to free also on failure if *out was set; *orientation 1..8 is what EXIF says (1 if nothing, or where it is done already). */
+/* Pixels as stored, the caller's to free also on failure if *out was set; *orientation 1..8 is what EXIF says
+ * (1 if nothing, or where it is done already). */
 typedef ken_status kn_decode_fn(ken_image **out, const kn_source *s, int *orientation);
 kn_decode_fn kn_decode_jpeg, kn_decode_stb, kn_decode_gif, kn_decode_bmp, kn_decode_tga,
     kn_decode_pnm, kn_decode_webp, kn_decode_heif;

@@ -71,8 +71,8 @@ KEN_CALL ken_status kn_image_fit(const ken_image *img, const kn_prep *p, uint8_t
 KEN_CALL ken_status kn_images_fit(const ken_image *const *imgs, size_t n, const kn_prep *p,
                                   uint32_t threads, uint8_t *out);
 
-/* From a file's bytes straight to the same: a JPEG never lies in memory whole.  *width and *height are those of
- * the upright picture. */
+/* From a file's bytes straight to the same: a JPEG never lies in memory whole.  *width and *height are those
+ * of the upright picture. */
 KEN_CALL ken_status kn_image_decode_fit(const void *bytes, size_t len,
                                         const ken_decode_options *opts, const kn_prep *p,
                                         uint8_t *out, uint32_t *width, uint32_t *height);

@@ -4,8 +4,8 @@
  * A row x becomes y = (x - centre) scale, so that the mean of |y|^2 is 1.  Its bits are the signs of
  * R y, where R is a random rotation made of sign flips and Hadamard transforms; its bytes are y itself
  * in 255 steps.  From the bits, <y, v> is estimated by factor <sign(R y), R v>, factor =
- * |R y|^2 / |R y|_1, with an error of about sqrt((pi/2 - 1) / dim) |y| |v| (Gao and Long, "RaBitQ", SIGMOD 2024);
- * v is taken in 16 steps.  Every number of a code is made by one fixed sequence of IEEE operations, so
+ * |R y|^2 / |R y|_1, with an error of about sqrt((pi/2 - 1) / dim) |y| |v| (Gao and Long, "RaBitQ", SIGMOD
+ * 2024); v is taken in 16 steps.  Every number of a code is made by one fixed sequence of IEEE operations, so
  * that the same rows give the same bytes on every machine.
  */
 #ifndef INDEX_CODE_H

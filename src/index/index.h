@@ -188,8 +188,8 @@ typedef struct kn_wide {
     uint64_t (*group)(uint64_t id, void *cookie); /* of kn_index_groups */
     void *cookie;
 } kn_wide;
-/* All whose raw score is at least `least`, best first: *near is kn_free'd, *found long.  Of a kind that is not
- * exact some may be missing near the end. */
+/* All whose raw score is at least `least`, best first: *near is kn_free'd, *found long.  Of a kind that is
+ * not exact some may be missing near the end. */
 KEN_CALL ken_status kn_index_range(const kn_index *ix, const float *query, float least, const kn_wide *w,
                                    kn_near **near, size_t *found);
 /* The k groups whose best row is nearest, each as that row, into near (k). */

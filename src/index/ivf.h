@@ -30,8 +30,8 @@ typedef struct kn_ivf {
     const float *terms;     /* (n) |r|^2 + 2 c.r for codes r of residuals and l2, or NULL */
     const uint64_t *blocks; /* (lists + 1) first block of each list, 4 bits alone */
     const float *columns;   /* (dim, dim) the transpose of rotation, or NULL */
-    const uint8_t *coarse;  /* (lists) the centres' own 4-bit codes in blocks, where rows have such codes that are
-                               no residuals and there are many lists; or NULL */
+    const uint8_t *coarse;  /* (lists) the centres' own 4-bit codes in blocks, where rows have such codes that
+                               are no residuals and there are many lists; or NULL */
     const float *halves;    /* (lists) |c|^2 / 2 for l2, else 0 */
     const uint32_t *places; /* (n) the position of each slot, where codes are all there is; or NULL */
     void *owned[KN_IVF_OWNED]; /* what is not the file's */

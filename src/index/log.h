@@ -31,8 +31,8 @@ typedef struct kn_index_log kn_index_log;
 /* For writing: the one writer (KEN_E_BUSY if there is another), made if missing or left over. */
 KEN_CALL ken_status kn_index_log_open(kn_index_log **out, const char *path, uint64_t number, uint32_t dim);
 /* Durable when it returns; on failure the log is as before. */
-KEN_CALL ken_status kn_index_log_append(kn_index_log *l, kn_index_log_op op, const uint64_t *ids, const float *rows,
-                                  size_t n);
+KEN_CALL ken_status kn_index_log_append(kn_index_log *l, kn_index_log_op op, const uint64_t *ids,
+                                        const float *rows, size_t n);
 void kn_index_log_close(kn_index_log *l);
 
 #endif

@@ -34,8 +34,8 @@ typedef struct kn_graph_options {
     float drop;        /* chance to drop an element inside transformer branches */
     float drop_path;   /* chance to drop the last block's branch for a sample; less for earlier ones */
     int text;          /* 1: the text network, 0: the image network */
-    int relevance;     /* 1: for kn_graph_relevance alone: weights are zeros until they are loaded, and have no
-                          gradients */
+    int relevance;     /* 1: for kn_graph_relevance alone: weights are zeros until they are loaded, and
+                          have no gradients */
 } kn_graph_options;
 
 KEN_CALL ken_status kn_graph_new(kn_graph **out, const kn_net_config *c, const kn_graph_options *o);

@@ -65,8 +65,8 @@ struct kn_graph {
     size_t n, rows;          /* samples; tokens of a ragged batch */
     int train;
     uint64_t step;
-    float *relevance, *brought; /* with o.relevance, (batch, tokens): the class token's row of R so far; (batch,
-                                   heads, tokens): what a layer's heads add */
+    float *relevance, *brought; /* with o.relevance, (batch, tokens): the class token's row of R so far;
+                                   (batch, heads, tokens): what a layer's heads add */
     const uint8_t *pixels;
     kn_lut lut;
     int32_t *ids;

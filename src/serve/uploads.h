@@ -31,8 +31,9 @@ typedef struct kn_parcel {
     char why[300]; /* the library refused one: the first reason */
 } kn_parcel;
 
-/* Keeps the parts of a form, or the "images" of JSON: 0, or -1 with the answer given, also where there is none.
- * Release it after either: what it has written for nothing goes, unless another has recorded it meanwhile. */
+/* Keeps the parts of a form, or the "images" of JSON: 0, or -1 with the answer given, also where there is
+ * none. Release it after either: what it has written for nothing goes, unless another has recorded it
+ * meanwhile. */
 int kn_parcel_take(kn_parcel *p, kn_call *c);
 void kn_parcel_refused(kn_parcel *p, const char *why);
 /* The request has made something of them: they stay. */

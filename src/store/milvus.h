@@ -102,8 +102,8 @@ int kn_remote_shares(const char *key); /* 1 if a text is everybody's */
 /* Others' changes into the records here, and what this machine has put and not committed; outside of a
  * transaction, with the lock held. */
 KEN_CALL ken_status kn_remote_pull(kn_remote *r);
-/* If there are not as many rows as records: a record whose row the server has lost loses its vectors, so that the
- * next scan makes them again (*lost: how many); a row that has no record here is taken in. */
+/* If there are not as many rows as records: a record whose row the server has lost loses its vectors, so that
+ * the next scan makes them again (*lost: how many); a row that has no record here is taken in. */
 KEN_CALL ken_status kn_remote_mend(kn_remote *r, uint64_t *lost);
 /* dim, metric, index, made and views, as the records here say. */
 KEN_CALL ken_status kn_remote_learn(kn_remote *r);

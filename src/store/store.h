@@ -151,8 +151,8 @@ typedef struct kn_store_verbs {
 
     /* ---- NULL where vectors lie in segments ---- */
 
-    /* Take in what others have written; the caller holds the lock.  *lost: items that have no vectors any more,
-     * because the store has lost what it had acknowledged: they must be put again. */
+    /* Take in what others have written; the caller holds the lock.  *lost: items that have no vectors any
+     * more, because the store has lost what it had acknowledged: they must be put again. */
     ken_status (*refresh)(kn_store *s, uint64_t *lost);
     /* Vectors (n, dim) of items that are put before the next end(), which makes them durable with the items;
      * of parts and views: one behind the other in the order of an item's.  Also before begin.  The items'
@@ -160,9 +160,9 @@ typedef struct kn_store_verbs {
     ken_status (*keep)(kn_store *s, kn_share share, const uint64_t *ids, const float *vectors, size_t n,
                        uint32_t dim);
     void (*forget)(kn_store *s); /* what was kept since the last end() */
-    /* Vectors of n items: counts[i] of the i-th one's parts or views, or its own (counts NULL), one behind the
-     * other in out (sum of counts, dim).  KEN_E_NOTFOUND if one lacks any; KEN_E_MODEL if they are of another
-     * length. */
+    /* Vectors of n items: counts[i] of the i-th one's parts or views, or its own (counts NULL), one behind
+     * the other in out (sum of counts, dim).  KEN_E_NOTFOUND if one lacks any; KEN_E_MODEL if they are of
+     * another length. */
     ken_status (*vectors)(kn_store *s, kn_share share, const uint64_t *ids, const uint32_t *counts, size_t n,
                           uint32_t dim, float *out);
     /* hits (nq, k) best first, raw alone filled in, and found (nq); an item may come once for each part. */

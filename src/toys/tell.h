@@ -11,8 +11,8 @@ typedef struct kn_word {
     const char *en[2], *zh[2];
 } kn_word;
 
-/* The words for `what` of this toy: its species, pattern, ears, the kind of what it wears …  NULL for what has no
- * words of its own (KN_TELL_VIEW, KN_TELL_LIGHT) and for a colour, which kn_word_color() knows. */
+/* The words for `what` of this toy: its species, pattern, ears, the kind of what it wears …  NULL for what
+ * has no words of its own (KN_TELL_VIEW, KN_TELL_LIGHT) and for a colour, which kn_word_color() knows. */
 const kn_word *kn_tell_word(const kn_toy *t, kn_tell what);
 const kn_word *kn_word_color(int32_t name);
 /* Which of the toy's colours goes with it: an index of kn_toy.name, -1 for none. */

@@ -120,23 +120,24 @@ typedef struct kn_toy_camera kn_toy_camera;
 KEN_CALL ken_status kn_toy_camera_new(kn_toy_camera **out, uint32_t side);
 void kn_toy_camera_free(kn_toy_camera *c);
 
-/* A size x size picture: rgb (size, size, 3) bytes.  mask (size, size), 255 on the toy, and truth may be NULL.
- * KEN_E_LIMIT beyond the camera's side. */
+/* A size x size picture: rgb (size, size, 3) bytes.  mask (size, size), 255 on the toy, and truth may be
+ * NULL. KEN_E_LIMIT beyond the camera's side. */
 KEN_CALL ken_status kn_toy_shoot(kn_toy_camera *c, const kn_toy *t, const kn_toy_view *v,
                                  uint32_t size, uint8_t *rgb, uint8_t *mask, kn_toy_truth *truth);
 
-/* All at once: view `number` of toy `id`, as a trainer wants it.  mask and truth may be NULL.  A pure function of
- * all but the camera: one camera a thread. */
+/* All at once: view `number` of toy `id`, as a trainer wants it.  mask and truth may be NULL.  A pure
+ * function of all but the camera: one camera a thread. */
 KEN_CALL ken_status kn_toy_picture(kn_toy_camera *c, uint64_t id, kn_toy_mode mode, uint64_t seed,
                                    uint32_t number, uint32_t size, uint8_t *rgb, uint8_t *mask,
                                    kn_toy_truth *truth);
 
-/* How much of the toy in the picture looks different on its twin under the same view: share[0] of what a shows,
- * share[1] of what b shows (0 where it does not show).  Compared in even light without shadows. */
+/* How much of the toy in the picture looks different on its twin under the same view: share[0] of what a
+ * shows, share[1] of what b shows (0 where it does not show).  Compared in even light without shadows. */
 KEN_CALL ken_status kn_toy_differs(kn_toy_camera *c, const kn_toy *a, const kn_toy *b,
                                    const kn_toy_view *v, uint32_t size, float share[2]);
 
-/* Primitives and materials of a toy in a pose, and the camera of a view: what kn_toy_shoot hands to the kernel. */
+/* Primitives and materials of a toy in a pose, and the camera of a view: what kn_toy_shoot hands to the
+ * kernel. */
 void kn_toy_scene_make(kn_toy_scene *out, const kn_toy *t, const kn_toy_view *v, uint32_t width,
                        uint32_t height);
 void kn_toy_body(kn_toy_scene *s, const kn_toy *t, const float pose[KN_TOY_POSE]);
@@ -164,15 +165,16 @@ typedef enum kn_tell {
 const char *kn_tell_name(kn_tell what);
 
 /* Each as numbers that are equal where it is the same: [0] the kind, [1] its colour (an index of
- * kn_toy_color_name); -1 where the toy has no such thing.  KN_TELL_VIEW and _LIGHT, which are no toy's, are -1. */
+ * kn_toy_color_name); -1 where the toy has no such thing.  KN_TELL_VIEW and _LIGHT, which are no toy's, are
+ * -1. */
 void kn_toy_tells(const kn_toy *t, int32_t values[KN_TELLS][2]);
 
 enum { KN_TOY_CAPTION = 640 }; /* room for any caption */
 
-/* A sentence about the toy, in English and Chinese, from the same attributes; `says` names them, comma-separated
- * (kn_tell_name).  v may be NULL: nothing is said of the view.  variant chooses words, order and how much is told; 0
- * tells all.  wrong: 1 puts exactly one of them wrong, otherwise word for word the same; says marks it with '!'.
- * Each buffer holds KN_TOY_CAPTION bytes. */
+/* A sentence about the toy, in English and Chinese, from the same attributes; `says` names them,
+ * comma-separated (kn_tell_name).  v may be NULL: nothing is said of the view.  variant chooses words, order
+ * and how much is told; 0 tells all.  wrong: 1 puts exactly one of them wrong, otherwise word for word the
+ * same; says marks it with '!'. Each buffer holds KN_TOY_CAPTION bytes. */
 void kn_toy_caption(const kn_toy *t, const kn_toy_view *v, uint32_t variant, int wrong, char *en,
                     char *zh, char *says);
 const char *kn_toy_color_name(int32_t i, int chinese);

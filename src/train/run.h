@@ -1,8 +1,8 @@
 /*
  * run.h - a training run: what was asked for, and everything that a step changes.
  *
- * plan.c settles the options, setup.c makes everything ready, run.c makes the steps, evaluate.c looks at the validation set, save.c
- * writes and reads the run's folder.
+ * plan.c settles the options, setup.c makes everything ready, run.c makes the steps, evaluate.c looks at the
+ * validation set, save.c writes and reads the run's folder.
  */
 #ifndef TRAIN_RUN_H
 #define TRAIN_RUN_H

@@ -1,7 +1,8 @@
 /*
  * teacher.h - another model's vectors of a batch, for a network to learn from.
  *
- * A teacher sees the very pixels that the network in training sees, brought to its own size where that differs.
+ * A teacher sees the very pixels that the network in training sees, brought to its own size where that
+ * differs.
  */
 #ifndef TRAIN_TEACHER_H
 #define TRAIN_TEACHER_H

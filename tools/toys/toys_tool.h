@@ -1,8 +1,8 @@
 /*
  * toys_tool.h - the commands of ken-toys and what they share.
  *
- * A command returns an exit status: DONE, WRONG_USE (also: the output cannot be written) or INTERRUPTED, having
- * said what is wrong.
+ * A command returns an exit status: DONE, WRONG_USE (also: the output cannot be written) or INTERRUPTED,
+ * having said what is wrong.
  */
 #ifndef TOOLS_TOYS_H
 #define TOOLS_TOYS_H
