@@ -264,7 +264,7 @@ typedef struct ken_fetch_options {
 
 /* Get url (https or http) into the file `path`, whose folder is made.  Where an earlier call was cut, path
  * and path.from hold what came: only the rest is asked for, if the server says that the file is still the
- * same.  Redirections are followed, never from https to http.  Proxies as libcurl has them (HTTPS_PROXY, …).
+ * same.  Redirections are followed, never from https to http.  Proxies as libcurl has them (HTTPS_PROXY).
  * KEN_E_NET: unreachable, refused, cut or silent; KEN_E_CANCELED; after both a later call goes on.
  * KEN_E_FORMAT: the SHA-256 is another, KEN_E_LIMIT: too long; after both nothing is kept.
  * KEN_E_BUSY: another process is at it; KEN_E_UNSUPPORTED: no libcurl here, or built with CURL=0. */

@@ -28,7 +28,7 @@ typedef struct cli_query {
  * 0, or the exit status with the reason printed. */
 int cli_query_parse(cli_query *q, const char *const *args, size_t n, const ken_decode_options *d);
 void cli_query_free(cli_query *q);
-/* [{"text": …, "weight": 1}, {"image": path, …}, {"id": "7", …}, {"object": name, …}, {"stl": path, …}] */
+/* [{"text": …, "weight": 1}, …], or "image" (path), "id", "object" (name), "stl" (path) in its place. */
 cJSON *cli_query_json(const cli_query *q);
 
 #endif

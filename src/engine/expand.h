@@ -1,11 +1,12 @@
 /*
  * expand.h - a query, and what is added to it so that it finds more of what was meant.
  *
- *   prompts   a text in other frames ("a photo of …", as CLIP was trained on whole sentences), in the text's
+ *   prompts   a text in other frames ("a photo of …", as CLIP was trained on whole sentences), in its
  *             own language: the vector is the mean (A. Radford et al., "Learning Transferable Visual Models
  *             From Natural Language Supervision", 3.1.4)
  *   aqe       the first hits, each with its cosine to the power of three: alpha query expansion
- *             (F. Radenovic, G. Tolias, O. Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", 3.2)
+ *             (F. Radenovic, G. Tolias, O. Chum, "Fine-tuning CNN Image Retrieval with No Human
+ *             Annotation", 3.2)
  */
 #ifndef ENGINE_EXPAND_H
 #define ENGINE_EXPAND_H

@@ -36,8 +36,9 @@
  *     v.ln_post.{w,b}   v.proj.w mat(dim, width), absent: dim == width
  *     Folded: the attention scale 1/sqrt(head dim) is in the q rows of qkv.w and qkv.b.
  *             (LayerNorm gains stay where they are: they cost nothing.)
- *   {"kind":"resnet","stem":"imagenet|cifar|clip|strided","block":"basic|bottleneck|plain","layers":[3,4,6,3],
- *    "width":64,"pool":"mean|attention","shortcut":"conv|pad","heads":32,"dim":2048,"input":[224,224]}
+ *   {"kind":"resnet","stem":"imagenet|cifar|clip|strided","block":"basic|bottleneck|plain",
+ *    "layers":[3,4,6,3],"width":64,
+ *    "pool":"mean|attention","shortcut":"conv|pad","heads":32,"dim":2048,"input":[224,224]}
  *     imagenet: v.stem.0.w mat(64, 7*7*3), maxpool.  cifar: v.stem.0.w mat(16, 3*3*3).
  *     clip: v.stem.{0,1,2}.w, 3x3, the first with stride 2; average pool 2.
  *     v.L.B.conv{1,2,3}.w mat   v.L.B.down.w mat   (L from 1, B from 0); each with .b when folded

@@ -60,8 +60,8 @@ typedef struct kn_run {
     kn_data *data, *val;
     kn_sampler *sampler;
     kn_side image, text;     /* text.graph NULL: there is none */
-    kn_loss *loss, *val_loss; /* of the pictures by their labels; loss NULL: only those of pairs, that is … */
-    kn_loss *pairs;          /* … of pictures with texts, or NULL … */
+    kn_loss *loss, *val_loss; /* of the pictures by their labels; loss NULL: only those of pairs: */
+    kn_loss *pairs;          /* of pictures with texts, or NULL … */
     kn_loss *distill;        /* … and of pictures with the teacher's vectors, or NULL */
     kn_teacher *teacher;     /* or NULL */
     kn_optim *loss_optim, *pairs_optim;
