@@ -1,7 +1,7 @@
 /*
  * dispatch.c - from a request to its route: who asks, whether the body may come, what it says.
  *
- * What can be refused by the head alone is refused there, before a byte of the body is read.
+ * What can be refused by the head alone is refused there, before a byte of the body is kept.
  */
 #include "base/progress.h"
 #include "serve/server.h"

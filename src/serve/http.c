@@ -29,7 +29,8 @@
 #include <unistd.h>
 
 enum { MEMORY = 64 << 10, STREAM_BLOCK = 4096, MAX_REPLY = 1 << 30 };
-enum { READING, TOO_LARGE, NO_ROOM, QUEUED, ANSWERED };
+enum { READING, REFUSED, TOO_LARGE, NO_ROOM, QUEUED, ANSWERED };
+static const uint64_t FORGOTTEN = 1 << 20; /* bytes beyond the longest body */
 /* All bodies that are being read or answered, together: so many of the longest. */
 enum { BODIES = 8 };
 static const double SLOWEST_HEAD = 30, SLOWEST_BODY = 300; /* seconds, however the bytes trickle */
@@ -319,12 +320,21 @@ static void let_go(kn_request *r)
     kn_buf_release(&r->body);
 }
 
+/* A connection that is closed with bytes unread loses the answer, too.  So a body that nobody wants is read
+ * and forgotten before the answer, unless its client asks first whether to send it, or it is too long. */
+static int is_answered_early(const kn_request *r)
+{
+    return r->length > atomic_load(r->http->o.max_body) + FORGOTTEN || kn_request_header(r, "Expect");
+}
+
 /* What is too much is read and forgotten, so that the answer arrives; not for ever. */
 static enum MHD_Result take_body(kn_request *r, const char *bytes, size_t *n)
 {
     const uint64_t most = atomic_load(r->http->o.max_body);
     if (kn_clock() - r->begun > SLOWEST_BODY)
         return MHD_NO;
+    if (r->state == READING && r->status)
+        r->state = REFUSED;
     if (r->state == READING && r->body.len + *n > most)
         r->state = TOO_LARGE;
     if (r->state == READING && atomic_load(&r->http->held) + *n > BODIES * most)
@@ -337,7 +347,7 @@ static enum MHD_Result take_body(kn_request *r, const char *bytes, size_t *n)
     } else {
         let_go(r);
         r->offset += *n;
-        if (r->offset > most + ((uint64_t)1 << 20))
+        if (r->offset > most + FORGOTTEN)
             return MHD_NO;
     }
     *n = 0;
@@ -378,17 +388,18 @@ static enum MHD_Result on_access(void *cookie, struct MHD_Connection *c, const c
         *state = r;
         set_busy(r, 1);
         h->o.head(r, h->o.cookie);
-        /* an answer in place of a body that comes ends the connection; without a body it need not */
-        return r->status && r->length ? send_reply(r) : MHD_YES;
+        return r->status && r->length && is_answered_early(r) ? send_reply(r) : MHD_YES;
     }
     if (*n)
         return take_body(r, bytes, n);
     if (r->state == READING && !r->status)
         return enqueue(r);
-    if (r->state == TOO_LARGE || r->state == NO_ROOM) {
-        r->offset = 0;
-        (r->state == TOO_LARGE ? h->o.large : h->o.full)(r, h->o.cookie);
-    }
+    if (r->state == REFUSED || r->state == TOO_LARGE || r->state == NO_ROOM)
+        r->offset = 0; /* it has counted what was forgotten */
+    if (r->state == TOO_LARGE)
+        h->o.large(r, h->o.cookie);
+    else if (r->state == NO_ROOM)
+        h->o.full(r, h->o.cookie);
     return r->state == ANSWERED ? MHD_NO : send_reply(r);
 }
 

@@ -276,6 +276,36 @@ START_TEST(outlives_malformed_requests)
 }
 END_TEST
 
+/* A client that first sends all of a body that nobody wants, piece by piece, still gets its answer. */
+START_TEST(answers_who_goes_on_sending)
+{
+    static const char piece[1 << 14];
+    static const struct {
+        const char *type;
+        size_t bytes;
+        int status;
+    } cases[] = { { "text/plain", 1 << 16, 415 }, { "application/json", 1 << 19, 413 } };
+    start_server();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char head[200], answer[64] = { 0 };
+        int status = 0;
+        const int fd = dial();
+        const int n = snprintf(head, sizeof head, "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", cases[i].type, cases[i].bytes);
+        ck_assert_int_eq(write(fd, head, (size_t)n), n);
+        for (size_t sent = 0; sent < cases[i].bytes; sent += sizeof piece) {
+            usleep(2000);
+            ck_assert_msg(write(fd, piece, sizeof piece) == sizeof piece, "hung up on after %zu bytes", sent);
+        }
+        ck_assert_int_gt(read(fd, answer, sizeof answer - 1), 0);
+        sscanf(answer, "HTTP/1.%*d %d", &status);
+        ck_assert_int_eq(status, cases[i].status);
+        close(fd);
+    }
+    stop_server();
+}
+END_TEST
+
 /* Hundreds of clients that say nothing or stop in the middle, some for good: others are answered, and in
  * the end the silent ones are hung up on. */
 START_TEST(outlives_silent_clients)
@@ -331,6 +361,7 @@ static void fill(TCase *tc)
     tcase_add_test(tc, keys_have_scopes);
     tcase_add_test(tc, decodes_elsewhere);
     tcase_add_test(tc, outlives_malformed_requests);
+    tcase_add_test(tc, answers_who_goes_on_sending);
     tcase_add_test(tc, outlives_silent_clients);
 }
 
