@@ -1,8 +1,8 @@
 /*
  * index.c - the frame of every index: making, publishing, compacting; see index.h.
  *
- * A removed row stays where it is, marked, until the next compaction or, if it is pending, until the
- * pending rows need more room.  Readers go on beside a writer: they see the state that was published last
+ * A removed row stays where it is, marked, until the next compaction or, if it was added since, until the
+ * added rows are moved.  Readers go on beside a writer: they see the state that was published last
  * (kn_shot), of which nothing is changed: bits are changed in copies, rows are added behind what is seen, and
  * what is replaced is freed when the last one who may see it has left (readers.h).  The map from ids is made
  * when it is first needed, so that opening a file costs the same for any number of rows.
@@ -77,11 +77,12 @@ void kn_index_publish(kn_index *ix)
 {
     kn_shot *next = ix->spare, *last = atomic_load(&ix->now);
     *next = (kn_shot){ .kind = ix->kind, .state = ix->state, .base = ix->base, .live = ix->live,
-                       .gone = ix->gone, .ids = ix->ids, .rows = ix->rows, .dead = ix->dead,
+                       .gone = ix->gone, .tier = ix->tier, .tier_live = ix->tier_live,
+                       .tier_gone = ix->tier_gone, .ids = ix->ids, .rows = ix->rows, .dead = ix->dead,
                        .pending = ix->pending, .pool = ix->pool };
-    next->n = ix->base.n - ix->gone + ix->pending - ix->dropped;
+    next->n = ix->base.n - ix->gone + kn_index_added(ix);
     ix->spare = NULL;
-    ix->live_mine = ix->dead_mine = 0;
+    ix->live_mine = ix->tier_mine = ix->dead_mine = 0;
     atomic_store(&ix->now, next);
     kn_readers_retire(ix->readers, kn_free, last);
     for (size_t i = 0; i < ix->n_trash; i++)
@@ -104,6 +105,7 @@ ken_status kn_index_new(kn_index **out, const char *spec, uint32_t dim, kn_metri
         return st ? st : KEN_E_NOMEM;
     pthread_mutex_init(&ix->writing, NULL);
     pthread_mutex_init(&ix->lock, NULL);
+    pthread_mutex_init(&ix->linker.lock, NULL);
     ix->spec = s;
     snprintf(ix->asked, sizeof ix->asked, "%s", spec);
     ix->metric = metric;
@@ -154,8 +156,11 @@ void kn_index_free(kn_index *ix)
 {
     if (!ix)
         return;
+    kn_index_link_stop(ix);
     release_base(ix);
     release_pool(ix);
+    kn_tier_free(ix->tier);
+    kn_free(ix->tier_live);
     kn_index_log_close(ix->log);
     for (size_t i = 0; i < ix->n_trash; i++)
         kn_free(ix->trash[i]);
@@ -164,6 +169,7 @@ void kn_index_free(kn_index *ix)
     kn_readers_free(ix->readers);
     pthread_mutex_destroy(&ix->writing);
     pthread_mutex_destroy(&ix->lock);
+    pthread_mutex_destroy(&ix->linker.lock);
     kn_free(ix->pool);
     kn_free(ix->ids);
     kn_free(ix->rows);
@@ -185,19 +191,28 @@ int kn_index_is_dead(const kn_index *ix, size_t i)
     return ix->dead && (ix->dead[i / 64] >> i % 64 & 1);
 }
 
+int kn_index_tier_lives(const kn_index *ix, size_t i)
+{
+    return !ix->tier_live || (ix->tier_live[i / 64] >> i % 64 & 1);
+}
+
 ken_status kn_index_map_ids(kn_index *ix)
 {
     if (ix->mapped)
         return KEN_OK;
-    ken_status st = kn_idmap_reserve(&ix->map, ix->base.n + ix->pending);
+    const size_t end = kn_index_tier_end(ix);
+    ken_status st = kn_idmap_reserve(&ix->map, end + ix->pending);
     if (st)
         return st;
     for (size_t i = 0; i < ix->base.n; i++)
         if (kn_index_lives(ix, i))
             kn_idmap_put(&ix->map, ix->base.ids[i], i);
+    for (size_t i = ix->base.n; i < end; i++)
+        if (kn_index_tier_lives(ix, i - ix->base.n))
+            kn_idmap_put(&ix->map, ix->tier->rows.ids[i - ix->base.n], i);
     for (size_t i = 0; i < ix->pending; i++)
         if (!kn_index_is_dead(ix, i))
-            kn_idmap_put(&ix->map, ix->ids[i], ix->base.n + i);
+            kn_idmap_put(&ix->map, ix->ids[i], end + i);
     ix->mapped = 1;
     return KEN_OK;
 }
@@ -381,7 +396,7 @@ static ken_status row_of(const kn_index *ix, size_t slot, float *out)
     return KEN_OK;
 }
 
-/* Base rows that live, in order, then the pending ones; rows may be NULL where nothing is pending. */
+/* Base rows that live, in order, then the others as they came; rows may be NULL where nothing is pending. */
 static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
 {
     size_t n = 0;
@@ -392,6 +407,11 @@ static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
             if (rows)
                 st = row_of(ix, i, rows + n * ix->dim);
             n++;
+        }
+    for (size_t i = 0; !st && ix->tier && i < ix->tier->rows.n; i++)
+        if (kn_index_tier_lives(ix, i)) {
+            ids[n] = ix->tier->rows.ids[i];
+            memcpy(rows + n++ * ix->dim, ix->tier->rows.f32 + i * ix->dim, ix->dim * sizeof *rows);
         }
     for (size_t i = 0; !st && i < ix->pending; i++)
         if (!kn_index_is_dead(ix, i)) {
@@ -404,7 +424,7 @@ static ken_status gather(const kn_index *ix, float *rows, uint64_t *ids)
 /* The same index over its live rows and the pending ones, in memory. */
 static ken_status merge(const kn_index *ix, const kn_build *b, kn_index **merged)
 {
-    const size_t pending = ix->pending - ix->dropped, n = ix->base.n - ix->gone + pending;
+    const size_t pending = kn_index_added(ix), n = ix->base.n - ix->gone + pending;
     kn_build same = { .seed = ix->seed, .threads = 1 };
     const int codes_alone = ix->base.n && !ix->base.f32 && !pending && n;
     float *rows = codes_alone ? NULL : kn_alloc_aligned(n ? n : 1, ix->dim * sizeof *rows);
@@ -481,9 +501,11 @@ static ken_status compact(kn_index *ix, const kn_build *b)
 
 ken_status kn_index_compact(kn_index *ix, const kn_build *b)
 {
+    kn_index_link_stop(ix);
     pthread_mutex_lock(&ix->writing);
     const ken_status st = compact(ix, b);
     pthread_mutex_unlock(&ix->writing);
+    kn_index_link_go_on(ix);
     return st;
 }
 
@@ -512,19 +534,22 @@ int kn_index_has_rows(const kn_index *ix)
 
 void kn_index_get_info(const kn_index *ix, kn_index_info *out)
 {
+    pthread_mutex_lock(kn_index_lock_of(ix));
     *out = (kn_index_info){ .kind = ix->spec.text,
                             .path = ix->path,
                             .metric = ix->metric,
                             .dim = ix->dim,
-                            .n = ix->base.n - ix->gone + ix->pending - ix->dropped,
+                            .n = ix->base.n - ix->gone + kn_index_added(ix),
                             .base = ix->base.n,
                             .gone = ix->gone,
-                            .pending = ix->pending - ix->dropped,
+                            .pending = kn_index_added(ix),
+                            .linked = kn_index_tier_end(ix) - ix->base.n - ix->tier_gone,
                             .bytes = ix->file.map.len };
     if (ix->state)
         ix->kind->info(ix->state, &out->of_kind);
     if (ix->file.map.data)
         out->table = kn_index_file_table(&ix->file);
+    pthread_mutex_unlock(kn_index_lock_of(ix));
 }
 
 static ken_status check_ids(const kn_index *ix, ken_problem_fn fn, void *cookie)
@@ -544,6 +569,8 @@ static ken_status check_ids(const kn_index *ix, ken_problem_fn fn, void *cookie)
 ken_status kn_index_check(const kn_index *ix, ken_problem_fn fn, void *cookie)
 {
     ken_status st = KEN_OK, bad;
+    pthread_mutex_t *writing = &((kn_index *)(uintptr_t)ix)->writing; /* the tier stays */
+    pthread_mutex_lock(writing);
     if (ix->file.map.data)
         st = kn_index_file_check(&ix->file, fn, cookie);
     if ((bad = check_ids(ix, fn, cookie)) != KEN_OK)
@@ -552,6 +579,9 @@ ken_status kn_index_check(const kn_index *ix, ken_problem_fn fn, void *cookie)
         st = kn_index_complain(fn, cookie, "rows", ken_last_error());
     if (ix->state && (bad = ix->kind->check(ix->state, fn, cookie)) != KEN_OK)
         st = bad;
+    if (ix->tier && (bad = ix->tier->kind->check(ix->tier->state, fn, cookie)) != KEN_OK)
+        st = bad;
+    pthread_mutex_unlock(writing);
     return st;
 }
 

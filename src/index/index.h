@@ -3,10 +3,10 @@
  * has changed since that was built.
  *
  * The frame (index.c) is the same for every kind.  It owns the base (rows, ids, the kind's structure;
- * never changed once built, mapped from a file or in memory), the rows added since ("pending", compared
- * exactly) and the bitmap of base rows that are gone.  It refuses bad vectors, makes unit vectors of
- * them for cosine, keeps the log, merges, and turns slots into ids.  A kind sees its base rows alone,
- * by slot 0 .. n-1, and answers with candidates.
+ * never changed once built, mapped from a file or in memory), the rows added since ("pending": compared
+ * one by one, until many of HNSW's are linked behind, index_link.c) and the bitmap of base rows that are
+ * gone.  It refuses bad vectors, makes unit vectors of them for cosine, keeps the log, merges, and turns
+ * slots into ids.  A kind sees its rows alone, by slot 0 .. n-1, and answers with candidates.
  *
  * To add a kind: a kn_kind in a file of its own, a line in index.c's table, a form in spec.h.
  */
@@ -210,6 +210,7 @@ typedef struct kn_index_info {
     kn_metric metric;
     uint32_t dim;
     size_t n, base, gone, pending; /* n = base - gone + pending */
+    size_t linked;                 /* of the pending: not compared one by one any more */
     uint64_t bytes;                /* of the file; 0 in memory */
     kn_kind_info of_kind;
     const char *table;             /* measured recall (tune.h), or NULL */

@@ -12,7 +12,7 @@
 
 /* ---- in memory; the caller holds `lock` ---- */
 
-static void throw_away(kn_index *ix, void *p)
+void kn_index_throw_away(kn_index *ix, void *p)
 {
     if (p)
         ix->trash[ix->n_trash++] = p;
@@ -33,42 +33,50 @@ static ken_status make_mine(kn_index *ix, uint64_t **bits, int *mine, size_t n, 
         memset(copy, fill ? 0xff : 0, words * sizeof *copy);
     if (!*bits && fill && n % 64)
         copy[words - 1] = (1ull << n % 64) - 1;
-    throw_away(ix, *bits);
+    kn_index_throw_away(ix, *bits);
     *bits = copy;
     *mine = 1;
     return KEN_OK;
 }
 
-/* Pending rows move to where there is room for n more; dead ones stay behind. */
+/* Pending rows move to where there is room for n more; dead ones stay behind, unless a thread is at work
+ * that knows the rows by their places. */
 static ken_status move_pending(kn_index *ix, size_t n)
 {
+    const int all = atomic_load(&ix->linker.busy);
     size_t cap = 64, at = 0;
-    while (cap < ix->pending - ix->dropped + n)
+    while (cap < ix->pending - (all ? 0 : ix->dropped) + n)
         cap *= 2;
     uint64_t *ids = kn_alloc(cap, sizeof *ids);
     float *rows = kn_alloc(cap, ix->dim * sizeof *rows);
-    if (!ids || !rows) {
+    uint64_t *dead = all && ix->dead ? kn_zalloc((cap + 63) / 64, sizeof *dead) : NULL;
+    if (!ids || !rows || (all && ix->dead && !dead)) {
         kn_free(ids);
         kn_free(rows);
+        kn_free(dead);
         return KEN_E_NOMEM;
     }
+    if (dead)
+        memcpy(dead, ix->dead, (ix->pending + 63) / 64 * sizeof *dead);
     for (size_t i = 0; i < ix->pending; i++) {
-        if (kn_index_is_dead(ix, i))
+        const int lives = !kn_index_is_dead(ix, i);
+        if (!lives && !all)
             continue;
         ids[at] = ix->ids[i];
         memcpy(rows + at * ix->dim, ix->rows + i * ix->dim, ix->dim * sizeof *rows);
-        kn_idmap_put(&ix->map, ids[at], ix->base.n + at);
+        if (lives)
+            kn_idmap_put(&ix->map, ids[at], kn_index_tier_end(ix) + at);
         at++;
     }
-    throw_away(ix, ix->ids);
-    throw_away(ix, ix->rows);
-    throw_away(ix, ix->dead);
+    kn_index_throw_away(ix, ix->ids);
+    kn_index_throw_away(ix, ix->rows);
+    kn_index_throw_away(ix, ix->dead);
     ix->ids = ids;
     ix->rows = rows;
-    ix->dead = NULL;
-    ix->dead_mine = 0;
+    ix->dead = dead;
+    ix->dead_mine = dead != NULL;
     ix->pending = at;
-    ix->dropped = 0;
+    ix->dropped = all ? ix->dropped : 0;
     ix->cap = cap;
     return KEN_OK;
 }
@@ -76,10 +84,15 @@ static ken_status move_pending(kn_index *ix, size_t n)
 /* For taking away any of n ids. */
 static ken_status room_to_forget(kn_index *ix, const uint64_t *ids, size_t n)
 {
-    size_t at, i = 0;
-    while (i < n && !(kn_idmap_get(&ix->map, ids[i], &at) && at < ix->base.n))
-        i++;
-    ken_status st = i < n ? make_mine(ix, &ix->live, &ix->live_mine, ix->base.n, 1) : KEN_OK;
+    size_t at, base = 0, tier = 0;
+    for (size_t i = 0; i < n; i++)
+        if (kn_idmap_get(&ix->map, ids[i], &at)) {
+            base += at < ix->base.n;
+            tier += at >= ix->base.n && at < kn_index_tier_end(ix);
+        }
+    ken_status st = base ? make_mine(ix, &ix->live, &ix->live_mine, ix->base.n, 1) : KEN_OK;
+    if (!st && tier)
+        st = make_mine(ix, &ix->tier_live, &ix->tier_mine, ix->tier->rows.n, 1);
     return st ? st : make_mine(ix, &ix->dead, &ix->dead_mine, ix->cap, 0);
 }
 
@@ -105,7 +118,13 @@ static void forget(kn_index *ix, uint64_t id, size_t at)
         ix->gone++;
         return;
     }
-    at -= ix->base.n;
+    if (at < kn_index_tier_end(ix)) {
+        at -= ix->base.n;
+        ix->tier_live[at / 64] &= ~(1ull << at % 64);
+        ix->tier_gone++;
+        return;
+    }
+    at -= kn_index_tier_end(ix);
     ix->dead[at / 64] |= 1ull << at % 64;
     ix->dropped++;
 }
@@ -119,7 +138,7 @@ static void enter(kn_index *ix, const uint64_t *ids, const float *rows, size_t n
             forget(ix, ids[i], at);
         ix->ids[ix->pending] = ids[i];
         memcpy(ix->rows + ix->pending * ix->dim, rows + i * ix->dim, ix->dim * sizeof *rows);
-        kn_idmap_put(&ix->map, ids[i], ix->base.n + ix->pending++);
+        kn_idmap_put(&ix->map, ids[i], kn_index_tier_end(ix) + ix->pending++);
     }
 }
 
@@ -159,7 +178,7 @@ static ken_status check_lost(const kn_index *ix)
 static ken_status prepare(kn_index *ix, const uint64_t *ids, size_t n, int put, int replace)
 {
     ken_status st = check_lost(ix);
-    if (!st && put && n > UINT32_MAX / 2 - ix->base.n - ix->pending)
+    if (!st && put && n > UINT32_MAX / 2 - kn_index_tier_end(ix) - ix->pending)
         st = kn_fail(KEN_E_LIMIT, "more than 2^31 rows");
     pthread_mutex_lock(&ix->lock);
     if (!st)
@@ -217,6 +236,8 @@ ken_status kn_index_put(kn_index *ix, const uint64_t *ids, const float *rows, si
         return KEN_E_NOMEM;
     pthread_mutex_lock(&ix->writing);
     st = kn_index_change(ix, ids, copy, n, replace, NULL);
+    if (!st)
+        kn_index_link_if_due(ix);
     pthread_mutex_unlock(&ix->writing);
     kn_free(copy);
     return st;
@@ -233,12 +254,20 @@ ken_status kn_index_remove(kn_index *ix, const uint64_t *ids, size_t n, size_t *
     return st;
 }
 
+static uint64_t past_all(const uint64_t *ids, size_t n, uint64_t next)
+{
+    for (size_t i = 0; i < n; i++)
+        next = ids[i] >= next ? ids[i] + 1 : next;
+    return next;
+}
+
 uint64_t kn_index_next_id(const kn_index *ix)
 {
-    uint64_t next = 0;
-    for (size_t i = 0; i < ix->base.n; i++)
-        next = ix->base.ids[i] >= next ? ix->base.ids[i] + 1 : next;
-    for (size_t i = 0; i < ix->pending; i++)
-        next = ix->ids[i] >= next ? ix->ids[i] + 1 : next;
+    pthread_mutex_lock(kn_index_lock_of(ix));
+    uint64_t next = past_all(ix->base.ids, ix->base.n, 0);
+    if (ix->tier)
+        next = past_all(ix->tier->rows.ids, ix->tier->rows.n, next);
+    next = past_all(ix->ids, ix->pending, next);
+    pthread_mutex_unlock(kn_index_lock_of(ix));
     return next;
 }

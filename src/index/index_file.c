@@ -57,7 +57,10 @@ ken_status kn_index_write(const kn_index *ix, const char *path)
 
 ken_status kn_index_save(kn_index *ix, const char *path)
 {
-    if (ix->pending != ix->dropped || ix->gone)
+    pthread_mutex_lock(&ix->lock);
+    const int changed = kn_index_added(ix) || ix->gone;
+    pthread_mutex_unlock(&ix->lock);
+    if (changed)
         return kn_fail(KEN_E_INVALID, "an index with changes is compacted before it is saved");
     if (ix->log && !strcmp(path, ix->path))
         return kn_fail(KEN_E_INVALID, "%s is open for changes: it is saved as it is", path);

@@ -1,5 +1,6 @@
 /*
- * index_search.c - searches of an index: the kind's over the base, and every pending row; and exact ones.
+ * index_search.c - searches of an index: the kind's over the base and the tier, and every pending row; and
+ * exact ones.
  */
 #include "index/index_state.h"
 
@@ -43,6 +44,8 @@ typedef struct job {
     const float *queries;
     kn_find find;
     const kn_idmap *only; /* or NULL */
+    const uint64_t *tier_allowed; /* as find.allowed, of the tier */
+    size_t n_tier_allowed;
     kn_near *near;
     size_t *found;
     kn_topk *top; /* (nq) */
@@ -71,22 +74,53 @@ static void search_pending(const job *j, const float *query, kn_topk *top)
     }
 }
 
+/* Added rows that are linked among themselves: the answers of both graphs are one list. */
+static ken_status search_tier(const job *j, size_t begin, size_t end, kn_scratch *scratch)
+{
+    const kn_tier *t = j->s->tier;
+    const size_t k = j->find.k, dim = t->rows.dim;
+    kn_find find = j->find;
+    kn_near *near = kn_alloc(k, sizeof *near);
+    kn_topk top;
+    ken_status st = near ? KEN_OK : KEN_E_NOMEM;
+    find.allowed = j->tier_allowed;
+    find.n_allowed = j->n_tier_allowed;
+    find.hide = 0; /* it is a slot of the base */
+    for (size_t q = begin; !st && q < end; q++) {
+        kn_topk_init(&top, near, k);
+        st = t->kind->search(t->state, j->queries + q * dim, 1, &find, scratch, &top);
+        for (size_t i = 0; !st && i < top.len; i++)
+            kn_topk_offer(&j->top[q], near[i].id, near[i].raw);
+    }
+    kn_free(near);
+    return st;
+}
+
+/* What has a structure: the base, and the tier. */
+static ken_status search_linked(const job *j, size_t begin, size_t end)
+{
+    const kn_shot *shot = j->s;
+    const int base = shot->state && (!j->find.allowed || j->find.n_allowed);
+    const int tier = shot->tier && (!j->tier_allowed || j->n_tier_allowed);
+    kn_scratch *s = base || tier ? borrow(shot->pool) : NULL;
+    ken_status st = s || !(base || tier) ? KEN_OK : KEN_E_NOMEM;
+    if (!st && base)
+        st = shot->kind->search(shot->state, j->queries + begin * shot->base.dim, end - begin, &j->find, s,
+                                j->top + begin);
+    if (!st && tier)
+        st = search_tier(j, begin, end, s);
+    give_back(shot->pool, s);
+    return st;
+}
+
 static ken_status search_some(size_t begin, size_t end, uint32_t worker, void *cookie)
 {
     const job *j = cookie;
-    const kn_shot *shot = j->s;
-    const size_t k = j->find.k, dim = shot->base.dim;
-    ken_status st = KEN_OK;
+    const size_t k = j->find.k, dim = j->s->base.dim;
     (void)worker;
     for (size_t q = begin; q < end; q++)
         kn_topk_init(&j->top[q], j->near + q * k, k);
-    if (shot->state && (!j->find.allowed || j->find.n_allowed)) {
-        kn_scratch *s = borrow(shot->pool);
-        st = s ? shot->kind->search(shot->state, j->queries + begin * dim, end - begin, &j->find, s,
-                                    j->top + begin)
-               : KEN_E_NOMEM;
-        give_back(shot->pool, s);
-    }
+    const ken_status st = search_linked(j, begin, end);
     for (size_t q = begin; !st && q < end; q++) {
         search_pending(j, j->queries + q * dim, &j->top[q]);
         kn_topk_sort(&j->top[q]);
@@ -95,30 +129,45 @@ static ken_status search_some(size_t begin, size_t end, uint32_t worker, void *c
     return st;
 }
 
-/* The slots that may be answered, as a bitmap of its own; and all ids as a set.  The state to search is
- * taken while it agrees with the map. */
+/* 1 if it was not set. */
+static size_t set_bit(uint64_t *bits, size_t i)
+{
+    const uint64_t bit = 1ull << i % 64, was = bits[i / 64] & bit;
+    bits[i / 64] |= bit;
+    return !was;
+}
+
+/* The slots that may be answered, as a bitmap for the base and, behind it, one for the tier; and all ids as a
+ * set.  The state to search is taken while it agrees with the map. */
 static ken_status allow(kn_index *ix, job *j, const uint64_t *only, size_t n, uint64_t **allowed,
                         kn_idmap *set)
 {
-    size_t at;
+    size_t at, tier_n;
     ken_status st = kn_idmap_reserve(set, n);
     pthread_mutex_lock(&ix->lock);
     if (!st)
         st = kn_index_map_ids(ix);
     j->s = atomic_load(&ix->now);
-    *allowed = st ? NULL : kn_zalloc((j->s->base.n + 63) / 64 + 1, sizeof **allowed);
-    if (!*allowed)
+    const size_t base_n = j->s->base.n, words = (base_n + 63) / 64 + 1;
+    tier_n = j->s->tier ? j->s->tier->rows.n : 0;
+    uint64_t *of_tier = NULL;
+    *allowed = st ? NULL : kn_zalloc(words + (tier_n + 63) / 64, sizeof **allowed);
+    if (*allowed)
+        of_tier = *allowed + words;
+    else
         st = st ? st : KEN_E_NOMEM;
     for (size_t i = 0; !st && i < n; i++) {
         kn_idmap_put(set, only[i], i);
-        if (kn_idmap_get(&ix->map, only[i], &at) && at < j->s->base.n
-            && !((*allowed)[at / 64] >> at % 64 & 1)) {
-            (*allowed)[at / 64] |= 1ull << at % 64;
-            j->find.n_allowed++;
-        }
+        if (!kn_idmap_get(&ix->map, only[i], &at))
+            continue;
+        if (at < base_n)
+            j->find.n_allowed += set_bit(*allowed, at);
+        else if (at - base_n < tier_n)
+            j->n_tier_allowed += set_bit(of_tier, at - base_n);
     }
     pthread_mutex_unlock(&ix->lock);
     j->find.allowed = *allowed;
+    j->tier_allowed = of_tier;
     j->only = set;
     return st;
 }
@@ -145,8 +194,12 @@ static ken_status search(kn_index *ix, job *j, const float *queries, size_t nq, 
         j->find.allowed = j->s->gone ? j->s->live : NULL;
         j->find.n_allowed = j->s->gone ? j->s->base.n - j->s->gone : 0;
     }
+    if (j->s->tier_gone) {
+        j->tier_allowed = j->s->tier_live;
+        j->n_tier_allowed = j->s->tier->rows.n - j->s->tier_gone;
+    }
     if (only) {
-        j->find.n_allowed = 0;
+        j->find.n_allowed = j->n_tier_allowed = 0;
         st = allow(ix, j, only, n_only, &allowed, &set);
     }
     if (!st)
@@ -179,56 +232,58 @@ ken_status kn_index_search(const kn_index *ix, const float *queries, size_t nq, 
     return st;
 }
 
-/* Rows in runs, for flat.c; those that are gone are skipped. */
-static size_t cut_into_runs(const kn_shot *s, const uint64_t *skip, kn_run *runs)
+/* Rows in runs, for flat.c, behind n others; those that are gone are skipped. */
+static size_t cut(const kn_rows *r, const uint64_t *skip, kn_run *runs, size_t n)
 {
-    size_t n = 0;
-    const size_t dim = s->base.dim;
-    for (size_t i = 0; i < s->base.n; i += RUN)
-        runs[n++] = (kn_run){ .rows = s->base.f32 + i * dim,
+    for (size_t i = 0; i < r->n; i += RUN)
+        runs[n++] = (kn_run){ .rows = r->f32 + i * r->dim,
                               .type = KN_F32,
-                              .n = s->base.n - i < RUN ? s->base.n - i : RUN,
-                              .ids = (const unsigned char *)(s->base.ids + i),
-                              .id_stride = sizeof *s->ids,
+                              .n = r->n - i < RUN ? r->n - i : RUN,
+                              .ids = (const unsigned char *)(r->ids + i),
+                              .id_stride = sizeof *r->ids,
                               .skip = skip,
                               .skip_first = i };
-    for (size_t i = 0; i < s->pending; i += RUN)
-        runs[n++] = (kn_run){ .rows = s->rows + i * dim,
-                              .type = KN_F32,
-                              .n = s->pending - i < RUN ? s->pending - i : RUN,
-                              .ids = (const unsigned char *)(s->ids + i),
-                              .id_stride = sizeof *s->ids,
-                              .skip = s->dead,
-                              .skip_first = i };
     return n;
+}
+
+/* The other way round, into *out, which is owned; NULL if all live. */
+static ken_status not_of(const uint64_t *live, size_t n, size_t gone, uint64_t **out)
+{
+    const size_t words = (n + 63) / 64;
+    if (!gone)
+        return KEN_OK;
+    *out = kn_alloc(words, sizeof **out);
+    for (size_t i = 0; *out && i < words; i++)
+        (*out)[i] = ~live[i];
+    return *out ? KEN_OK : KEN_E_NOMEM;
 }
 
 static ken_status exact(const kn_index *ix, const float *queries, size_t nq, size_t k, uint32_t threads,
                         kn_near *near, size_t *found)
 {
     const kn_shot *s = atomic_load(&ix->now);
-    const size_t words = (s->base.n + 63) / 64;
+    const kn_rows none = { 0 }, *tier = s->tier ? &s->tier->rows : &none;
+    const kn_rows pending = { s->rows, s->ids, s->pending, s->base.dim, s->base.metric, NULL };
     float *copy = NULL;
-    uint64_t *skip = NULL;
-    ken_status st = KEN_OK;
+    uint64_t *skip = NULL, *tier_skip = NULL;
     if (s->base.n && !s->base.f32)
         return kn_fail(KEN_E_UNSUPPORTED, "an index without its rows cannot answer exactly");
-    kn_run *runs = kn_alloc(s->base.n / RUN + s->pending / RUN + 2, sizeof *runs);
-    if (!runs)
-        st = KEN_E_NOMEM;
+    kn_run *runs = kn_alloc(s->base.n / RUN + tier->n / RUN + s->pending / RUN + 3, sizeof *runs);
+    ken_status st = runs ? not_of(s->live, s->base.n, s->gone, &skip) : KEN_E_NOMEM;
+    if (!st)
+        st = not_of(s->tier_live, tier->n, s->tier_gone, &tier_skip);
     if (!st && ix->metric == KN_METRIC_COSINE && !(copy = kn_index_prepared(ix, queries, nq)))
         st = KEN_E_NOMEM;
-    if (!st && s->gone && !(skip = kn_alloc(words, sizeof *skip)))
-        st = KEN_E_NOMEM;
-    for (size_t i = 0; !st && s->gone && i < words; i++)
-        skip[i] = ~s->live[i];
     if (!st) {
-        const kn_flat f = { runs, cut_into_runs(s, skip, runs), ix->dim, ix->metric, threads };
+        const size_t of_base = cut(&s->base, skip, runs, 0), linked = cut(tier, tier_skip, runs, of_base);
+        const size_t n = cut(&pending, s->dead, runs, linked);
+        const kn_flat f = { runs, n, ix->dim, ix->metric, threads };
         st = kn_flat_search(&f, copy ? copy : queries, nq, k, near, found);
     }
     kn_free(runs);
     kn_free(copy);
     kn_free(skip);
+    kn_free(tier_skip);
     return st;
 }
 

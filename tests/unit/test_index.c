@@ -915,6 +915,115 @@ START_TEST(a_broken_log_is_told)
 }
 END_TEST
 
+/* ---- rows that are linked behind ---- */
+
+/* Until at least so many added rows are linked. */
+static size_t wait_for_links(kn_index *ix, size_t least)
+{
+    kn_index_info i = { 0 };
+    for (size_t turn = 0; turn < 60000 && i.linked < least; turn++) {
+        usleep(10000);
+        kn_index_get_info(ix, &i);
+    }
+    ck_assert_msg(i.linked >= least, "%zu of %zu rows are linked", i.linked, least);
+    return i.linked;
+}
+
+/* Of the K nearest, by comparing all; whoever is answered lives and is asked for. */
+static double share_found(const kn_index *ix, const float *q, size_t nq, size_t dim, const uint64_t *only,
+                          size_t n_only)
+{
+    enum { K = 10 };
+    size_t hit = 0, all = 0;
+    for (size_t i = 0; i < nq; i++) {
+        kn_near want[K * 8], got[K];
+        size_t n_want, n, m = 0;
+        const kn_find p = { .k = K };
+        OK(kn_index_exact(ix, q + i * dim, 1, K * 8, 1, want, &n_want));
+        OK(kn_index_search(ix, q + i * dim, 1, &p, only, n_only, 1, got, &n));
+        ck_assert_uint_eq(n, K);
+        for (size_t j = 0; j < n_want && m < K; j++) {
+            int asked = !only, found = 0;
+            for (size_t o = 0; o < n_only && !asked; o++)
+                asked = only[o] == want[j].id;
+            for (size_t o = 0; o < n && asked; o++)
+                found |= got[o].id == want[j].id;
+            m += asked;
+            all += asked;
+            hit += found;
+        }
+    }
+    return (double)hit / (double)all;
+}
+
+/* Two lives of the same changes, one of which gives the thread its time. */
+START_TEST(added_rows_are_linked_behind)
+{
+    enum { BASE = 600, N = 4000, DIM = 24, LATE = 3000 };
+    const kn_metric metric = (const kn_metric[]){ KN_METRIC_COSINE, KN_METRIC_L2, KN_METRIC_DOT }[_i];
+    const kn_build b = { .seed = 3, .threads = 1 };
+    float *rows = make_rows(N + 100, DIM, 77), *q = rows + (size_t)N * DIM;
+    kn_index *ix[2] = { NULL, NULL };
+    unsigned char *bytes[2];
+    size_t len[2];
+    uint64_t half[N];
+    for (size_t life = 0; life < 2; life++) {
+        OK(kn_index_build(&ix[life], "HNSW8", metric, NULL, rows, BASE, DIM, &b));
+        for (uint64_t i = BASE; i < LATE; i++)
+            OK(kn_index_put(ix[life], &i, rows + i * DIM, 1, 0));
+        for (uint64_t i = 1; i < LATE; i += 5) /* while the thread works: it has copied them, or not yet */
+            OK(kn_index_remove(ix[life], &i, 1, NULL));
+        for (uint64_t i = 2; i < LATE; i += 500) /* another row for the id */
+            OK(kn_index_put(ix[life], &i, rows + (N - i) * DIM, 1, 1));
+        if (!life)
+            wait_for_links(ix[0], 800);
+        for (uint64_t i = LATE; i < N; i++)
+            OK(kn_index_put(ix[life], &i, rows + i * DIM, 1, 0));
+        if (!life) {
+            size_t n = 0;
+            int there;
+            wait_for_links(ix[0], 1800);
+            OK(kn_index_check(ix[0], NULL, NULL));
+            ck_assert_uint_eq(kn_index_next_id(ix[0]), N);
+            for (uint64_t i = 0; i < N; i++) {
+                const kn_find p = { .k = 1 };
+                kn_near near;
+                size_t found;
+                OK(kn_index_has(ix[0], i, &there));
+                ck_assert_int_eq(there, !(i % 5 == 1 && i < LATE && (i + 500 - 2) % 500));
+                if (i % 2 && there)
+                    half[n++] = i;
+                if (i % 7 || !there || metric == KN_METRIC_DOT)
+                    continue;
+                OK(kn_index_search(ix[0], rows + (i % 500 == 2 && i < LATE ? N - i : i) * DIM, 1, &p, NULL, 0, 1,
+                                   &near, &found));
+                ck_assert_uint_eq(found, 1);
+            }
+            const double all = share_found(ix[0], q, 100, DIM, NULL, 0),
+                         some = share_found(ix[0], q, 100, DIM, half, n);
+            ck_assert_msg(all > .97 && some > .97, "%.3f, of half of them %.3f", all, some);
+            for (uint64_t i = BASE; i < LATE; i += 10) { /* of the tier */
+                OK(kn_index_remove(ix[0], &i, 1, NULL));
+                OK(kn_index_has(ix[0], i, &there));
+                ck_assert_int_eq(there, 0);
+            }
+            ck_assert_msg(share_found(ix[0], q, 100, DIM, NULL, 0) > .97, "after taking away");
+        } else
+            for (uint64_t i = BASE; i < LATE; i += 10)
+                OK(kn_index_remove(ix[1], &i, 1, NULL));
+        OK(kn_index_compact(ix[life], &b));
+        OK(kn_index_save(ix[life], path));
+        OK(kn_read_file(&bytes[life], &len[life], path, SIZE_MAX));
+        kn_index_free(ix[life]);
+    }
+    ck_assert_uint_eq(len[0], len[1]);
+    ck_assert_int_eq(memcmp(bytes[0], bytes[1], len[0]), 0);
+    kn_free(bytes[0]);
+    kn_free(bytes[1]);
+    free(rows);
+}
+END_TEST
+
 static void fill(TCase *t)
 {
     tcase_set_timeout(t, 1200);
@@ -935,6 +1044,7 @@ static void fill(TCase *t)
     tcase_add_test(t, a_note_outlives_compactions);
     tcase_add_test(t, broken_bytes_are_told);
     tcase_add_test(t, a_broken_log_is_told);
+    tcase_add_loop_test(t, added_rows_are_linked_behind, 0, 3);
 }
 
 int main(void)
