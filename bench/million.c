@@ -203,8 +203,8 @@ static void ask(const char *dir, const char *kind)
     if (kn_index_open(&ix, in(dir, kind, ".ix"), 0))
         stop("open");
     kn_index_get_info(ix, &i);
-    printf("%s, %zu x %u, level %s: %.0f MB; %.1f bytes a vector hot, and its bit of life\n", i.kind, i.n, i.dim,
-           kn_level_get(), (double)i.bytes / 1e6, (double)i.of_kind.bytes_hot / (double)i.n);
+    printf("%s, %zu x %u, level %s: %.0f MB; %.1f bytes a vector hot, and its bit of life\n", i.kind, i.n,
+           i.dim, kn_level_get(), (double)i.bytes / 1e6, (double)i.of_kind.bytes_hot / (double)i.n);
     const size_t n = exact_answers(dir, ix, &q, exact);
     for (size_t e = 0; e < sizeof efs / sizeof *efs && last_recall < .995; e++) {
         double clock, processor;
@@ -252,8 +252,8 @@ static void tell(const char *what, double *all, size_t n)
 {
     qsort(all, n, sizeof *all, by_value);
     if (n)
-        printf("%-28s %7zu  p50 %.3f  p99 %.3f  most %.3f ms\n", what, n, all[n / 2] * 1e3, all[n * 99 / 100] * 1e3,
-               all[n - 1] * 1e3);
+        printf("%-28s %7zu  p50 %.3f  p99 %.3f  most %.3f ms\n", what, n, all[n / 2] * 1e3,
+               all[n * 99 / 100] * 1e3, all[n - 1] * 1e3);
 }
 
 enum { NOTHING, ADD, DELETE };
@@ -285,7 +285,8 @@ static void beside(kn_index *ix, const vectors *q, int op, size_t n, const char 
         printf("first: %.3f ms; ", all[0] * 1e3);
         tell(what, all + 1, n - 1);
     }
-    snprintf(what, sizeof what, "%sreader beside %s", name, op == ADD ? "adds" : op == DELETE ? "deletes" : "none");
+    snprintf(what, sizeof what, "%sreader beside %s", name,
+             op == ADD ? "adds" : op == DELETE ? "deletes" : "none");
     tell(what, r.all, r.n);
     kn_free(all);
     kn_free(r.all);

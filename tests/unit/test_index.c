@@ -980,7 +980,7 @@ START_TEST(added_rows_are_linked_behind)
         for (uint64_t i = LATE; i < N; i++)
             OK(kn_index_put(ix[life], &i, rows + i * DIM, 1, 0));
         if (!life) {
-            size_t n = 0;
+            size_t n = 0, own = 0, asked = 0;
             int there;
             wait_for_links(ix[0], 1800);
             OK(kn_index_check(ix[0], NULL, NULL));
@@ -995,10 +995,13 @@ START_TEST(added_rows_are_linked_behind)
                     half[n++] = i;
                 if (i % 7 || !there || metric == KN_METRIC_DOT)
                     continue;
-                OK(kn_index_search(ix[0], rows + (i % 500 == 2 && i < LATE ? N - i : i) * DIM, 1, &p, NULL, 0, 1,
-                                   &near, &found));
+                const uint64_t row = i % 500 == 2 && i < LATE ? N - i : i;
+                OK(kn_index_search(ix[0], rows + row * DIM, 1, &p, NULL, 0, 1, &near, &found));
                 ck_assert_uint_eq(found, 1);
+                own += near.id == i || (i + row == N && near.id == row);
+                asked++;
             }
+            ck_assert_msg(own * 100 >= asked * 98, "%zu of %zu rows find themselves", own, asked);
             const double all = share_found(ix[0], q, 100, DIM, NULL, 0),
                          some = share_found(ix[0], q, 100, DIM, half, n);
             ck_assert_msg(all > .97 && some > .97, "%.3f, of half of them %.3f", all, some);
