@@ -262,6 +262,7 @@ enum { NOTHING, ADD, DELETE };
 static void beside(kn_index *ix, const vectors *q, int op, size_t n, const char *name)
 {
     char what[64];
+    kn_index_info info;
     double *all = kn_alloc(n, sizeof *all);
     reader r = { .ix = ix, .q = q, .all = kn_alloc(MOST, sizeof *r.all) };
     float *row = kn_alloc(q->dim, sizeof *row);
@@ -285,6 +286,8 @@ static void beside(kn_index *ix, const vectors *q, int op, size_t n, const char 
         printf("first: %.3f ms; ", all[0] * 1e3);
         tell(what, all + 1, n - 1);
     }
+    kn_index_get_info(ix, &info);
+    printf("%zu added rows, %zu of them linked; ", info.pending, info.linked);
     snprintf(what, sizeof what, "%sreader beside %s", name,
              op == ADD ? "adds" : op == DELETE ? "deletes" : "none");
     tell(what, r.all, r.n);

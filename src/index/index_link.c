@@ -179,32 +179,38 @@ static int is_stopped(const ken_progress *p, void *cookie)
     return atomic_load(&ix->linker.stop);
 }
 
-static void *link_behind(void *cookie)
-{
-    making *m = cookie;
-    kn_index *ix = m->ix;
-    ken_status st = make_tier(m);
-    pthread_mutex_lock(&ix->writing);
-    if (!st && !atomic_load(&ix->linker.stop)) {
-        pthread_mutex_lock(&ix->lock);
-        st = put_in_place(m); /* without it, searches go on as they did */
-        pthread_mutex_unlock(&ix->lock);
-    }
-    atomic_store(&ix->linker.busy, 0);
-    pthread_mutex_unlock(&ix->writing);
-    kn_tier_free(m->made);
-    kn_free(m->from);
-    kn_free(m->gone);
-    kn_free(m);
-    return NULL;
-}
-
 static int is_due(const kn_index *ix)
 {
     /* rows of an inner product are lengthened by the longest: a tier of them cannot be extended */
     const size_t tier = kn_index_tier_end(ix) - ix->base.n, part = ix->metric == KN_METRIC_DOT ? 1 : PART;
     return ix->spec.kind == KN_KIND_HNSW && ix->pending - ix->dropped >= LEAST
            && ix->pending - ix->dropped >= tier / part;
+}
+
+/* Until what has come meanwhile is not worth another turn. */
+static void *link_behind(void *cookie)
+{
+    kn_index *ix = cookie;
+    for (int more = 1; more;) {
+        making m = { .ix = ix, .spec = ix->spec };
+        m.build = (kn_build){ .seed = ix->seed, .threads = 1, .progress = is_stopped, .cookie = ix };
+        ken_status st = make_tier(&m);
+        pthread_mutex_lock(&ix->writing);
+        more = !st && !atomic_load(&ix->linker.stop);
+        if (more) {
+            pthread_mutex_lock(&ix->lock);
+            st = put_in_place(&m); /* without it, searches go on as they did */
+            pthread_mutex_unlock(&ix->lock);
+            more = !st && is_due(ix);
+        }
+        if (!more)
+            atomic_store(&ix->linker.busy, 0);
+        pthread_mutex_unlock(&ix->writing);
+        kn_tier_free(m.made);
+        kn_free(m.from);
+        kn_free(m.gone);
+    }
+    return NULL;
 }
 
 static void join(kn_linker *l)
@@ -219,18 +225,12 @@ void kn_index_link_if_due(kn_index *ix)
     kn_linker *l = &ix->linker;
     if (!is_due(ix) || atomic_load(&l->busy) || pthread_mutex_trylock(&l->lock))
         return;
-    making *m = l->held ? NULL : kn_zalloc(1, sizeof *m);
-    if (m) {
+    if (!l->held) {
         join(l);
-        m->ix = ix;
-        m->spec = ix->spec;
-        m->build = (kn_build){ .seed = ix->seed, .threads = 1, .progress = is_stopped, .cookie = ix };
         atomic_store(&l->busy, 1);
-        l->started = !pthread_create(&l->thread, NULL, link_behind, m);
-        if (!l->started) { /* the next change tries again */
+        l->started = !pthread_create(&l->thread, NULL, link_behind, ix);
+        if (!l->started) /* the next change tries again */
             atomic_store(&l->busy, 0);
-            kn_free(m);
-        }
     }
     pthread_mutex_unlock(&l->lock);
 }
