@@ -309,6 +309,15 @@ static int nearest_first(const void *a, const void *b)
     return (x->row > y->row) - (x->row < y->row);
 }
 
+/* As many deviations above the one mean as above the other; but the same words are what was asked for,
+ * whatever the pictures, and nearly the same are nearly that. */
+static double as_picture(double cosine, spread from, spread to)
+{
+    enum { STEEP = 10 };
+    const double moved = to.mean + to.deviation * (cosine - from.mean) / from.deviation;
+    return fmax(moved, 1 - STEEP * (1 - cosine));
+}
+
 static ken_status pick(ken *k, const kn_described *d, const kn_choice *c, int hidden, const float *cosines,
                        size_t most, spread from, spread to, kn_near *near, size_t *n)
 {
@@ -324,7 +333,7 @@ static ken_status pick(ken *k, const kn_described *d, const kn_choice *c, int hi
         if (c && !kn_choice_has(c, id))
             continue;
         st = still(k, d, all[i].row, hidden, &yes);
-        const double raw = to.mean + to.deviation * ((double)all[i].cosine - from.mean) / from.deviation;
+        const double raw = as_picture((double)all[i].cosine, from, to);
         if (!st && yes)
             near[(*n)++] = (kn_near){ .id = id, .raw = (float)fmax(-1, fmin(1, raw)) };
     }

@@ -26,7 +26,8 @@ KEN_CALL ken_status kn_described_sync(kn_edit *w);
 
 /* The k best by their descriptions into near (k), best first.  Texts are nearer to each other than pictures
  * are to texts, so a cosine is brought to the pictures' scale: as many deviations above the mean of the
- * descriptions as it is, so many above the pictures' mean it comes to be. */
+ * descriptions as it is, so many above the pictures' mean it comes to be.  The very words of the query are
+ * nearer than any picture. */
 KEN_CALL ken_status kn_described_search(ken *k, kn_view *v, const kn_choice *c, int hidden,
                                         const float *query, size_t most, kn_near *near, size_t *n);
 

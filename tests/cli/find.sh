@@ -130,6 +130,15 @@ run search --db t "the grandfather clock in our hall" --where 'name~*5.png' -l
 is 1 "the filter holds for descriptions, too"
 run search --db t "维也纳的钟楼" -l -n 1
 out_is "toys/1249906/clean-0.png" "in Chinese"
+fits=$(head -n 1 there.txt)
+run search --db t "$fits" --json -n 1
+json 'not d["hits"][0]["path"].endswith("1249906/clean-0.png")' "a caption finds a picture"
+printf '{"toys/1249906/clean-0.png": "%s"}' "$fits" > told.json
+run index --db t told.json
+run search --db t "$fits" -l -n 1
+out_is "toys/1249906/clean-0.png" "but what has these very words comes first"
+echo '{"toys/1249906/clean-0.png": "维也纳的钟楼"}' > told.json
+run index --db t told.json
 echo '{"toys/1249905/clean-0.png": "nothing of the kind"}' > told.json
 run index --db t told.json
 run search --db t "the grandfather clock in our hall" --json -n 3
