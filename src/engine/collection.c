@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/parallel.h"
 #include "store/lock.h"
 
 #include <string.h>
@@ -46,6 +47,7 @@ static ken_status take_options(ken *k, const char *dir, const ken_options *o)
     k->wait = o->wait > 0 ? o->wait : o->wait < 0 ? 0 : WAIT;
     k->decode = o->decode;
     k->models = o->models;
+    k->models.threads = o->models.threads ? o->models.threads : kn_processors();
     ken_status st = take_element(k, o->vectors);
     char *space = NULL;
     if (!st && o->space)

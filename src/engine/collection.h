@@ -21,7 +21,7 @@ struct ken {
     double wait;
     ken_decode_options decode;
     kn_element element;      /* of new segments */
-    ken_model_options models;
+    ken_model_options models; /* threads: never 0 */
     char *asked;             /* the model that the caller named, or NULL */
     char *device, *precision, *dirs; /* what models points to */
     const kn_encoder *encoder;

@@ -29,7 +29,7 @@ typedef struct kn_allowed {
 
 static uint32_t threads_for(const ken *k, size_t rows)
 {
-    const uint32_t most = k->models.threads ? k->models.threads : kn_processors();
+    const uint32_t most = k->models.threads;
     const size_t share = rows / ROWS_A_THREAD + 1;
     return share < most ? (uint32_t)share : most;
 }

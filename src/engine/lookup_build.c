@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/parallel.h"
 #include "engine/lookup.h"
 
 #include <dirent.h>
@@ -163,7 +162,7 @@ ken_status kn_lookup_update(kn_edit *w, const char *kind, int force, ken_progres
 {
     ken *k = w->k;
     builder b = { .w = w, .afresh = force };
-    b.build = (kn_build){ .threads = k->models.threads ? k->models.threads : kn_processors(),
+    b.build = (kn_build){ .threads = k->models.threads,
                           .progress = progress,
                           .cookie = cookie };
     if (k->store->v->search)

@@ -101,7 +101,7 @@ static ken_status new_adder(adder **out, kn_edit *w)
         w->model = a->model;
         a->prep = a->k->encoder->prep(a->model);
         a->dim = a->k->encoder->info(a->model)->dim;
-        a->threads = a->k->models.threads ? a->k->models.threads : kn_processors();
+        a->threads = a->k->models.threads;
         const size_t most = CHUNK * (1 + KN_PARTS_MAX);
         a->pixels = kn_alloc_aligned(most, fit_bytes(a));
         a->vectors = kn_alloc_aligned(most * a->dim, sizeof *a->vectors);

@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
 #include "engine/described.h"
 #include "engine/lookup.h"
 #include "engine/object_add.h"
@@ -195,7 +194,7 @@ static ken_status scan(ken *k, const char *const *paths, size_t n, const ken_sca
     const double start = kn_clock();
     ken_scan_report r = { 0 };
     kn_scan s = { .k = k, .o = o, .r = &r };
-    s.threads = k->models.threads ? k->models.threads : kn_processors();
+    s.threads = k->models.threads;
     ken_status st = kn_edit_begin(&s.w, k);
     if (!st)
         st = run(&s, paths, n);

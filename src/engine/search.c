@@ -163,7 +163,7 @@ static ken_status add_rest(query *q)
 static ken_status add_meshes(query *q)
 {
     const kn_prep *p = q->k->encoder->prep(q->model);
-    const uint32_t threads = q->k->models.threads ? q->k->models.threads : kn_processors();
+    const uint32_t threads = q->k->models.threads;
     uint8_t *pixels = NULL;
     ken_status st = KEN_OK;
     if (q->ways == 1)

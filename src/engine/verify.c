@@ -273,7 +273,7 @@ static int likeliest_first(const void *a, const void *b)
 
 static ken_status compare(verifier *v, uint32_t most)
 {
-    const uint32_t threads = v->k->models.threads ? v->k->models.threads : kn_processors();
+    const uint32_t threads = v->k->models.threads;
     size_t near = v->n < most ? v->n : most;
     ken_status st = kn_parallel(v->n, 1, threads, match_some, v);
     if (!st)
