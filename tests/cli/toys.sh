@@ -122,4 +122,18 @@ run search --db small.ken "a brown bear" -n 1
 is 0 "words that it knows"; no_err "and nothing is said"
 run search --db small.ken "two parrots on a branch" -n 1
 is 0 "words that it does not know"; err "outside" "and so it says"
+
+# the one for small devices: little, of pictures alone, and of use
+tiny=$root/weights/ken-tiny.safetensors
+that "ken-tiny has at most 2 MB" [ "$(wc -c < "$tiny")" -le 2000000 ]
+toys render --ids 1249900:1249920 --size 64 --seed 1 --mode clean -o known
+toys render --ids 1249900:1249920 --size 64 --seed 2 --mode full -o asked
+for part in known asked; do sed "2,\$s,^,$part/," $part/list.csv > $part.csv; done
+run eval recognize -m "$tiny" --gallery known.csv --queries asked.csv --json
+is 0 "it recognises"; json 'd["top1"] >= .6 and d["objects"] == 20' "most of twenty toys, from one picture each"
+run search -m "$tiny" --db tiny.ken "a bear"
+is 4 "there is no collection yet"
+run index few --db tiny.ken -m "$tiny"
+run search --db tiny.ken "a brown bear"
+is 5 "words need a model that reads"
 finish
