@@ -321,10 +321,12 @@ static void let_go(kn_request *r)
 }
 
 /* A connection that is closed with bytes unread loses the answer, too.  So a body that nobody wants is read
- * and forgotten before the answer, unless its client asks first whether to send it, or it is too long. */
+ * and forgotten before the answer, unless its client asks first whether to send it, or it says that it is too
+ * long. */
 static int is_answered_early(const kn_request *r)
 {
-    return r->length > atomic_load(r->http->o.max_body) + FORGOTTEN || kn_request_header(r, "Expect");
+    const uint64_t most = atomic_load(r->http->o.max_body) + FORGOTTEN;
+    return (r->length != UINT64_MAX && r->length > most) || kn_request_header(r, "Expect");
 }
 
 /* What is too much is read and forgotten, so that the answer arrives; not for ever. */

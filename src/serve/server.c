@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/progress.h"
+#include "serve/uploads.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -167,7 +168,7 @@ ken_status ken_server_start(ken_server **out, const ken_server_options *o)
     ken_server *s = kn_zalloc(1, sizeof *s);
     if (!s)
         return KEN_E_NOMEM;
-    pthread_rwlock_init(&s->sending, NULL);
+    kn_sending_init(&s->sending);
     s->db = o->collection;
     s->model = o->model;
     s->started = kn_clock();

@@ -53,6 +53,15 @@ void kn_upload_drop(const ken_server *s, const char *path)
 
 /* ---- the pictures of a request ---- */
 
+void kn_sending_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t a;
+    pthread_rwlockattr_init(&a);
+    pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &a);
+    pthread_rwlockattr_destroy(&a);
+}
+
 /* Frees img. */
 static int keep(kn_parcel *p, ken_image *img, const char *param)
 {

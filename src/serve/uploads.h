@@ -7,13 +7,17 @@
  *
  * Two may send the same picture: then they share its file and its record.  So a parcel holds s->sending as a
  * reader until its records are there, and a request that removes a record and its file does so as a writer:
- * no file goes between another's look and its record.
+ * no file goes between another's look and its record.  A parcel holds it for as long as its pictures are
+ * decoded and read by the model; so that those who remove do not wait for ever behind one parcel after
+ * another, a writer that waits goes before readers that come later.
  */
 #ifndef SERVE_UPLOADS_H
 #define SERVE_UPLOADS_H
 
 #include "serve/server.h"
 
+/* What s->sending is made by. */
+void kn_sending_init(pthread_rwlock_t *lock);
 /* Writes it, durably; *path (kn_free) is where.  *fresh: it was not there before. */
 KEN_CALL ken_status kn_upload_keep(const ken_server *s, const ken_image *img, char **path, int *fresh);
 /* Whether the file of this path was written here. */
@@ -21,7 +25,8 @@ int kn_upload_is(const ken_server *s, const char *path);
 /* Removes it, if it was; s->sending is held as a writer. */
 void kn_upload_drop(const ken_server *s, const char *path);
 
-/* The pictures of one request, all kept or none. */
+/* The pictures of one request.  If one can't be decoded, none is kept.  If the library refuses one of several
+ * later, the request fails with its reason; the others that it has recorded by then stay. */
 enum { KN_PARCEL = 32 };
 typedef struct kn_parcel {
     kn_call *c;

@@ -144,13 +144,10 @@ static ken_status shake(kn_wire *w, double deadline)
         const ken_status sent = flush(w); /* the alert that says why, too */
         if (st || sent || done)
             return st ? st : sent;
-        if (!(st = fill(w, &end)) && end)
+        if (!(st = kn_wire_wait(w, 0, deadline)))
+            st = fill(w, &end);
+        if (!st && end)
             st = kn_fail(KEN_E_NET, "the server ended the TLS handshake");
-        if (!st)
-            st = kn_wire_wait(w, w->out_at < w->out_end, deadline);
-        if (st)
-            return st;
-        st = fill(w, &end);
         if (st)
             return st;
     }

@@ -283,20 +283,30 @@ START_TEST(answers_who_goes_on_sending)
     static const struct {
         const char *type;
         size_t bytes;
-        int status;
-    } cases[] = { { "text/plain", 1 << 16, 415 }, { "application/json", 1 << 19, 413 } };
+        int chunked, status;
+    } cases[] = { { "text/plain", 1 << 16, 0, 415 },
+                  { "text/plain", 1 << 16, 1, 415 },
+                  { "application/json", 1 << 19, 0, 413 },
+                  { "application/json", 1 << 19, 1, 413 } };
     start_server();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char head[200], answer[64] = { 0 };
+        char length[60], head[200], answer[64] = { 0 };
         int status = 0;
-        const int fd = dial();
+        const int fd = dial(), chunked = cases[i].chunked;
+        snprintf(length, sizeof length, chunked ? "Transfer-Encoding: chunked" : "Content-Length: %zu", cases[i].bytes);
         const int n = snprintf(head, sizeof head, "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\n"
-                               "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", cases[i].type, cases[i].bytes);
+                               "Content-Type: %s\r\n%s\r\n\r\n", cases[i].type, length);
         ck_assert_int_eq(write(fd, head, (size_t)n), n);
         for (size_t sent = 0; sent < cases[i].bytes; sent += sizeof piece) {
             usleep(2000);
+            if (chunked)
+                ck_assert_msg(write(fd, "4000\r\n", 6) == 6, "hung up on after %zu bytes", sent);
             ck_assert_msg(write(fd, piece, sizeof piece) == sizeof piece, "hung up on after %zu bytes", sent);
+            if (chunked)
+                ck_assert_msg(write(fd, "\r\n", 2) == 2, "hung up on after %zu bytes", sent);
         }
+        if (chunked)
+            ck_assert_int_eq(write(fd, "0\r\n\r\n", 5), 5);
         ck_assert_int_gt(read(fd, answer, sizeof answer - 1), 0);
         sscanf(answer, "HTTP/1.%*d %d", &status);
         ck_assert_int_eq(status, cases[i].status);
