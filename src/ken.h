@@ -264,7 +264,7 @@ typedef struct ken_fetch_options {
 
 /* Get url (https or http) into the file `path`, whose folder is made.  Where an earlier call was cut, path
  * and path.from hold what came: only the rest is asked for, if the server says that the file is still the
- * same.  Redirections are followed, never from https to http.  Proxies as libcurl has them (HTTPS_PROXY).
+ * same.  Redirections are followed, never from https to http.  Proxies as libcurl has them: HTTPS_PROXY etc.
  * KEN_E_NET: unreachable, refused, cut or silent; KEN_E_CANCELED; after both a later call goes on.
  * KEN_E_FORMAT: the SHA-256 is another, KEN_E_LIMIT: too long; after both nothing is kept.
  * KEN_E_BUSY: another process is at it; KEN_E_UNSUPPORTED: no libcurl here, or built with CURL=0. */
@@ -459,9 +459,11 @@ typedef struct ken_options {
     const char *space;        /* not the collection but this space of it: the same pictures as another model
                                  sees them, kept in the folder spaces/NAME.  1 to 64 of a-z A-Z 0-9 . _ - */
     const char *cache;        /* a folder, made if missing, in which the vectors of pictures are remembered,
-                                 so that the same pixels go through a network once; of use to all collections.
-                                 NULL: none */
-    uint64_t cache_bytes;     /* of a model's file there, which does not grow beyond; 0 = 256 MiB */
+                                 so that the same pixels go through a network once, in whatever
+                                 collection.  Where it cannot be used nothing fails.  NULL: none */
+    uint64_t cache_bytes;     /* of its file for each model, precision and CPU level, which does not grow
+                                 beyond; 0 = 256 MiB, less than four vectors none.  One of another size is
+                                 begun anew */
 } ken_options;
 #define KEN_OPTIONS_INIT                                                                    \
     { sizeof(ken_options), NULL, NULL, KEN_MODEL_OPTIONS_INIT, 0, 0, 0, KEN_DECODE_OPTIONS_INIT, \
@@ -891,7 +893,7 @@ KEN_CALL ken_status ken_eval_search(ken *k, const ken_search_case *cases, size_t
 
 typedef struct ken_relevance_report {
     uint64_t queries, nothing; /* nothing: those to which nothing is relevant */
-    double floor, margin;      /* of words, for as many pictures as there are; floor 2: too few queries */
+    double floor, margin;      /* of words, for as many pictures as there are; floor 2: too few */
     double strange;            /* the largest share of words that the model does not know */
     double pictures;           /* the least cosine of pictures; 2: too few queries of pictures */
     double answered, silent;   /* shares of these very queries: of those with an answer that get one, of those

@@ -105,7 +105,7 @@ static ken_status fake_pixels(const ken_model *model, const uint8_t *pixels, siz
     return KEN_OK;
 }
 
-static ken_status fake_images(const ken_model *m, const ken_image *const *imgs, size_t n, float *out)
+static inline ken_status fake_images(const ken_model *m, const ken_image *const *imgs, size_t n, float *out)
 {
     uint8_t pixels[FAKE_BYTES];
     ken_status st = KEN_OK;
@@ -152,8 +152,8 @@ static const char *fake_meta(const ken_model *m, const char *key)
 }
 
 static const kn_encoder fake_encoder = { fake_open_model, fake_close,  fake_info,
-                                         fake_prep,       fake_pixels, fake_images,
-                                         fake_texts,      fake_score,  fake_meta };
+                                         fake_prep,       fake_pixels, fake_texts,
+                                         fake_score,      fake_meta };
 
 /* A picture of w x h pixels that `seed` gives, as PPM; the same seed is the same file. */
 static inline size_t fake_picture(unsigned char *out, unsigned w, unsigned h, uint64_t seed)

@@ -190,7 +190,7 @@ static void destroy(ken *k)
         kn_view_release_locked(k->view);
     kn_spaces_close(k->spaces);
     kn_features_free(k->features);
-    kn_vector_cache_close(k->cache);
+    kn_vector_caches_close(k->caches);
     if (k->model)
         k->encoder->close(k->model);
     if (k->other)

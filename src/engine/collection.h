@@ -36,7 +36,7 @@ struct ken {
     struct kn_features *features; /* of features.h; NULL until the first query */
     char *cache_dir;  /* or NULL */
     uint64_t cache_bytes;
-    struct kn_vector_cache *cache; /* of vector_cache.h; NULL until something is encoded */
+    struct kn_vector_cache *caches; /* of vector_cache.h, one a model; NULL until something is encoded */
     ken_model *model; /* the collection's own, once opened */
     ken_model *other; /* one that was asked for and is not: for a re-embedding */
 };

@@ -14,8 +14,6 @@ typedef struct kn_encoder {
     const ken_model_info *(*info)(const ken_model *m);
     const kn_prep *(*prep)(const ken_model *m);
     ken_status (*pixels)(const ken_model *m, const uint8_t *pixels, size_t n, float *vectors);
-    ken_status (*images)(const ken_model *m, const ken_image *const *imgs, size_t n,
-                         float *vectors);
     ken_status (*texts)(const ken_model *m, const char *const *texts, size_t n, float *vectors);
     float (*score)(const ken_model *m, const char *kinds, float raw);
     const char *(*meta)(const ken_model *m, const char *key); /* of the model file, or NULL; may be

@@ -8,7 +8,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
 #include "engine/choice.h"
 
 #include <math.h>

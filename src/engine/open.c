@@ -8,7 +8,6 @@ const kn_encoder kn_encoder_model = {
     .info = ken_model_get_info,
     .prep = kn_model_prep,
     .pixels = kn_model_embed_pixels,
-    .images = ken_model_embed,
     .texts = ken_model_embed_texts,
     .score = ken_model_score,
     .meta = kn_model_meta,

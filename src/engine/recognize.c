@@ -7,7 +7,6 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
 #include "engine/lookup.h"
 #include "engine/object_add.h"
 #include "engine/parts.h"

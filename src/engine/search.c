@@ -8,7 +8,6 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
 #include "base/progress.h"
 #include "engine/described.h"
 #include "engine/expand.h"

@@ -17,14 +17,14 @@
 enum { HEAD = 128, NAMES = 64, WAYS = 4, KEY = 16, SUM = 8 };
 static const char MAGIC[] = "KENFEAT1";
 
+typedef struct kn_vector_cache cache;
 struct kn_vector_cache {
+    cache *next;   /* of another model */
     int fd;        /* -1: there is none */
     char of[NAMES]; /* fingerprint and level */
     size_t dim, slot;
     uint64_t rows;
 };
-
-typedef struct kn_vector_cache cache;
 
 /* ---- the file ---- */
 
@@ -94,13 +94,15 @@ static ken_status open_file(cache *c, const char *dir)
     return st;
 }
 
-void kn_vector_cache_close(cache *c)
+void kn_vector_caches_close(cache *c)
 {
-    if (!c)
-        return;
-    if (c->fd >= 0)
-        close(c->fd);
-    kn_free(c);
+    while (c) {
+        cache *next = c->next;
+        if (c->fd >= 0)
+            close(c->fd);
+        kn_free(c);
+        c = next;
+    }
 }
 
 static ken_status open_cache(cache **out, const ken *k, const ken_model_info *info)
@@ -121,18 +123,22 @@ static ken_status open_cache(cache **out, const ken *k, const ken_model_info *in
     return KEN_OK;
 }
 
-/* The one of the model, or NULL: a collection opens that of the first one it encodes with. */
+/* The one of the model, opened when it is first encoded with; NULL: there is none. */
 static const cache *cache_of(ken *k, const ken_model *m)
 {
     const ken_model_info *info = k->encoder->info(m);
     if (!k->cache_dir || !info->fingerprint || !*info->fingerprint)
         return NULL;
     pthread_mutex_lock(&k->lock);
-    if (!k->cache && open_cache(&k->cache, k, info))
-        k->cache = NULL;
-    const cache *c = k->cache;
+    cache *c = k->caches;
+    while (c && strncmp(c->of, info->fingerprint, 32) != 0)
+        c = c->next;
+    if (!c && !open_cache(&c, k, info)) {
+        c->next = k->caches;
+        k->caches = c;
+    }
     pthread_mutex_unlock(&k->lock);
-    return c && c->fd >= 0 && !strncmp(c->of, info->fingerprint, 32) ? c : NULL;
+    return c && c->fd >= 0 ? c : NULL;
 }
 
 /* ---- places ---- */
@@ -239,11 +245,22 @@ static ken_status encode_missing(ken *k, const ken_model *m, const cache *c, pas
     return st;
 }
 
+/* The model's rules for pictures; NULL, and why, if it takes none. */
+static const kn_prep *prep_of(const ken *k, const ken_model *m)
+{
+    const kn_prep *p = k->encoder->prep(m);
+    if (!p)
+        (void)kn_fail(KEN_E_UNSUPPORTED, "model %s has no image network", k->encoder->info(m)->name);
+    return p;
+}
+
 ken_status kn_encode_pixels(ken *k, const ken_model *m, const uint8_t *pixels, size_t n, float *vectors)
 {
-    const kn_prep *prep = k->encoder->prep(m);
-    const cache *c = cache_of(k, m);
+    const kn_prep *prep = prep_of(k, m);
     pass p = { 0 };
+    if (!prep)
+        return KEN_E_UNSUPPORTED;
+    const cache *c = cache_of(k, m);
     if (!c || !n)
         return k->encoder->pixels(m, pixels, n, vectors);
     const size_t bytes = (size_t)prep->crop[0] * prep->crop[1] * 3;
@@ -258,9 +275,9 @@ ken_status kn_encode_images(ken *k, const ken_model *m, const ken_image *const *
                             float *vectors)
 {
     enum { CHUNK = 64 };
-    const kn_prep *prep = k->encoder->prep(m);
-    if (!cache_of(k, m) || !n)
-        return k->encoder->images(m, images, n, vectors);
+    const kn_prep *prep = prep_of(k, m);
+    if (!prep || !n)
+        return prep ? KEN_OK : KEN_E_UNSUPPORTED;
     const size_t bytes = (size_t)prep->crop[0] * prep->crop[1] * 3, dim = k->encoder->info(m)->dim;
     uint8_t *pixels = kn_alloc_aligned((n < CHUNK ? n : CHUNK) * bytes, 1);
     ken_status st = pixels ? KEN_OK : KEN_E_NOMEM;

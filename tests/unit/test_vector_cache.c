@@ -118,6 +118,34 @@ START_TEST(a_picture_is_encoded_once)
 }
 END_TEST
 
+/* A collection that goes over to another model remembers that one's vectors, too, and still the first one's. */
+START_TEST(two_models_in_one_life)
+{
+    const char *path = "p";
+    ken_scan_report r = { 0 };
+    ken_scan_options so = KEN_SCAN_OPTIONS_INIT;
+    ck_assert_int_eq(index_into("one", "a"), PICTURES);
+    ken *k = open_it("one", "b");
+    so.reembed = 1;
+    long before = atomic_load(&fake_encoded);
+    OK(ken_scan(k, &path, 1, &so, &r));
+    ck_assert_int_eq(atomic_load(&fake_encoded) - before, PICTURES);
+    ken_image *img = load(3);
+    const ken_term term = { .image = img, .weight = 1 };
+    ken_search_options o = KEN_SEARCH_OPTIONS_INIT;
+    ken_hit hit = { 0 };
+    size_t found = 0;
+    o.k = 1;
+    before = atomic_load(&fake_encoded);
+    OK(ken_search(k, &term, 1, &o, &hit, &found, NULL));
+    ck_assert_int_eq(atomic_load(&fake_encoded) - before, 0);
+    ken_image_free(img);
+    ken_close(k);
+    ck_assert_int_eq(index_into("two", "b"), 0);
+    ck_assert_int_eq(index_into("three", "a"), 0);
+}
+END_TEST
+
 START_TEST(a_query_is_known_by_its_pixels)
 {
     ck_assert_int_eq(index_into("one", "a"), PICTURES);
@@ -241,6 +269,7 @@ static void fill(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_picture_is_encoded_once);
+    tcase_add_test(tc, two_models_in_one_life);
     tcase_add_test(tc, a_query_is_known_by_its_pixels);
     tcase_add_test(tc, damage_costs_time_only);
     tcase_add_test(tc, one_torn_vector_is_the_only_one_lost);
