@@ -42,9 +42,10 @@ count() { # $1 output file, $2 status, $3 name
     fi
     printf '  %-34s %s passed, %s failed, %s skipped, %s s\n' "$3" "$p" "$f" "$s" $(($(date +%s) - since))
 }
-run() { # name command…
+run() { # name command…; nothing is remembered from one program to the next, nor with the user's own
     name=$1 since=$(date +%s); shift
-    "$@" > "$tmp/out" 2>&1
+    rm -rf "$tmp/cache"
+    XDG_CACHE_HOME=$tmp/cache "$@" > "$tmp/out" 2>&1
     count "$tmp/out" $? "$name"
 }
 

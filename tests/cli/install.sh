@@ -31,7 +31,7 @@ major=libken.so.$(echo "$so" | cut -d. -f3)
 out_is "./opt/ken/bin/ken ./opt/ken/bin/ken-convert ./opt/ken/bin/ken-toys ./opt/ken/include/ken.h ./opt/ken/lib64/libken.a \
 ./opt/ken/lib64/libken.so ./opt/ken/lib64/$major ./opt/ken/lib64/$so ./opt/ken/lib64/pkgconfig/ken.pc \
 ./opt/ken/share/bash-completion/completions/ken ./opt/ken/share/fish/vendor_completions.d/ken.fish \
-$(cd "$root/weights" && for f in *.json *.safetensors; do printf './opt/ken/share/ken/models/%s ' "$f"; done)\
+$(cd "$root/weights" && ls -- *.json *.safetensors | LC_ALL=C sort | sed 's,.*,./opt/ken/share/ken/models/&,' | tr '\n' ' ')\
 ./opt/ken/share/man/man1/ken.1 " "these files and no others"
 PKG_CONFIG_PATH=$stage/opt/ken/lib64/pkgconfig pkg-config --variable=libdir ken > "$tmp/out" 2> "$tmp/err"
 out_is /opt/ken/lib64 "ken.pc names the place without DESTDIR"
