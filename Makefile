@@ -138,7 +138,7 @@ links: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VE
 	@for f in ken ken-convert ken-toys libken.a; do [ "$$(readlink $$f)" = $(B)/$$f ] || ln -sfn $(B)/$$f $$f; done
 	@ln -sfn $(B)/libken.so.$(VERSION) libken.so
 
-minimal:                            ## no JPEG library but stb, no SQLite, no YAML, no remote store, no server, no downloads; built and tested
+minimal:                            ## none of the optional libraries (JPEG by stb alone); built and tested
 	$(Q)$(MAKE) --no-print-directory check JPEG=0 WEBP=0 HEIF=0 SQLITE=0 YAML=0 MILVUS=0 HTTP=0 CHAFA=0 CURL=0
 
 # The page is a part of the program.

@@ -23,7 +23,7 @@ KEN_CALL ken_status kn_expansion_named(kn_expansion *out, const char *name);
 KEN_CALL ken_status kn_expand_texts(ken *k, const ken_model *m, const ken_search_options *o,
                                     const char *const *texts, size_t n, float *vectors);
 /* How many hits kn_expand_by_hits takes at most, and the score that each must have: of validation toys with
- * one picture each, lesser ones cost more right answers than they brought. */
+ * one picture each, lesser ones cost more right answers than they brought (ken-small of November 2026). */
 enum { KN_AQE_HITS = 3 };
 #define KN_AQE_SURE .9f
 /* Add the first n hits to the unit vector query (dim), and bring it back to length 1. */
