@@ -619,9 +619,10 @@ typedef struct ken_explain_options {
                            this needs some three times the memory of the weights */
     uint32_t grid;      /* cells a side of a map, at most 256; default: 16 or more, as suits the network */
     uint32_t regions;   /* at most, up to 16; default 3 */
+    const char *language; /* of the sentence: "en", "zh", or "auto" (default), as the words are written */
 } ken_explain_options;
 #define KEN_EXPLAIN_OPTIONS_INIT \
-    { sizeof(ken_explain_options), NULL, 0, 0 }
+    { sizeof(ken_explain_options), NULL, 0, 0, NULL }
 
 /* Pixels of the whole picture: x, y, width, height; all 0 of a side that is no picture. */
 typedef struct ken_region {
@@ -638,7 +639,7 @@ typedef struct ken_explanation {
     float score, raw;      /* as ken_hit has them */
     const ken_region *regions; /* best first */
     size_t n_regions;
-    const char *text;      /* a sentence that says so, in English */
+    const char *text;      /* a sentence that says so */
 } ken_explanation;
 
 /* Where two agree: each a picture, a text or a vector (ken_term's weight is not looked at), at least one a

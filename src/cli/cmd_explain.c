@@ -104,6 +104,7 @@ static int explain(const cli_model *m, cli_side *s)
     ken_explanation *e = NULL;
     size_t view[2];
     o.method = cli_opt(OPT_EXPLAIN_METHOD);
+    o.language = cli_opt(OPT_EXPLAIN_LANGUAGE);
     o.grid = (uint32_t)cli_opt_whole(OPT_EXPLAIN_GRID);
     o.regions = (uint32_t)cli_opt_whole(OPT_EXPLAIN_REGIONS);
     cli_sides_best(m, s, view);

@@ -139,6 +139,8 @@ const cli_option cli_options[OPT_COUNT] = {
                            "cells a side of the maps, at most 256; 0 is as suits the network", 0 },
     [OPT_EXPLAIN_REGIONS] = { "regions", 0, OPT_WHOLE, C(EXPLAIN), "N", "3", NULL,
                               "at most so many regions, up to 16", 0 },
+    [OPT_EXPLAIN_LANGUAGE] = { "language", 0, OPT_CHOICE, C(EXPLAIN), "NAME", "auto", "auto|en|zh",
+                               "of the sentence: auto en zh; auto is that of the words", 0 },
     [OPT_TEXT_OPERAND] = { "text", 0, OPT_OPERAND, C(EMBED), "STR", NULL, NULL,
                            "encode these words", CLI_FLAG_ONLY },
     [OPT_LABELS] = { "labels", 0, OPT_TEXT, C(CLASSIFY), "A,B,...", NULL, NULL,

@@ -25,8 +25,7 @@ ken_status kn_expansion_named(kn_expansion *out, const char *name)
     return name ? kn_fail(KEN_E_INVALID, "expand \"%s\": one of none, prompts, aqe", name) : KEN_OK;
 }
 
-/* Any character of U+3000 … U+9FFF. */
-static int is_chinese(const char *text)
+int kn_is_chinese(const char *text)
 {
     for (const unsigned char *s = (const unsigned char *)text; *s; s++)
         if (*s >= 0xe3 && *s <= 0xe9 && s[1])
@@ -43,7 +42,7 @@ static void add(float *to, const float *from, float weight, size_t dim)
 /* The text in its frames, one behind the other, kn_free each. */
 static ken_status frame(const char *text, const ken_search_options *o, char **out)
 {
-    const char *const(*frames)[2] = is_chinese(text) ? chinese : english;
+    const char *const(*frames)[2] = kn_is_chinese(text) ? chinese : english;
     for (int i = 0; i < FRAMES; i++) {
         const size_t before = strlen(frames[i][0]), len = strlen(text), behind = strlen(frames[i][1]);
         if (!(out[i] = kn_alloc(before + len + behind + 1, 1)))

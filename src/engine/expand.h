@@ -19,6 +19,9 @@ typedef enum kn_expansion { KN_EXPAND_NONE, KN_EXPAND_PROMPTS, KN_EXPAND_AQE } k
 /* NULL is KN_EXPAND_NONE; KEN_E_INVALID names those there are. */
 KEN_CALL ken_status kn_expansion_named(kn_expansion *out, const char *name);
 
+/* Whether a character of U+3000 … U+9FFF is in the UTF-8 text. */
+int kn_is_chinese(const char *text);
+
 /* n texts to unit vectors (n, dim), with prompts if o says so. */
 KEN_CALL ken_status kn_expand_texts(ken *k, const ken_model *m, const ken_search_options *o,
                                     const char *const *texts, size_t n, float *vectors);

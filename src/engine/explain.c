@@ -306,6 +306,8 @@ static ken_status check(const ken_explain_options *o, const ken_term *a, const k
     const ken_term *terms[2] = { a, b };
     if (o->size != sizeof *o || o->grid > MOST_GRID || o->regions > MOST_REGIONS)
         return kn_fail(KEN_E_INVALID, "ken_explain_options: a value is out of range");
+    if (o->language && strcmp(o->language, "auto") && strcmp(o->language, "en") && strcmp(o->language, "zh"))
+        return kn_fail(KEN_E_INVALID, "language \"%s\": one of auto, en, zh", o->language);
     for (int i = 0; i < 2; i++)
         if ((terms[i]->image != NULL) + (terms[i]->text != NULL) + (terms[i]->vector != NULL) != 1)
             return kn_fail(KEN_E_INVALID, "ken_explain: a side is a picture, a text or a vector");
@@ -328,7 +330,8 @@ ken_status ken_explain(const ken_model *m, const ken_term *a, const ken_term *b,
     if (st)
         return st;
     kn_explaining e = { .model = m, .dim = ken_model_get_info(m)->dim,
-                        .side = { { .term = a }, { .term = b } } };
+                        .side = { { .term = a }, { .term = b } },
+                        .language = o->language && strcmp(o->language, "auto") ? o->language : NULL };
     e.grid = o->grid ? o->grid : default_grid(m);
     explanation *x = kn_zalloc(1, sizeof *x);
     st = x ? explain(&e, how, o->regions ? o->regions : DEFAULT_REGIONS, x) : KEN_E_NOMEM;

@@ -32,6 +32,7 @@ typedef struct kn_explaining {
     uint32_t grid;
     kn_side side[2];
     double *pairs;        /* (places of a, places of b): what each pair gives */
+    const char *language; /* of the sentence: "en", "zh"; NULL: that of the words */
 } kn_explaining;
 
 /* explain_regions.c: from the pairs, e->side[].map, and rows and cols before. */
@@ -39,7 +40,7 @@ KEN_CALL ken_status kn_explain_maps(kn_explaining *e, const kn_prep *p);
 /* At most `most` regions, best first. */
 KEN_CALL ken_status kn_explain_regions(const kn_explaining *e, ken_region *regions, size_t most,
                                        size_t *found);
-/* A sentence, kn_free it.  by: what is named as its source, "Grad-CAM", or "". */
+/* explain_say.c: a sentence, kn_free it.  by: what is named as its source, "Grad-CAM", or "". */
 KEN_CALL ken_status kn_explain_sentence(const kn_explaining *e, const char *by,
                                         const ken_region *regions, size_t n, char **out);
 

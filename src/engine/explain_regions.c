@@ -1,5 +1,5 @@
 /*
- * explain_regions.c - pairs of places to maps over whole pictures, to regions, to words.
+ * explain_regions.c - pairs of places to maps over whole pictures, to regions.
  *
  * Between the places' middles a map is interpolated, beyond the outermost it stays as it is, and
  * where the crop leaves cells out it is 0.  What is positive, and what is negative, is scaled to
@@ -8,7 +8,6 @@
 #include "engine/explain.h"
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/error.h"
 #include "image/fit.h"
 
@@ -16,9 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double CARRIES = 0.7;    /* share of what speaks for the match that regions are to hold */
-static const double NEARLY_ALL = 0.6; /* a region of so much of the picture is no place in it */
-enum { MOST_SENTENCE = 4096, MOST_WORDS = 120 };
+static const double CARRIES = 0.7; /* share of what speaks for the match that regions are to hold */
 
 /* ---- from places to cells ---- */
 
@@ -338,81 +335,5 @@ ken_status kn_explain_regions(const kn_explaining *e, ken_region *regions, size_
     }
     qsort(regions, *found, sizeof *regions, by_share);
     release(&f);
-    return st;
-}
-
-/* ---- a sentence ---- */
-
-static const char *place_name(const kn_side *s, const uint32_t box[4])
-{
-    static const char *const names[3][3] = { { "the upper left", "the top", "the upper right" },
-                                             { "the left", "the centre", "the right" },
-                                             { "the lower left", "the bottom", "the lower right" } };
-    const double w = ken_image_width(s->term->image), h = ken_image_height(s->term->image);
-    if (box[2] / w * (box[3] / h) >= NEARLY_ALL)
-        return "nearly all";
-    const double x = (box[0] + box[2] / 2.0) / w, y = (box[1] + box[3] / 2.0) / h;
-    return names[(int)fmin(3 * y, 2)][(int)fmin(3 * x, 2)];
-}
-
-/* What the shares are shares of. */
-static ken_status add_subject(const kn_explaining *e, kn_buf *b)
-{
-    for (int i = 0; i < 2; i++) {
-        const char *text = e->side[i].term->text;
-        size_t n = text ? strlen(text) : 0;
-        if (e->side[i].map)
-            continue;
-        if (!text)
-            return kn_buf_adds(b, " of what fits the query");
-        const int cut = n > MOST_WORDS;
-        for (n = cut ? MOST_WORDS : n; cut && n && ((unsigned char)text[n] & 0xC0) == 0x80;)
-            n--; /* not inside a letter */
-        return kn_buf_addf(b, " of what fits \"%.*s%s\"", (int)n, text, cut ? "…" : "");
-    }
-    return kn_buf_adds(b, " of what makes A and B alike");
-}
-
-static ken_status add_places(const kn_explaining *e, kn_buf *b, const ken_region *r)
-{
-    const uint32_t *const box[2] = { r->a, r->b };
-    ken_status st = kn_buf_adds(b, " from");
-    for (int i = 0, named = 0; i < 2 && !st; i++)
-        if (e->side[i].map)
-            st = kn_buf_addf(b, "%s %s of %c", named++ ? " and" : "", place_name(&e->side[i], box[i]),
-                             "AB"[i]);
-    return st;
-}
-
-static ken_status write_sentence(const kn_explaining *e, const char *by, const ken_region *r, size_t n,
-                                 kn_buf *b)
-{
-    ken_status st = *by ? kn_buf_addf(b, "By %s, ", by) : KEN_OK;
-    if (!n)
-        return kn_buf_adds(b, *by ? "no place stands out." : "No place speaks for the match.");
-    for (size_t i = 0; i < n && i < 2 && !st; i++) {
-        const int percent = (int)lrint(100 * (double)r[i].share);
-        if (i && !percent)
-            break;
-        st = kn_buf_addf(b, i ? ", %d %%" : "%d %%", percent);
-        if (!st && !i)
-            st = add_subject(e, b);
-        if (!st && !i)
-            st = kn_buf_adds(b, " comes");
-        if (!st)
-            st = add_places(e, b, &r[i]);
-    }
-    return st ? st : kn_buf_adds(b, ".");
-}
-
-ken_status kn_explain_sentence(const kn_explaining *e, const char *by, const ken_region *regions, size_t n,
-                               char **out)
-{
-    kn_buf b;
-    kn_buf_init(&b, MOST_SENTENCE);
-    ken_status st = write_sentence(e, by, regions, n, &b);
-    if (!st && !(*out = kn_buf_take(&b)))
-        st = KEN_E_NOMEM;
-    kn_buf_release(&b);
     return st;
 }

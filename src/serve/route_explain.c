@@ -98,6 +98,7 @@ static void explain(kn_call *c, const cJSON *body, const ken_term t[2])
     ken_explanation *e = NULL;
     const char *accept = kn_request_header(c->r, "Accept");
     o.method = kn_get_text(body, "method", NULL);
+    o.language = kn_get_text(body, "language", NULL);
     o.grid = (uint32_t)kn_get_number(body, "grid", 0);
     o.regions = (uint32_t)kn_get_number(body, "regions", 0);
     ken_status st = ken_explain(c->s->model, &t[0], &t[1], &o, &e);

@@ -137,7 +137,8 @@ SHAPE(explain, "Explain",
       OBJECT("b", KN_NEEDED, &explained, NULL),
       TEXT("method", 0, 1, 32, "auto; parts, gradcam …"),
       WHOLE("grid", 0, 2, 256, "cells a side of a map"),
-      WHOLE("regions", 0, 1, 16, "3"));
+      WHOLE("regions", 0, 1, 16, "3"),
+      CHOICE("language", 0, "auto|en|zh", "of the sentence; auto is that of the words"));
 SHAPE(explain_form, "ExplainForm",
       OBJECT("explain", KN_NEEDED, &explain,
              "as JSON; {\"image\": {\"part\": NAME}} is a file of the form"));

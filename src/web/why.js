@@ -1,6 +1,6 @@
 // why.js - where a result and the query agree: the server's map drawn over the picture, and what it says.
 
-import { t } from "./text.js";
+import { language, t } from "./text.js";
 import { $, el, fileName, open, percent, problem } from "./page.js";
 import { ask, show, thumbnail } from "./api.js";
 
@@ -59,7 +59,7 @@ function map(name, source, grid, values, frames, size) {
 $("opacity").addEventListener("input", () => drawn.forEach(paint));
 
 async function request(asked, hit) {
-  const body = { a: asked.term, b: { id: hit.id } };
+  const body = { a: asked.term, b: { id: hit.id }, language: language().slice(0, 2) };
   if (!asked.blob) return (await ask("POST", "/explain", body)).json();
   const form = new FormData();
   form.append("explain", JSON.stringify(body));
@@ -74,7 +74,7 @@ async function fill(asked, hit) {
   try {
     const e = await request(asked, hit);
     const share = e.regions.reduce((sum, r) => sum + r.share, 0);
-    $("explainsays").replaceChildren(el("span", { lang: "en" }, e.text), share ? " " + t("regions", percent(share)) : "");
+    $("explainsays").replaceChildren(el("span", { lang: language() }, e.text), share ? " " + t("regions", percent(share)) : "");
     if (asked.show && e.a.length)
       $("maps").append(map("A · " + asked.name, asked.show, e.grid, e.a, e.regions.map((r) => r.a), asked.size || [0, 0]));
     $("maps").append(map("B · " + fileName(hit.path), (img) => show(img, thumbnail(hit.id, 512)), e.grid, e.b,

@@ -33,6 +33,12 @@ json 'all(r["a"] == [] and len(r["b"]) == 4 for r in d["regions"])' "nor regions
 run explain -m "$small" red.ppm "text:一只棕色的熊" --json -o words.png
 is 0 "a picture and Chinese words"
 json 'd["b"] == [] and len(d["a"]) > 0' "the map is of the picture"
+json '"与“一只棕色的熊”相符之处有 " in d["text"] and d["text"].endswith("。") and " of " not in d["text"]' "the sentence is Chinese"
+run explain -m "$small" red.ppm "text:一只棕色的熊" --language en
+out 'of what fits "一只棕色的熊" comes from the ' "or English, where that is asked"
+run explain -m "$small" red.ppm blue.ppm --language zh
+out "A 与 B 的相似之处有 " "of two pictures too"
+out " 来自 A 的" "it says where"
 
 run explain -m "$small" red.ppm blue.ppm --method gradcam --grid 20 --regions 1 --json
 is 0 "Grad-CAM"

@@ -244,17 +244,23 @@ START_TEST(long_words_are_cut)
     ken_model *m = open_model("weights/ken-small.safetensors", "f32");
     ken_image *img = noise(64, 64, 1);
     char words[400];
+    ken_explain_options o = KEN_EXPLAIN_OPTIONS_INIT;
+    o.language = "en";
     for (int lead = 0; lead < 3; lead++) {
         ken_explanation *e = NULL;
         snprintf(words, sizeof words, "%.*s", lead, "ab");
         for (int i = 0; i < 60; i++)
             strcat(words, "熊");
         const ken_term a = { .text = words }, b = { .image = img };
-        ck_assert_int_eq(ken_explain(m, &a, &b, NULL, &e), KEN_OK);
+        ck_assert_int_eq(ken_explain(m, &a, &b, &o, &e), KEN_OK);
         const char *cut = strstr(e->text, "…\"");
         ck_assert(cut && !strncmp(cut - 3, "熊", 3));
         ken_explanation_free(e);
     }
+    const ken_term a = { .text = "bear" }, b = { .image = img };
+    ken_explanation *e = NULL;
+    o.language = "fr";
+    ck_assert_int_eq(ken_explain(m, &a, &b, &o, &e), KEN_E_INVALID);
     ken_image_free(img);
     ken_model_close(m);
 }
