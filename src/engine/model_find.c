@@ -20,8 +20,35 @@ static int is_file(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+/* Who is told, and the folders that were. */
+typedef struct telling {
+    kn_folder_fn fn;
+    void *cookie;
+    kn_buf told; /* of struct folder_id */
+} telling;
+
+typedef struct folder_id {
+    dev_t device;
+    ino_t inode;
+} folder_id;
+
+static ken_status tell(telling *t, const char *folder)
+{
+    struct stat info;
+    folder_id id = { 0 };
+    if (stat(folder, &info) != 0)
+        return t->fn(folder, t->cookie);
+    id.device = info.st_dev;
+    id.inode = info.st_ino;
+    for (size_t at = 0; at < t->told.len; at += sizeof id)
+        if (!memcmp(t->told.data + at, &id, sizeof id))
+            return KEN_OK;
+    const ken_status st = kn_buf_add(&t->told, &id, sizeof id);
+    return st ? st : t->fn(folder, t->cookie);
+}
+
 /* Each part of a list with ':' between. */
-static ken_status tell_list(const char *dirs, kn_folder_fn fn, void *cookie)
+static ken_status tell_list(telling *t, const char *dirs)
 {
     ken_status st = KEN_OK;
     while (dirs && *dirs && !st) {
@@ -30,14 +57,14 @@ static ken_status tell_list(const char *dirs, kn_folder_fn fn, void *cookie)
         if (!one)
             return KEN_E_NOMEM;
         if (n)
-            st = fn(one, cookie);
+            st = tell(t, one);
         kn_free(one);
         dirs += n + (dirs[n] == ':');
     }
     return st;
 }
 
-static ken_status tell_data_home(kn_folder_fn fn, void *cookie)
+static ken_status tell_data_home(telling *t)
 {
     const char *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     kn_buf b;
@@ -48,13 +75,13 @@ static ken_status tell_data_home(kn_folder_fn fn, void *cookie)
     else if (home && *home)
         st = kn_buf_addf(&b, "%s/.local/share/ken/models", home);
     if (!st && b.len)
-        st = fn(b.data, cookie);
+        st = tell(t, b.data);
     kn_buf_release(&b);
     return st;
 }
 
 /* A program in a build tree lies a few folders below the one that holds src/ken.h. */
-static ken_status tell_build_tree(kn_folder_fn fn, void *cookie)
+static ken_status tell_build_tree(telling *t)
 {
     char at[4096], path[4096 + 16];
     const ssize_t n = readlink("/proc/self/exe", at, sizeof at - 1);
@@ -70,7 +97,7 @@ static ken_status tell_build_tree(kn_folder_fn fn, void *cookie)
         if (!is_file(path))
             continue;
         snprintf(path, sizeof path, "%s/weights", at);
-        return fn(path, cookie);
+        return tell(t, path);
     }
     return KEN_OK;
 }
@@ -78,14 +105,19 @@ static ken_status tell_build_tree(kn_folder_fn fn, void *cookie)
 ken_status kn_model_folders(const char *dirs, kn_folder_fn fn, void *cookie)
 {
     const char *env = getenv("KEN_MODELS"); /* what the program hands over as dirs, if nothing else is said */
-    ken_status st = tell_list(dirs, fn, cookie);
+    telling t = { .fn = fn, .cookie = cookie };
+    kn_buf_init(&t.told, LONGEST);
+    ken_status st = tell_list(&t, dirs);
     if (!st && env && (!dirs || strcmp(dirs, env)))
-        st = tell_list(env, fn, cookie);
+        st = tell_list(&t, env);
     if (!st)
-        st = tell_data_home(fn, cookie);
+        st = tell_data_home(&t);
     if (!st)
-        st = fn(KEN_PREFIX "/share/ken/models", cookie);
-    return st ? st : tell_build_tree(fn, cookie);
+        st = tell(&t, KEN_PREFIX "/share/ken/models");
+    if (!st)
+        st = tell_build_tree(&t);
+    kn_buf_release(&t.told);
+    return st;
 }
 
 typedef struct search {

@@ -8,7 +8,8 @@
 
 /* fn(folder, cookie) for each folder to search, in order: dirs (':' between; may be NULL), $KEN_MODELS,
  * $XDG_DATA_HOME/ken/models, PREFIX/share/ken/models, weights/ of the build tree that the program
- * lies in.  Whether they exist is not asked.  KEN_OK when all were told; else what fn returned. */
+ * lies in; one that exists is told once, by its first name.  KEN_OK when all were told; else what fn
+ * returned. */
 typedef ken_status (*kn_folder_fn)(const char *folder, void *cookie);
 KEN_CALL ken_status kn_model_folders(const char *dirs, kn_folder_fn fn, void *cookie);
 

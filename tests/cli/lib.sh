@@ -19,7 +19,7 @@ trap 'exit 130' INT TERM
 for v in $(env | sed -n 's/^\(KEN_[A-Z_]*\)=.*/\1/p'); do
     case $v in KEN_CPU) ;; *) unset "$v" ;; esac
 done
-unset NO_COLOR XDG_CONFIG_HOME XDG_DATA_HOME
+unset NO_COLOR XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
 export HOME="$tmp/home" LC_ALL=C.UTF-8 TERM=xterm
 mkdir -p "$HOME" "$tmp/work"
 cd "$tmp/work" || exit 2
