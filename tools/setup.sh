@@ -1,29 +1,29 @@
 #!/bin/sh
 # setup.sh deps|demo|test - everything from a bare Debian 12 to a running ken.
 #
-#   deps  say and install what is missing
+#   deps  say and install what the build lacks
 #   demo  deps, build, index and search real pictures, show the answers
-#   test  deps, build, run every test that needs no GPU and no network
+#   test  deps, what the tests lack, build, run every test that needs no GPU and no network
 set -eu
 cd "$(dirname "$0")/.."
 
-needed='gcc g++ make pkg-config git libjpeg-dev libwebp-dev libheif-dev libsqlite3-dev libcjson-dev
+built_with='gcc make pkg-config libjpeg-dev libwebp-dev libheif-dev libsqlite3-dev libcjson-dev
         libutf8proc-dev libxxhash-dev libyaml-dev libstb-dev libnghttp2-dev libssl-dev libmicrohttpd-dev
-        libchafa-dev libglib2.0-dev libcurl4 check python3 python3-numpy
-        python3-venv ca-certificates curl openssl dpkg-dev man-db jq procps systemd'
+        libchafa-dev libglib2.0-dev libcurl4 ca-certificates'
+tested_with='g++ git check python3 python3-numpy python3-venv curl openssl dpkg-dev man-db jq procps systemd'
 
-missing() {
-    for p in $needed; do
+missing() { # packages...
+    for p; do
         dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q '^install ok installed' || printf '%s ' "$p"
     done
 }
 
-deps() {
+need() { # packages...
     command -v dpkg-query >/dev/null || {
-        echo "setup.sh: not a Debian system; please install the equivalents of:" $needed >&2
+        echo "setup.sh: not a Debian system; please install the equivalents of:" "$@" >&2
         return 0
     }
-    list=$(missing)
+    list=$(missing "$@")
     [ -n "$list" ] || return 0
     echo "installing: $list"
     sudo=
@@ -34,9 +34,10 @@ deps() {
 }
 
 jobs=$(nproc 2>/dev/null || echo 2)
+# shellcheck disable=SC2086
 case ${1:-} in
-deps) deps ;;
-demo) deps; make -j"$jobs" && make demo ;;
-test) deps; make -j"$jobs" WERROR=1 && make -j"$jobs" WERROR=1 test ;;
+deps) need $built_with ;;
+demo) need $built_with; make -j"$jobs" && make demo ;;
+test) need $built_with $tested_with; make -j"$jobs" WERROR=1 && make -j"$jobs" WERROR=1 test ;;
 *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
