@@ -5,7 +5,6 @@
 #include "cli/cmd.h"
 #include "ken.h"
 
-int cli_ann_json(void);
 uint32_t cli_ann_threads(void); /* --threads, else one per processor */
 /* From --metric, --threads and --seed. */
 ken_index_options cli_ann_options(size_t dim, const char *kind);

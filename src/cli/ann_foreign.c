@@ -3,7 +3,6 @@
 #include "cli/out.h"
 #include "cli/progress.h"
 
-
 int cli_ann_import(const cli_args *a)
 {
     const char *out = cli_opt(OPT_ANN_OUTPUT);

@@ -3,6 +3,7 @@
 #include "cli/bench.h"
 #include "cli/json.h"
 #include "cli/mem.h"
+#include "cli/out.h"
 #include "cli/progress.h"
 #include "cli/vectors.h"
 
@@ -106,7 +107,7 @@ static void say(searching *s)
     } parts[] = { { "p50_us", .5 }, { "p95_us", .95 }, { "p99_us", .99 } };
     const double qps = s->seconds > 0 ? (double)s->queries.n / s->seconds : 0;
     cli_bench_sort(s->took, s->queries.n);
-    if (!cli_ann_json()) {
+    if (!cli_out_is_json()) {
         printf("%zu queries\t%.0f a second", s->queries.n, qps);
         if (s->truth.ids)
             printf("\trecall %.4f", recall(s));
@@ -240,7 +241,7 @@ static int search_range(searching *s, const char *about, const char *out)
     }
     const double seconds = cli_now() - start, qps = seconds > 0 ? (double)s->queries.n / seconds : 0;
     int bad = st ? cli_ann_complain(st, about) : out ? cli_ids_write(out, pairs, n, 2) : 0;
-    if (!bad && cli_ann_json()) {
+    if (!bad && cli_out_is_json()) {
         cJSON *o = cJSON_CreateObject();
         cJSON_AddNumberToObject(o, "queries", (double)s->queries.n);
         cli_json_real(o, "range", range, 9);

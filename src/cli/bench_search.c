@@ -2,7 +2,6 @@
 #include "cli/bench.h"
 #include "cli/mem.h"
 
-
 enum { ROWS = 10000, DIM = 512, LATENT = 48, K = 10, MAX_BATCH = 4096 };
 
 typedef struct load {

@@ -13,11 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int cli_ann_json(void)
-{
-    return cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL;
-}
-
 uint32_t cli_ann_threads(void)
 {
     const long n = cli_opt_whole(OPT_THREADS);
@@ -59,7 +54,7 @@ void cli_ann_say(const ken_index *ix, const char *path, double seconds)
 {
     ken_index_info i;
     ken_index_get_info(ix, &i);
-    if (!cli_ann_json()) {
+    if (!cli_out_is_json()) {
         printf("%s\t%s\t%llu x %u\t%.2f s\n", i.kind, i.metric, (unsigned long long)i.len, i.dim,
                seconds);
         return;
@@ -123,7 +118,7 @@ static void say_change(const ken_index *ix, const char *name, size_t count, size
 {
     ken_index_info i;
     ken_index_get_info(ix, &i);
-    if (!cli_ann_json()) {
+    if (!cli_out_is_json()) {
         printf("%s %zu\t%llu left\t%.3f s\n", name, count, (unsigned long long)i.len, seconds);
         return;
     }
@@ -268,7 +263,7 @@ static int info(const cli_args *a)
                 { "bytes_hot", i.bytes_hot }, { "unreachable", i.unreachable },
                 { "base", i.base },     { "gone", i.gone },       { "pending", i.pending },
                 { "ef", i.ef },         { "nprobe", i.nprobe },   { "rerank", i.rerank } };
-    cJSON *o = cli_ann_json() ? cJSON_CreateObject() : NULL;
+    cJSON *o = cli_out_is_json() ? cJSON_CreateObject() : NULL;
     if (o) {
         cli_json_text(o, "kind", i.kind);
         cli_json_text(o, "metric", i.metric);
@@ -308,7 +303,7 @@ static int tune(const cli_args *a)
     ken_status st = bad ? KEN_OK : ken_index_tune(ix, v.rows, v.n);
     if (st)
         bad = cli_ann_complain(st, a->operands[1].text);
-    if (!bad && cli_ann_json()) {
+    if (!bad && cli_out_is_json()) {
         cJSON *o = cJSON_CreateObject();
         cJSON_AddNumberToObject(o, "queries", (double)v.n);
         cJSON_AddItemToObject(o, "recall", points_of(ix));

@@ -109,8 +109,7 @@ double cli_bench_percentile(const double *sorted, size_t n, double share)
 
 void cli_bench_say(const cli_case *c)
 {
-    cli_mode mode = cli_out_mode();
-    if (mode == OUT_JSON || mode == OUT_JSONL) {
+    if (cli_out_is_json()) {
         say_json(c);
         fflush(stdout);
         return;

@@ -9,7 +9,7 @@
 
 static void say(const ken_stats *s, double seconds)
 {
-    if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL) {
+    if (cli_out_is_json()) {
         cJSON *o = cJSON_CreateObject();
         cli_json_text(o, "kind", s->kind);
         cJSON_AddNumberToObject(o, "n", (double)s->indexed);

@@ -203,7 +203,7 @@ static void say(classify *c, const char *path)
     k = k && k < c->n ? k : c->n;
     size_t *top = cli_mem_new(k + 1, sizeof *top);
     k = best(c->scores, c->n, k, top);
-    if (mode == OUT_JSON || mode == OUT_JSONL)
+    if (cli_out_is_json())
         say_json(c, path, top, k);
     for (size_t i = 0; i < k && mode == OUT_CSV; i++) {
         cli_csv_field(path, ',');

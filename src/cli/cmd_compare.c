@@ -47,7 +47,7 @@ static void say(const cli_model *m, const cli_side *s, const likeness *l)
     const char *name = ken_model_get_info(m->model)->name;
     const char *view[2] = { view_name(s, l, 0), view_name(s, l, 1) };
     cli_mode mode = cli_out_mode();
-    if (mode == OUT_JSON || mode == OUT_JSONL) {
+    if (cli_out_is_json()) {
         cJSON *o = cJSON_CreateObject();
         cli_json_real(o, "score", (double)l->score, 6);
         cli_json_real(o, "raw", (double)l->raw, 6);

@@ -100,7 +100,7 @@ static int run(const cli_args *a)
     }
     if (origin)
         (void)cli_option_set(OPT_ORIGIN, "true", LAYER_FLAG, "--origin");
-    if (!bad && (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL))
+    if (!bad && cli_out_is_json())
         say_json(&r);
     else if (!bad)
         say_lines(&r);

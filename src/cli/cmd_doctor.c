@@ -140,7 +140,7 @@ static int run(const cli_args *a)
     look_at_models(&f);
     look_at_collection(&f);
     dl_iterate_phdr(on_library, f.libraries);
-    if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL) {
+    if (cli_out_is_json()) {
         say_json(&f);
         return 0;
     }

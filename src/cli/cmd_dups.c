@@ -34,7 +34,7 @@ static int tell(size_t group, uint64_t id, float score, void *cookie)
     cli_progress_hide();
     if (ken_get(f->db, id, &r))
         return 0; /* removed since */
-    const int json = mode == OUT_JSON || mode == OUT_JSONL, fresh = !f->n++ || group != f->number;
+    const int json = cli_out_is_json(), fresh = !f->n++ || group != f->number;
     f->number = group;
     if (json && fresh) {
         flush(f);

@@ -143,7 +143,7 @@ static int run_recognize(const lists *l)
     o.cookie = confusions;
     ken_status st = ken_eval_recognize(m.model, &g, &q, &u, &o, &r);
     cli_progress_hide();
-    const int json = !st && (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL);
+    const int json = !st && cli_out_is_json();
     if (st)
         code = cli_complain(st, ABOUT_INPUT, NULL);
     else if (json)
@@ -173,7 +173,7 @@ static int recognize(const cli_args *a)
 
 static void say_calibration(const ken_calibration *c, const char *path)
 {
-    if (cli_out_mode() != OUT_JSON && cli_out_mode() != OUT_JSONL) {
+    if (!cli_out_is_json()) {
         printf("%llu queries, %llu unknown, %llu objects, %u crops\n", (unsigned long long)c->queries,
                (unsigned long long)c->unknown, (unsigned long long)c->objects, c->crops);
         printf("ECE      %.4f before, %.4f after\n", c->ece_before, c->ece_after);

@@ -73,7 +73,7 @@ static void say_csv(const ken_explanation *e)
 static void say(const cli_model *m, const ken_explanation *e)
 {
     const cli_mode mode = cli_out_mode();
-    if (mode == OUT_JSON || mode == OUT_JSONL)
+    if (cli_out_is_json())
         say_json(m, e);
     else if (mode == OUT_CSV)
         say_csv(e);

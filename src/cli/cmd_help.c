@@ -195,7 +195,7 @@ cli_cmd_id cli_cmd_like(const char *word, int *sure)
 static int help(const cli_args *a)
 {
     int sure;
-    const int json = cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL;
+    const int json = cli_out_is_json();
     if (!a->n) {
         json ? cli_json_say(program_json()) : cli_help_program();
         return 0;

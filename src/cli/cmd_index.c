@@ -118,8 +118,7 @@ static void say_json(const ken_scan_report *r)
 
 static void say(const ken_scan_report *r)
 {
-    cli_mode mode = cli_out_mode();
-    if (mode == OUT_JSON || mode == OUT_JSONL) {
+    if (cli_out_is_json()) {
         say_json(r);
         return;
     }

@@ -127,7 +127,7 @@ static int check(const char *name)
         st = ken_model_check(w.path);
     if (st)
         code = cli_complain(st, ABOUT_MODEL, name);
-    else if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL)
+    else if (cli_out_is_json())
         printf("{\"ok\":true}\n");
     else
         printf("%s: ok\n", name);

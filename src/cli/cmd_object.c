@@ -23,14 +23,9 @@ cJSON *cli_object_json(const ken_object *o)
     return one;
 }
 
-static int is_json(void)
-{
-    return cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL;
-}
-
 static void say_object(const ken_object *o)
 {
-    if (is_json())
+    if (cli_out_is_json())
         cli_json_say(cli_object_json(o));
     else
         printf("%s: %llu references, %llu vectors\n", o->name, (unsigned long long)o->references,
@@ -167,7 +162,7 @@ static cJSON *item_json(const ken_record *r)
 
 static void show_items(ken *db, const ken_object *o, const uint64_t *ids, size_t n)
 {
-    cJSON *one = is_json() ? cli_object_json(o) : NULL;
+    cJSON *one = cli_out_is_json() ? cli_object_json(o) : NULL;
     cJSON *items = one ? cJSON_AddArrayToObject(one, "items") : NULL;
     if (!one)
         say_object(o);
@@ -220,7 +215,7 @@ static int rm(ken *db, const cli_args *a)
         if (st)
             continue;
         done++;
-        if (is_json())
+        if (cli_out_is_json())
             cli_json_say(cli_object_json(&o));
         else
             cli_note("%s is forgotten; the files are untouched", o.name);

@@ -8,7 +8,7 @@
 
 static void say_removed(size_t n)
 {
-    if (cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL)
+    if (cli_out_is_json())
         printf("{\"removed\":%zu}\n", n);
     else
         cli_note("%zu removed from the collection; the files are untouched", n);

@@ -72,7 +72,7 @@ static int show_all(ken *db, const cli_args *a)
         }
         if (all)
             cJSON_AddItemToArray(all, to_json(r));
-        else if (mode == OUT_JSON || mode == OUT_JSONL)
+        else if (cli_out_is_json())
             cli_json_say(to_json(r));
         else
             print_record(r);

@@ -86,8 +86,7 @@ static int stats(const cli_args *a)
         return code;
     ken_status st = ken_get_stats(db, &s);
     if (!st)
-        st = cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL ? stats_json(db, &s)
-                                                                        : stats_text(db, &s);
+        st = cli_out_is_json() ? stats_json(db, &s) : stats_text(db, &s);
     if (st)
         code = cli_complain(st, ABOUT_COLLECTION, NULL);
     ken_close(db);

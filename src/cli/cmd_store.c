@@ -9,7 +9,7 @@
 
 static void say(const ken_copy_report *r)
 {
-    if (cli_out_mode() != OUT_JSON && cli_out_mode() != OUT_JSONL) {
+    if (!cli_out_is_json()) {
         printf(
             "%llu items with %llu vectors: %llu copied, %llu were there already; both sides have checksum "
             "%s\n",

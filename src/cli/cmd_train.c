@@ -128,7 +128,7 @@ static void take_options(ken_train_options *o)
 
 static void say(const ken_train_report *r)
 {
-    if (cli_out_mode() != OUT_JSON && cli_out_mode() != OUT_JSONL) {
+    if (!cli_out_is_json()) {
         printf("%llu steps, %llu pictures in %.1f s (%.1f a second, %.1f %% of the time for data); "
                "loss %.4g; best %.4g\n",
                (unsigned long long)r->steps, (unsigned long long)r->images, r->seconds,

@@ -10,11 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int is_json(void)
-{
-    return cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL;
-}
-
 /* ---- episodes ---- */
 
 /* --queries is a number here, and a list elsewhere. */
@@ -54,7 +49,7 @@ static int read_data(cli_list *all, const cli_args *a)
 
 static void say_episodes(const ken_episode_report *r)
 {
-    if (!is_json()) {
+    if (!cli_out_is_json()) {
         printf("accuracy %.4f +- %.4f, %llu episodes, %llu classes\n", r->accuracy, r->ci95,
                (unsigned long long)r->episodes, (unsigned long long)r->classes);
         return;
@@ -111,7 +106,7 @@ int cli_eval_episodes(const cli_args *a)
 
 static void say_runs(const ken_runs_report *r)
 {
-    if (!is_json()) {
+    if (!cli_out_is_json()) {
         printf("error %.4f, %llu trials in %llu runs\n", r->error, (unsigned long long)r->trials,
                (unsigned long long)r->runs);
         return;

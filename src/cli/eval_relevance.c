@@ -8,7 +8,7 @@
 
 static void say(const ken_relevance_report *r)
 {
-    if (cli_out_mode() != OUT_JSON && cli_out_mode() != OUT_JSONL) {
+    if (!cli_out_is_json()) {
         printf("%llu queries, %llu of them without an answer: %.1f %% of the others are answered, %.1f %% of "
                "these are not\n",
                (unsigned long long)r->queries, (unsigned long long)r->nothing, 100 * r->answered,

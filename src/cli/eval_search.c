@@ -10,7 +10,7 @@
 static void say(const ken_eval_search_report *r)
 {
     cJSON *o = cJSON_CreateObject();
-    if (cli_out_mode() != OUT_JSON && cli_out_mode() != OUT_JSONL) {
+    if (!cli_out_is_json()) {
         cJSON_Delete(o);
         printf("%llu queries: mAP %.4f, MRR %.4f; precision %.4f, recall %.4f, NDCG %.4f at 10\n",
                (unsigned long long)r->queries, r->map, r->mrr, r->precision[2], r->recall[2], r->ndcg[2]);

@@ -213,7 +213,7 @@ static int convert(const job *j, const cli_published *p, const char *part, const
 static void say(const cli_published *p, const char *path)
 {
     struct stat info = { 0 };
-    if (cli_out_mode() != OUT_JSON && cli_out_mode() != OUT_JSONL) {
+    if (!cli_out_is_json()) {
         printf("%s\n", path);
         return;
     }

@@ -38,6 +38,12 @@ cli_mode cli_out_mode(void)
     return mode;
 }
 
+int cli_out_is_json(void)
+{
+    const cli_mode mode = cli_out_mode();
+    return mode == OUT_JSON || mode == OUT_JSONL;
+}
+
 int cli_out_colors(void)
 {
     const char *when = cli_opt(OPT_COLOR), *no = getenv("NO_COLOR"), *term = getenv("TERM");

@@ -15,6 +15,8 @@ typedef enum cli_mode {
 
 /* Settled once from --json, --jsonl, --csv and what standard output is. */
 cli_mode cli_out_mode(void);
+/* Whether it is JSON of either form. */
+int cli_out_is_json(void);
 int cli_out_is_terminal(void);
 int cli_out_colors(void);
 

@@ -8,7 +8,7 @@
 
 void cli_problems_begin(cli_problems *p)
 {
-    const int json = cli_out_mode() == OUT_JSON || cli_out_mode() == OUT_JSONL;
+    const int json = cli_out_is_json();
     *p = (cli_problems){ .list = json ? cJSON_CreateArray() : NULL };
 }
 

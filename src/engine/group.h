@@ -12,8 +12,8 @@ typedef enum kn_grouping {
     KN_GROUP_DIR     /* the folder that the file lies in */
 } kn_grouping;
 
-/* From this cosine on two pictures are called the same one: copies in another size or quality are above it.
- * */
+/* From this cosine on two pictures are called the same one: copies in another size or quality are above
+ * it. */
 #define KN_NEAR .97f
 
 /* NULL is KN_GROUP_NONE; KEN_E_INVALID names those there are. */

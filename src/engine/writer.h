@@ -2,8 +2,8 @@
  * writer.h - changing a collection: the lock, the segments that grow, one transaction at a time.
  *
  *     kn_edit_begin            lock; leftovers of a dead writer are swept away
- *       kn_edit_vectors        append vectors: not durable, not visible; kn_edit_parts, kn_edit_views
- *       likewise
+ *       kn_edit_vectors        append vectors: not durable, not visible; likewise kn_edit_parts and
+ *                              kn_edit_views
  *       kn_edit_open           sync them; a transaction begins, `lock` is held
  *         kn_store_put …         through w->k->store
  *       kn_edit_close          commit or roll back, `lock` is let go

@@ -10,7 +10,6 @@
 #include "index/flat.h"
 #include "kernels/kernels.h"
 
-
 enum { PIECE = 256, RUN = 1024 };
 
 /* ---- scratch ---- */

@@ -2,7 +2,6 @@
 #include "base/progress.h"
 #include "serve/server.h"
 
-
 void kn_route_live(kn_call *c)
 {
     cJSON *o = cJSON_CreateObject();

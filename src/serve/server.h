@@ -54,7 +54,6 @@ typedef struct kn_call {
     const char *id, *name; /* what stands in the path, or NULL */
 } kn_call;
 
-
 struct kn_route {
     const char *method, *path; /* "/v1/collections/{collection}/items/{id}" */
     void (*run)(kn_call *c);

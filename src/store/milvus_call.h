@@ -15,8 +15,8 @@
 
 typedef struct kn_milvus kn_milvus;
 
-/* Asks for the server's version: KEN_E_NET if it cannot be reached within a few seconds.  u must outlive it.
- * */
+/* Asks for the server's version: KEN_E_NET if it cannot be reached within a few seconds.  u must outlive
+ * it. */
 KEN_CALL ken_status kn_milvus_connect(kn_milvus **out, const kn_milvus_url *u);
 void kn_milvus_free(kn_milvus *m);
 

@@ -84,7 +84,6 @@ KEN_CALL ken_status cv_plan_linear(cv_plan *p, uint64_t n, uint64_t k, uint64_t 
 /* NAME.w with BatchNorm at NAME.bn, folded or not. */
 KEN_CALL ken_status cv_plan_conv(cv_plan *p, uint64_t n, uint64_t k, const char *name);
 
-
 /* What the shapes say; KEN_E_FORMAT where they do not agree. */
 KEN_CALL ken_status cv_infer_vit(cv_plan *p, const cv_side *side);
 KEN_CALL ken_status cv_infer_resnet(cv_plan *p);

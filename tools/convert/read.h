@@ -10,8 +10,8 @@
 #include "tools/convert/tensor.h"
 
 /* A file, an *.index.json with its shards, or a hub folder.  KEN_E_NOTFOUND, KEN_E_IO, KEN_E_FORMAT,
- * KEN_E_UNSUPPORTED, KEN_E_LIMIT; the reason names the file and the place.  The set is not sealed.
- * */
+ * KEN_E_UNSUPPORTED, KEN_E_LIMIT; the reason names the file and the place.  The set is not
+ * sealed. */
 KEN_CALL ken_status cv_read(cv_set *s, const char *path);
 
 /* The readers of one kind.  bytes must outlive the set; file is for messages and is not copied. */
