@@ -50,7 +50,8 @@ share() {
 }
 row() { printf '%-44s' "$1"; shift; printf ' %8s' "$@"; echo; }
 
-echo "model $model, $which toys, $("$ken" doctor --json | sed -n 's/.*"level": *"\([a-z0-9]*\)".*/level \1/p')"
+"$ken" doctor --json > "$out/doctor.json"
+echo "model $model, $which toys, $(sed -n 's/.*"level": *"\([a-z0-9]*\)".*/level \1/p' "$out/doctor.json")"
 row "1,000 unseen toys, R@1 %" full head part occluded light
 for refs in one three; do
     line=
@@ -83,8 +84,11 @@ line=$(share top1 "$toys" pairs --gallery "$set_dir/twins/gallery.csv" --queries
     --gallery-vectors "$out/twins-gallery.npy" --query-vectors "$out/twins-queries.npy" --json)
 row "twins, R@1 % within the pair" "$line"
 
-"$ken" models --models "$(dirname "$model")" --json > "$out/models.json"
-knows_words() { grep -q '"text": *true' "$out/models.json"; }
+folder=$(cd "$(dirname "$model")" && pwd)
+"$ken" models --models "$folder" --json > "$out/models.json"
+tr '{' '\n' < "$out/models.json" | grep -F "\"path\":\"$folder/$(basename "$model")\"" > "$out/model.json" ||
+    fails $? "looking for $model among the models"
+knows_words() { grep -q '"text": *true' "$out/model.json"; }
 if knows_words; then
     rm -rf "$out/words.ken"
     "$ken" index --db "$out/words.ken" -m "$model" --progress none -q $(sed '1d;s/,.*//;s,^,'"$set_dir"'/,' "$set_dir/one.csv") > /dev/null

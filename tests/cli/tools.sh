@@ -9,7 +9,7 @@ echo "$name \$*" >> "$tmp/calls"
 case " \$* " in *" $words "*) exit $code ;; esac
 case \$1 in
 doctor) echo '{"level":"c"}' ;;
-models) echo '[]' ;;
+models) echo '[{"path":"$root/weights/other.safetensors","text":true},{"path":"$root/weights/ken-small.safetensors","text":false}]' ;;
 *) echo '{"top1":0.5,"auroc":0.5,"dir_at_fpir":0.5,"ece":0.5}' ;;
 esac
 END
@@ -50,7 +50,18 @@ stub toys - 0
 scores
 is 0 "scores.sh: with programs that answer"
 out "references: one                                50.0" "... the numbers are theirs"
-for words in "eval recognize" "--looks 0" "--unknown" embed models; do
+that "... and of a model that knows no words, though another does, none are asked for" \
+    sh -c "! grep -qF 'a caption finds' '$tmp/out' && ! grep -qE '^(ken index|ken search|toys ceiling)' '$tmp/calls'"
+stub ken - 0
+sed -i 's/true/other/; s/false/true/' bin/ken
+scores
+that "... of one that knows words they are" grep -qE '^ken index --db .*words.ken -m weights/ken-small.safetensors' "$tmp/calls"
+stub ken - 0
+sed -i 's/ken-small/ken-none/' bin/ken
+scores
+is 1 "... a model that is not among those listed"
+err "looking for weights/ken-small.safetensors" "... is named"
+for words in doctor "eval recognize" "--looks 0" "--unknown" embed models; do
     stub ken "$words" 3
     scores
     is 3 "scores.sh: ken $words fails"
