@@ -59,8 +59,9 @@ for s in train val; do
     { echo path,label; for l in bear duck; do for f in shots/$l/*; do echo $f,$l; done; done; } > $s.csv
 done
 for f in photos/*; do printf '{"query":"./%s","relevant":["%s"]}\n{"query":"duck","relevant":["%s"]}\n' $f $f $f; done > known.jsonl
+mkdir -p ../lists && colour_fields ../lists
 python3 - << 'END'
-import os, random, struct, zipfile, zlib
+import random, struct, zipfile, zlib
 
 def png(seed, shake):
     """Strokes on 35 x 35 grey pixels: the character, and the hand."""
@@ -87,19 +88,6 @@ with open("part.stl", "wb") as f:
     f.write(b"wedge".ljust(80) + struct.pack("<I", len(faces)))
     for q in faces:
         f.write(struct.pack("<12fH", 0, 0, 0, *(x for i in q for x in corners[i]), 0))
-def colour_field(path, seed, shade):
-    cells, noise = random.Random(seed), random.Random(path)
-    cells = [[[cells.randrange(256) for _ in range(3)] for _ in range(4)] for _ in range(4)]
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(b"P6 32 32 255\n" + bytes(min(255, max(0, int(cells[y // 8][x // 8][c] * shade) + noise.randrange(-60, 60)))
-                                          for y in range(32) for x in range(32) for c in range(3)))
-for i in range(40):
-    for j in range(2):
-        colour_field(f"../lists/g/{i}/{j}.ppm", i, 1 - .05 * j)
-        colour_field(f"../lists/q/{i}/{j}.ppm", i, .8 - .1 * j)
-for i in range(60):
-    colour_field(f"../lists/u/{i}/0.ppm", 1000 + i, 1)
 r = random.Random(1)
 for name, rows, ids in ("base.fbin", 2000, None), ("queries.fbin", 50, None):
     with open("../lists/" + name, "wb") as f:
@@ -155,10 +143,13 @@ before() {
 until_stopped() { # signal, what it says when it has begun, command
     sh -c "exec $3" > "$tmp/out" 2> "$tmp/err" &
     pid=$!
-    for _ in $(seq 100); do
-        grep -q "$2" "$tmp/out" && break
+    began=0
+    for _ in $(seq 600); do
+        grep -q "$2" "$tmp/out" && began=1 && break
+        kill -0 $pid 2> /dev/null || break
         sleep .1
     done
+    [ $began = 1 ] && pass || fail "$3: says '$2'"
     kill -"$1" $pid
     wait $pid
     status=$?
@@ -172,7 +163,7 @@ while IFS=$tab read -r line what; do
     fi
     n=$((n + 1))
     cd "$HOME/Photos" && before "$line"
-    began=$(date +%s)
+    start=$(date +%s)
     case $line in
     *--watch*) until_stopped INT "files seen" "$line"; is 130 "$line" ;;
     'ken serve'*) until_stopped TERM "^http://127.0.0.1:$port" "$line"; is 0 "$line" ;;
@@ -186,7 +177,7 @@ while IFS=$tab read -r line what; do
         case $what in *...*) ;; "{"*"}") json "d == json.loads('$what')" "$line: as it says" ;; esac
         ;;
     esac
-    [ -z "${TIMES:-}" ] || echo "$(($(date +%s) - began)) s $line"
+    [ -z "${TIMES:-}" ] || echo "$(($(date +%s) - start)) s $line"
 done < "$tmp/examples"
 that "there are many ($n)" test $n -ge 70
 that "what is copied has arrived" test -n "$(ls "$HOME/Photos/out")"

@@ -84,6 +84,28 @@ with open(path.encode("utf-8", "surrogateescape"), "wb") as f:
 PY
 }
 
+# 40 things in 4 shades each, in FOLDER/g and FOLDER/q, and 60 unknown ones in FOLDER/u: colour fields of 4 x 4.
+colour_fields() { # folder
+    python3 - "$1" << 'PY'
+import os, random, sys
+os.chdir(sys.argv[1])
+def field(path, seed, shade):
+    r, noise = random.Random(seed), random.Random(path)
+    cells = [[[r.randrange(256) for _ in range(3)] for _ in range(4)] for _ in range(4)]
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(b"P6 32 32 255\n" + bytes(
+            min(255, max(0, int(cells[y // 8][x // 8][c] * shade) + noise.randrange(-60, 60)))
+            for y in range(32) for x in range(32) for c in range(3)))
+for i in range(40):
+    for j in range(2):
+        field(f"g/{i}/{j}.ppm", i, 1 - .05 * j)
+        field(f"q/{i}/{j}.ppm", i, .8 - .1 * j)
+for i in range(60):
+    field(f"u/{i}/0.ppm", 1000 + i, 1)
+PY
+}
+
 # Convert a small committed checkpoint (random weights, real formats): its file in $model.
 need_model() { # cifar/model.th (pictures alone, the default) or hf-clip (texts too)
     model=$tmp/models/tiny.safetensors

@@ -6,35 +6,23 @@ export KEN_DB=$tmp/work/one.ken
 run index pics
 is 0 "a collection"
 run search red --color always
-that "none in a pipe" sh -c "! grep -q '$(printf '\033')' '$tmp/out'"
+is 0 "in a pipe"
+out "a b;ü.ppm" "is the hit"
+that "without a link" sh -c "! grep -q '$(printf '\033')' '$tmp/out'"
 
 cat > look.py << 'PY'
-# look.py ken: what `ken search` writes to a terminal.
-import os, pty, re, socket, sys, urllib.parse
-ken, wrong = sys.argv[1], []
+# look.py ken folder-of-terminal.py: what `ken search` writes to a terminal.
+import os, re, socket, sys, urllib.parse
+sys.path.insert(0, sys.argv[2])
+import terminal
+from terminal import check
+ken = sys.argv[1]
 
 def shown(*args, **env):
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.environ.pop("NO_COLOR", None)
-        os.environ.update({"TERM": "xterm-256color", "COLUMNS": "60"}, **env)
-        os.execv(ken, ["ken", "search", "red", "--encoder", "none", *args])
-    text = b""
-    while True:
-        try:
-            got = os.read(fd, 65536)
-        except OSError:
-            break
-        if not got:
-            break
-        text += got
-    os.waitpid(pid, 0)
-    return text.decode()
-
-def check(what, ok, seen=""):
-    if not ok:
-        wrong.append(what)
-        print("not ok:", what, repr(seen)[:300])
+    text = terminal.shown(ken, "search", "red", "--encoder", "none", *args, without=("NO_COLOR",),
+                          **{"TERM": "xterm-256color", "COLUMNS": "60", **env}).decode()
+    check(f"the picture's name {args}", name in LINK.sub(lambda m: m[2], text), text)
+    return text
 
 LINK = re.compile("\033]8;;([^\033]*)\033\\\\([^\033]*)\033]8;;\033\\\\")
 name = "pics/a b;ü.ppm"
@@ -54,9 +42,9 @@ for flags in (), ("-l",):
 for what in (("--color=never",), ("--json",), ("--csv",), ("-0",)):
     check(f"none with {what}", "\033]8" not in shown(*what))
 check("none where the terminal is dumb", "\033" not in shown(TERM="dumb"))
-sys.exit(len(wrong) > 0)
+terminal.finish()
 PY
-python3 look.py "$ken" > "$tmp/out" 2> "$tmp/err"
+python3 -B look.py "$ken" "$root/tests/cli" > "$tmp/out" 2> "$tmp/err"
 status=$?
 is 0 "on terminals"
 finish

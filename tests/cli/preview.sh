@@ -12,33 +12,16 @@ run search --preview cinema red
 is 2 "a form that there is not"
 
 cat > look.py << 'PY'
-# look.py ken: what `ken search --preview` writes to terminals of several kinds.
-import base64, os, pty, re, sys
-ken, wrong = sys.argv[1], []
+# look.py ken folder-of-terminal.py: what `ken search --preview` writes to terminals of several kinds.
+import base64, os, re, sys
+sys.path.insert(0, sys.argv[2])
+import terminal
+from terminal import check
+ken = sys.argv[1]
 
 def shown(*args, **env):
-    pid, fd = pty.fork()
-    if pid == 0:
-        for v in ("COLORTERM", "TERM_PROGRAM", "NO_COLOR", "KITTY_WINDOW_ID", "LC_TERMINAL", "VTE_VERSION"):
-            os.environ.pop(v, None)
-        os.environ.update(env)
-        os.execv(ken, ["ken", "search", "red", "--encoder", "none", *args])
-    text = b""
-    while True:
-        try:
-            got = os.read(fd, 65536)
-        except OSError:
-            break
-        if not got:
-            break
-        text += got
-    os.waitpid(pid, 0)
-    return text
-
-def check(what, ok, seen=b""):
-    if not ok:
-        wrong.append(what)
-        print("not ok:", what, repr(seen)[:300])
+    return terminal.shown(ken, "search", "red", "--encoder", "none", *args, without=(
+        "COLORTERM", "TERM_PROGRAM", "NO_COLOR", "KITTY_WINDOW_ID", "LC_TERMINAL", "VTE_VERSION"), **env)
 
 def mean(pixels, n):
     return [sum(pixels[c::n]) / (len(pixels) // n) for c in range(3)]
@@ -75,9 +58,9 @@ check("none in JSON", not kinds(shown("--preview", "kitty", "--json", TERM="xter
 os.rename("pics/red.ppm", "pics/gone.ppm")
 t = shown("--preview", "kitty", TERM="xterm-kitty")
 check("a file that has gone is passed over", not kinds(t) and b"red.ppm" in t, t)
-sys.exit(len(wrong) > 0)
+terminal.finish()
 PY
-python3 look.py "$ken" > "$tmp/out" 2> "$tmp/err"
+python3 -B look.py "$ken" "$root/tests/cli" > "$tmp/out" 2> "$tmp/err"
 status=$?
 if [ $status = 7 ]; then
     skip preview "this build shows no pictures"

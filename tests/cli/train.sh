@@ -110,10 +110,13 @@ run embed red.ppm -m whole/best.safetensors -o two.npy
 that "best is the initial one" cmp -s one.npy two.npy
 
 # a teacher: of the same length, whose vectors are wanted themselves, and of another one, by its likenesses
-"$root/ken-toys" render --ids 1000100:1000112 --size 28 --mode clean -o unseen > "$tmp/out" 2> "$tmp/err"
+"$B/ken-toys" render --ids 1000100:1000112 --size 28 --mode clean -o unseen > "$tmp/out" 2> "$tmp/err"
+status=$?
+is 0 "pictures that nothing has seen"
 pupil="--arch conv4 --size 28 --seed 9 --threads 1 --progress none --loss distill --batch 18"
 alike() { # model, model: the mean cosine of their vectors of pictures that neither has seen
-    "$ken" embed unseen/*.png unseen/*/*.png -m "$1" -o a.npy 2> /dev/null; "$ken" embed unseen/*.png unseen/*/*.png -m "$2" -o b.npy 2> /dev/null
+    rm -f a.npy b.npy
+    "$ken" embed unseen/*/*.png -m "$1" -o a.npy 2> /dev/null; "$ken" embed unseen/*/*.png -m "$2" -o b.npy 2> /dev/null
     python3 -c 'import array
 def rows(path):
     f = open(path, "rb").read()
