@@ -302,10 +302,11 @@ test-http: $(B)/ken $(B)/ken-toys    ## the server against its OpenAPI document,
 	$(Q)KEN_BUILD=$(abspath $(B)) sh tests/http/schemathesis.sh
 # of the server under the sanitizers; an hour with what comes before
 MINUTES ?= 30
+SEED ?= 1
 soak:                               ## a sanitized server under malformed requests, 1,000 connections and MINUTES of mixed load
 	$(Q)$(MAKE) --no-print-directory soak-run $(ASAN)
 soak-run: $(B)/ken $(B)/ken-toys
-	$(Q)KEN_BUILD=$(B) python3 tests/http/soak.py --minutes $(MINUTES)
+	$(Q)KEN_BUILD=$(B) python3 tests/http/soak.py --minutes $(MINUTES) --seed $(SEED)
 test-web: $(B)/ken $(B)/ken-toys     ## the page, in a headless Chromium; skipped where there is none
 	$(Q)$(RUN) web
 test-arm64:                         ## the kernels on a 64-bit Arm that qemu plays; optional, not in CI
