@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-built_with='gcc make pkg-config libjpeg-dev libwebp-dev libheif-dev libsqlite3-dev libcjson-dev
+built_with='gcc libc6-dev make pkg-config libjpeg-dev libwebp-dev libheif-dev libsqlite3-dev libcjson-dev
         libutf8proc-dev libxxhash-dev libyaml-dev libstb-dev libnghttp2-dev libssl-dev libmicrohttpd-dev
         libchafa-dev libglib2.0-dev libcurl4 ca-certificates'
 tested_with='g++ git check python3 python3-numpy python3-venv curl openssl dpkg-dev man-db jq procps systemd'

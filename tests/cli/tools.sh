@@ -1,4 +1,4 @@
-# tools.sh - the scripts around the program end with the status of what they run.
+# tools.sh - the scripts around the program end with the status of what they run, and run what they should.
 . tests/cli/lib.sh
 mkdir bin
 stub() { # name, status of its first word...: a program that fails where it is told to
@@ -35,6 +35,27 @@ for code in 1 2 4 5 130; do
     that "... and no service" sh -c "! grep -q '^ken serve' '$tmp/calls'"
 done
 that "the folder that is looked through exists" test -d pictures
+
+# ---- tools/setup.sh, where Debian has nothing of it ----
+setup() {
+    : > "$tmp/calls"
+    PATH=$PWD/bin:$PATH sh "$root/tools/setup.sh" "$1" > "$tmp/out" 2> "$tmp/err" < /dev/null
+    status=$?
+}
+for name in apt-get make dpkg-query sudo; do stub $name - 0; done
+printf '#!/bin/sh\nexec "$@"\n' > bin/sudo
+setup deps
+is 0 "setup.sh deps"
+that "... installs what the build wants" grep -qE '^apt-get install .* gcc libc6-dev make .*libcjson-dev' "$tmp/calls"
+that "... nothing of what the tests want, and builds nothing" \
+    sh -c "! grep -qE '^make| (check|python3|curl|jq)( |$)' '$tmp/calls'"
+setup test
+that "setup.sh test: both" sh -c "grep -E '^apt-get install .* gcc ' '$tmp/calls' | grep -q ' check .* jq '"
+that "... and runs the tests" grep -qE '^make .* test$' "$tmp/calls"
+printf '#!/bin/sh\necho install ok installed\n' > bin/dpkg-query
+setup deps
+that "where it has all nothing is installed" test ! -s "$tmp/calls"
+rm bin/apt-get bin/make bin/dpkg-query bin/sudo
 
 # ---- make scores ----
 scores() {
