@@ -10,7 +10,7 @@
 #include "serve/http.h"
 
 #include "base/alloc.h"
-#include "base/bytes.h"
+#include "base/digits.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/symbol.h"

@@ -2,7 +2,7 @@
 #include "serve/keys.h"
 
 #include "base/alloc.h"
-#include "base/bytes.h"
+#include "base/digits.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"

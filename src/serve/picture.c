@@ -1,7 +1,7 @@
 /* picture.c - pictures out of requests. */
 #include "base/alloc.h"
 #include "base/base64.h"
-#include "base/bytes.h"
+#include "base/digits.h"
 #include "serve/server.h"
 
 #include <string.h>

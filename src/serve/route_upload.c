@@ -1,5 +1,5 @@
 /* route_upload.c - items listed, sent, described and removed. */
-#include "base/bytes.h"
+#include "base/digits.h"
 #include "base/error.h"
 #include "serve/server.h"
 #include "serve/uploads.h"

@@ -2,7 +2,7 @@
 #include "serve/search_query.h"
 
 #include "base/alloc.h"
-#include "base/bytes.h"
+#include "base/digits.h"
 #include "base/progress.h"
 
 #include <stdio.h>

@@ -4,6 +4,7 @@
 #ifdef KEN_MILVUS
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/digits.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "store/http2.h"

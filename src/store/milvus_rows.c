@@ -3,7 +3,7 @@
 
 #ifdef KEN_MILVUS
 #include "base/alloc.h"
-#include "base/bytes.h"
+#include "base/digits.h"
 #include "base/error.h"
 
 #include <cjson/cJSON.h>

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/base64.h"
 #include "base/buf.h"
-#include "base/bytes.h"
+#include "base/digits.h"
 #include "base/error.h"
 
 #include <ctype.h>

@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/bytes.h"
+#include "base/digits.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
