@@ -111,12 +111,14 @@ static int best_first(const void *x, const void *y)
  * go on as they are: the outline of something thin says little. */
 static ken_status finish(aligner *a, kn_alignment *out)
 {
+    kn_canvas plain = a->canvas; /* for outlines, which need no normals */
+    plain.normals = NULL;
     kn_pose list[OUTLINED + LIT], *lit = list + OUTLINED;
     const size_t outlined = a->n < OUTLINED ? a->n : OUTLINED, more = a->n < LIT ? a->n : LIT;
     ken_status st = KEN_OK;
     for (size_t i = 0; !st && i < outlined; i++) {
         list[i] = a->best[i];
-        st = kn_outline_refine(&a->canvas, a->s, &a->thing, &list[i], .1f, .025f);
+        st = kn_outline_refine(&plain, a->s, &a->thing, &list[i], .1f, .025f);
         if (!st)
             st = by_light(a, &list[i]);
     }
@@ -138,7 +140,7 @@ static ken_status finish(aligner *a, kn_alignment *out)
     qsort(list, outlined + more, sizeof *list, best_first);
     kn_pose p = list[0];
     out->agreement = p.score;
-    st = kn_outline_score(&a->canvas, a->s, &a->thing, &p);
+    st = kn_outline_score(&plain, a->s, &a->thing, &p);
     out->outline = p.score;
     kn_shot_init(&out->shot);
     memcpy(out->shot.eye, p.eye, sizeof p.eye);

@@ -61,8 +61,9 @@ typedef struct kn_canvas {
     float *values;  /* (side, side) */
     float *normals; /* (side, side, 3) as of kn_shape_normals; NULL where only outlines are wanted */
 } kn_canvas;
+/* normals: 1 with room for them, 0 without: drawing them costs more than a cover alone. */
 KEN_CALL ken_status kn_canvas_new(kn_canvas *c, uint32_t side, int normals);
-void kn_canvas_release(kn_canvas *c);
+void kn_canvas_release(kn_canvas *c); /* zeroed is fine */
 
 /* Where the thing lies among the drawn pixels. */
 typedef struct kn_extent {

@@ -50,14 +50,16 @@ enum { KN_VIEWS = 12 };
 const char *kn_view_named(uint32_t view); /* NULL from KN_VIEWS on */
 void kn_shot_view(kn_shot *s, uint32_t view); /* sets eye and up */
 
+float kn_linear(uint8_t v); /* light of an sRGB value, 0..1; the curve is taken for a square */
+
 /* (size, size, 3) sRGB into rgb, and how much of each pixel the model covers, 0..255, into cover
  * (size, size); what is NULL is not wanted.  KEN_E_INVALID for a shot out of range. */
-float kn_linear(uint8_t v); /* light of an sRGB value, 0..1; the curve is taken for a square */
 KEN_CALL ken_status kn_shape_render(const kn_shape *s, const kn_shot *shot, uint8_t *rgb,
                                     uint8_t *cover);
 /* The surface's normals as the camera sees them (right, up, towards it) into normals (size, size, 3), 0
- * where nothing is, and its cover: for light from anywhere.  One sample a pixel; the lights of the shot
- * are not used. */
+ * where nothing is, and its cover, 0 or 255, into cover (size, size): for light from anywhere.  They are
+ * interpolated between unit normals of corners and not brought back to length 1: at most that.  The lights
+ * of the shot are not used.  KEN_E_INVALID for a shot out of range, or of more than one sample a pixel. */
 KEN_CALL ken_status kn_shape_normals(const kn_shape *s, const kn_shot *shot, float *normals,
                                      uint8_t *cover);
 
