@@ -1,6 +1,7 @@
 /* test_fetch.c - what a download that was broken off leaves; with a server: tests/cli/models_get.sh. */
 #include "tests/test.h"
 
+#include "base/alloc.h"
 #include "base/file.h"
 #include "base/progress.h"
 
@@ -36,7 +37,7 @@ START_TEST(a_part_outlives_its_fetch)
     ken_interrupt_clear();
     ck_assert_int_eq(kn_read_file(&bytes, &n, "part", 100), KEN_OK);
     ck_assert(n == 10 && !memcmp(bytes, "0123456789", 10));
-    free(bytes);
+    kn_free(bytes);
     ck_assert_int_eq(access("part.from", F_OK), 0);
     ck_assert_int_ne(access("none", F_OK), 0); /* an empty one is nothing to go on with */
 }
