@@ -128,7 +128,7 @@ CONVERT_OBJS := $(filter-out $(B)/tools/convert/main.o,$(call obj,$(CONVERT_SRCS
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all minimal test check check-kernels check-unit check-golden check-cli check-crash check-fuzz \
-        check-fault check-these fuzz fuzz-run bench bench-churn bench-peers asan asan-short tsan tsan-short hdr-check layers symbols lint format deb lint-docker install \
+        check-fault check-these fuzz fuzz-run bench bench-build bench-churn bench-peers asan asan-short tsan tsan-short hdr-check layers symbols lint format deb lint-docker install \
         uninstall clean help demo test-milvus test-reference test-grad test-http test-web soak soak-run test-arm64 scores scores-parts compile_commands.json peers
 
 all: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(B)/libken.a $(B)/libken.so.$(VERSION) $(if $(SAN),,links) ## ken, ken-convert, ken-toys, libken.a, libken.so
@@ -251,7 +251,7 @@ test-grad: $(B)/grad/check          ## every gradient against finite differences
 TEST_BINS = $(B)/checkkern $(patsubst %.c,$(B)/%,$(if $(filter 1,$(CHECK)),$(UNIT_TESTS) $(GOLDEN_TESTS) $(CRASH_TESTS)) $(FUZZERS))
 RUN = KEN_BUILD=$(B) CC='$(CC)' sh tools/run-tests.sh
 
-test: $(B)/ken $(B)/ken-convert $(B)/ken-toys hdr-check layers symbols $(TEST_BINS) ## everything that needs no GPU, no network and no outside data
+test: $(B)/ken $(B)/ken-convert $(B)/ken-toys hdr-check layers symbols bench-build $(TEST_BINS) ## everything that needs no GPU, no network and no outside data
 	$(Q)$(RUN) kernels unit golden cli crash fuzz
 check: $(B)/ken $(B)/ken-convert $(B)/ken-toys layers $(B)/checkkern $(TEST_BINS) ## the quick loop for whoever is coding, under a minute
 	$(Q)QUICK=1 $(RUN) kernels unit golden cli fuzz
@@ -284,7 +284,8 @@ check-these: $(B)/ken $(B)/ken-convert $(B)/ken-toys $(filter $(foreach t,$(TEST
 # products take minutes under TSan (test_graph runs and trains the same code), and tests/crash, whose children
 # are killed anyway.
 THREADED := unit/test_base unit/test_graph unit/test_optim unit/test_flat unit/test_store unit/test_segment \
-            unit/test_collection unit/test_objects unit/test_lookup unit/test_readers
+            unit/test_collection unit/test_objects unit/test_lookup unit/test_readers \
+            unit/test_index_link
 # All units, the longest at the size of SHORT=1 (tests/test.h), golden values, the fuzz corpus, and of the program what
 # reads others' bytes.  Left to `make asan`: checkkern and tests/unit/*.sh, which compare levels with each other, and
 # the other scripts of tests/cli; tests/crash is left out of both, as above.
@@ -326,6 +327,7 @@ bench: all $(B)/checkkern           ## kernels and whole paths of this machine
 	$(Q)sh bench/all.sh
 peers:                              ## a virtual environment with the peers, in build/peers
 	$(Q)sh bench/peers-setup.sh build/peers
+bench-build: $(BENCHES:%.c=$(B)/%)   ## the programs of bench/, which `make test` does not run
 bench-churn: $(B)/bench/churn       ## an index that follows its rows, beside a new one
 	$(Q)$(B)/bench/churn
 bench-peers: all                    ## ken and its peers, interleaved, in one run

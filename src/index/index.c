@@ -552,36 +552,40 @@ void kn_index_get_info(const kn_index *ix, kn_index_info *out)
     pthread_mutex_unlock(kn_index_lock_of(ix));
 }
 
-static ken_status check_ids(const kn_index *ix, ken_problem_fn fn, void *cookie)
+static ken_status check_ids(const kn_rows *base, ken_problem_fn fn, void *cookie)
 {
     kn_idmap seen = { 0 };
     size_t at;
-    ken_status st = kn_idmap_reserve(&seen, ix->base.n);
-    for (size_t i = 0; !st && i < ix->base.n; i++) {
-        if (kn_idmap_get(&seen, ix->base.ids[i], &at))
+    ken_status st = kn_idmap_reserve(&seen, base->n);
+    for (size_t i = 0; !st && i < base->n; i++) {
+        if (kn_idmap_get(&seen, base->ids[i], &at))
             st = kn_index_complain(fn, cookie, "ids", "an id comes twice");
-        kn_idmap_put(&seen, ix->base.ids[i], i);
+        kn_idmap_put(&seen, base->ids[i], i);
     }
     kn_idmap_release(&seen);
     return st;
 }
 
+/* As a reader: others change the index meanwhile, and what is looked at stays until it is left. */
 ken_status kn_index_check(const kn_index *ix, ken_problem_fn fn, void *cookie)
 {
     ken_status st = KEN_OK, bad;
-    pthread_mutex_t *writing = &((kn_index *)(uintptr_t)ix)->writing; /* the tier stays */
-    pthread_mutex_lock(writing);
-    if (ix->file.map.data)
-        st = kn_index_file_check(&ix->file, fn, cookie);
-    if ((bad = check_ids(ix, fn, cookie)) != KEN_OK)
+    const size_t place = kn_readers_enter(ix->readers);
+    pthread_mutex_lock(kn_index_lock_of(ix));
+    const kn_shot *s = atomic_load(&ix->now);
+    const kn_index_file file = ix->file; /* of the shot: they are replaced under the lock together */
+    pthread_mutex_unlock(kn_index_lock_of(ix));
+    if (file.map.data)
+        st = kn_index_file_check(&file, fn, cookie);
+    if ((bad = check_ids(&s->base, fn, cookie)) != KEN_OK)
         st = bad;
-    if (ix->base.f32 && (bad = kn_index_check_vectors(ix->base.f32, ix->base.n, ix->dim, "row")) != KEN_OK)
+    if (s->base.f32 && (bad = kn_index_check_vectors(s->base.f32, s->base.n, s->base.dim, "row")) != KEN_OK)
         st = kn_index_complain(fn, cookie, "rows", ken_last_error());
-    if (ix->state && (bad = ix->kind->check(ix->state, fn, cookie)) != KEN_OK)
+    if (s->state && (bad = s->kind->check(s->state, fn, cookie)) != KEN_OK)
         st = bad;
-    if (ix->tier && (bad = ix->tier->kind->check(ix->tier->state, fn, cookie)) != KEN_OK)
+    if (s->tier && (bad = s->tier->kind->check(s->tier->state, fn, cookie)) != KEN_OK)
         st = bad;
-    pthread_mutex_unlock(writing);
+    kn_readers_leave(ix->readers, place);
     return st;
 }
 

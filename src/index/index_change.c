@@ -39,13 +39,12 @@ static ken_status make_mine(kn_index *ix, uint64_t **bits, int *mine, size_t n, 
     return KEN_OK;
 }
 
-/* Pending rows move to where there is room for n more; dead ones stay behind, unless a thread is at work
- * that knows the rows by their places. */
-static ken_status move_pending(kn_index *ix, size_t n)
+ken_status kn_index_move_pending(kn_index *ix, size_t from, size_t begin, size_t n, int all)
 {
-    const int all = atomic_load(&ix->linker.busy);
-    size_t cap = 64, at = 0;
-    while (cap < ix->pending - (all ? 0 : ix->dropped) + n)
+    size_t cap = 64, at = 0, kept = 0;
+    for (size_t i = from; i < ix->pending; i++)
+        kept += all || !kn_index_is_dead(ix, i);
+    while (cap < kept + n)
         cap *= 2;
     uint64_t *ids = kn_alloc(cap, sizeof *ids);
     float *rows = kn_alloc(cap, ix->dim * sizeof *rows);
@@ -58,14 +57,14 @@ static ken_status move_pending(kn_index *ix, size_t n)
     }
     if (dead)
         memcpy(dead, ix->dead, (ix->pending + 63) / 64 * sizeof *dead);
-    for (size_t i = 0; i < ix->pending; i++) {
+    for (size_t i = from; i < ix->pending; i++) {
         const int lives = !kn_index_is_dead(ix, i);
         if (!lives && !all)
             continue;
         ids[at] = ix->ids[i];
         memcpy(rows + at * ix->dim, ix->rows + i * ix->dim, ix->dim * sizeof *rows);
         if (lives)
-            kn_idmap_put(&ix->map, ids[at], kn_index_tier_end(ix) + at);
+            kn_idmap_put(&ix->map, ids[at], begin + at);
         at++;
     }
     kn_index_throw_away(ix, ix->ids);
@@ -81,19 +80,23 @@ static ken_status move_pending(kn_index *ix, size_t n)
     return KEN_OK;
 }
 
-/* For taking away any of n ids. */
+/* Bits of our own for what of the base, the tier and the pending may go: any of n ids, of those that are
+ * there and of those that are about to be. */
 static ken_status room_to_forget(kn_index *ix, const uint64_t *ids, size_t n)
 {
-    size_t at, base = 0, tier = 0;
+    size_t at, base = 0, tier = 0, others = n > 1; /* one of the n may come twice */
     for (size_t i = 0; i < n; i++)
         if (kn_idmap_get(&ix->map, ids[i], &at)) {
             base += at < ix->base.n;
             tier += at >= ix->base.n && at < kn_index_tier_end(ix);
+            others += at >= kn_index_tier_end(ix);
         }
     ken_status st = base ? make_mine(ix, &ix->live, &ix->live_mine, ix->base.n, 1) : KEN_OK;
     if (!st && tier)
         st = make_mine(ix, &ix->tier_live, &ix->tier_mine, ix->tier->rows.n, 1);
-    return st ? st : make_mine(ix, &ix->dead, &ix->dead_mine, ix->cap, 0);
+    if (!st && others)
+        st = make_mine(ix, &ix->dead, &ix->dead_mine, ix->cap, 0);
+    return st;
 }
 
 /* For n more, any of which may replace another. */
@@ -105,7 +108,7 @@ static ken_status room_for(kn_index *ix, const uint64_t *ids, size_t n)
     if (!st)
         st = kn_idmap_reserve(&ix->map, n);
     if (!st && ix->pending + n > ix->cap)
-        st = move_pending(ix, n);
+        st = kn_index_move_pending(ix, 0, kn_index_tier_end(ix), n, atomic_load(&ix->linker.busy));
     return st ? st : room_to_forget(ix, ids, n);
 }
 

@@ -200,6 +200,8 @@ ken_status kn_index_open(kn_index **out, const char *path, int write)
         st = kn_index_log_replay(log, ix->file.check, ix->dim, take_in, ix);
         ix->log = l;
     }
+    if (!st && write)
+        kn_index_link_if_due(ix); /* rows that came out of the log */
     kn_free(log);
     kn_index_file_close(&f);
     if (st)

@@ -45,11 +45,6 @@ typedef struct making {
     kn_tier *made;
 } making;
 
-static int bit(const uint64_t *bits, size_t i)
-{
-    return bits[i / 64] >> i % 64 & 1;
-}
-
 static void keep(making *m, const float *row, uint64_t id, size_t from)
 {
     kn_tier *t = m->made;
@@ -76,12 +71,12 @@ static ken_status copy_rows(making *m, const kn_shot *s)
     m->old = s->tier;
     m->pending = s->pending;
     for (size_t i = 0; i < old_n; i++)
-        if (s->tier_live && !bit(s->tier_live, i))
+        if (s->tier_live && !kn_bit(s->tier_live, i))
             m->gone[i / 64] |= 1ull << i % 64;
         else
             keep(m, s->tier->rows.f32 + i * dim, s->tier->rows.ids[i], s->base.n + i);
     for (size_t i = 0; i < s->pending; i++)
-        if (!s->dead || !bit(s->dead, i))
+        if (!s->dead || !kn_bit(s->dead, i))
             keep(m, s->rows + i * dim, s->ids[i], s->base.n + old_n + i);
     t->rows.f32 = t->own_rows;
     t->rows.ids = t->own_ids;
@@ -94,49 +89,14 @@ static ken_status make_tier(making *m)
     const size_t place = kn_readers_enter(r);
     ken_status st = copy_rows(m, atomic_load(&m->ix->now));
     kn_readers_leave(r, place);
-    if (st)
-        return st;
     kn_tier *t = m->made;
+    if (st || !t->rows.n) /* all are gone again */
+        return st;
     return m->old ? t->kind->change(&t->state, m->old->state, m->gone, &t->rows, &m->build)
                   : t->kind->build(&t->state, &t->rows, &m->spec, &m->build);
 }
 
 /* ---- putting it in place; the caller holds `writing` and `lock` ---- */
-
-/* Pending rows that came since, with room for more, in place of all. */
-static ken_status keep_rest(making *m)
-{
-    kn_index *ix = m->ix;
-    const size_t end = ix->base.n + m->made->rows.n;
-    size_t cap = 64, n = 0;
-    while (cap < ix->pending - m->pending)
-        cap *= 2;
-    uint64_t *ids = kn_alloc(cap, sizeof *ids);
-    float *rows = kn_alloc(cap, ix->dim * sizeof *rows);
-    if (!ids || !rows) {
-        kn_free(ids);
-        kn_free(rows);
-        return KEN_E_NOMEM;
-    }
-    for (size_t i = m->pending; i < ix->pending; i++)
-        if (!kn_index_is_dead(ix, i)) {
-            ids[n] = ix->ids[i];
-            memcpy(rows + n * ix->dim, ix->rows + i * ix->dim, ix->dim * sizeof *rows);
-            kn_idmap_put(&ix->map, ids[n], end + n);
-            n++;
-        }
-    kn_index_throw_away(ix, ix->ids);
-    kn_index_throw_away(ix, ix->rows);
-    kn_index_throw_away(ix, ix->dead);
-    ix->ids = ids;
-    ix->rows = rows;
-    ix->dead = NULL;
-    ix->dead_mine = 0;
-    ix->cap = cap;
-    ix->pending = n;
-    ix->dropped = 0;
-    return KEN_OK;
-}
 
 static ken_status put_in_place(making *m)
 {
@@ -144,7 +104,7 @@ static ken_status put_in_place(making *m)
     kn_tier *t = m->made, *old = ix->tier;
     const size_t n = t->rows.n;
     size_t gone = 0, at;
-    uint64_t *live = kn_zalloc((n + 63) / 64, sizeof *live);
+    uint64_t *live = kn_zalloc(n / 64 + 1, sizeof *live);
     ken_status st = live ? kn_index_get_ready(ix) : KEN_E_NOMEM;
     for (size_t i = 0; !st && i < n; i++)
         if (kn_idmap_get(&ix->map, t->own_ids[i], &at) && at == m->from[i])
@@ -152,19 +112,24 @@ static ken_status put_in_place(making *m)
         else
             gone++;
     if (!st)
-        st = keep_rest(m);
+        st = kn_index_move_pending(ix, m->pending, ix->base.n + n, 0, 0);
     if (st) {
         kn_free(live);
         return st;
     }
     for (size_t i = 0; i < n; i++)
-        if (bit(live, i))
+        if (kn_bit(live, i))
             kn_idmap_put(&ix->map, t->own_ids[i], ix->base.n + i);
     kn_index_throw_away(ix, ix->tier_live);
+    if (!n) {
+        kn_free(live);
+        live = NULL;
+    }
     ix->tier_live = live;
     ix->tier_gone = gone;
-    ix->tier = t;
-    m->made = NULL;
+    ix->tier = n ? t : NULL; /* without a row, what m made goes with it */
+    if (n)
+        m->made = NULL;
     kn_index_publish(ix);
     kn_readers_retire(ix->readers, kn_tier_free, old);
     return KEN_OK;
@@ -183,8 +148,9 @@ static int is_due(const kn_index *ix)
 {
     /* rows of an inner product are lengthened by the longest: a tier of them cannot be extended */
     const size_t tier = kn_index_tier_end(ix) - ix->base.n, part = ix->metric == KN_METRIC_DOT ? 1 : PART;
-    return ix->spec.kind == KN_KIND_HNSW && ix->pending - ix->dropped >= LEAST
-           && ix->pending - ix->dropped >= tier / part;
+    const size_t waiting = ix->pending - ix->dropped;
+    return ix->spec.kind == KN_KIND_HNSW && waiting >= LEAST && waiting >= tier / part
+           && waiting >= ix->patience;
 }
 
 /* Until what has come meanwhile is not worth another turn. */
@@ -201,8 +167,12 @@ static void *link_behind(void *cookie)
             pthread_mutex_lock(&ix->lock);
             st = put_in_place(&m); /* without it, searches go on as they did */
             pthread_mutex_unlock(&ix->lock);
-            more = !st && is_due(ix);
         }
+        if (st && !atomic_load(&ix->linker.stop)) /* not at every change: a turn copies all rows first */
+            ix->patience = 2 * (ix->pending - ix->dropped);
+        else if (more)
+            ix->patience = 0;
+        more = more && !st && is_due(ix);
         if (!more)
             atomic_store(&ix->linker.busy, 0);
         pthread_mutex_unlock(&ix->writing);

@@ -2,6 +2,7 @@
 #ifndef INDEX_INDEX_STATE_H
 #define INDEX_INDEX_STATE_H
 
+#include "base/bits.h"
 #include "index/idmap.h"
 #include "index/index.h"
 #include "index/log.h"
@@ -12,7 +13,9 @@
 
 enum { KN_INDEX_POOL = 64, KN_INDEX_TRASH = 8 };
 
-/* Scratch memory for searches of one kind's state. */
+/* Scratch memory between searches, of one kind: a search takes one out, or makes one where there is none.
+ * What the base and the tier
+ * want differs only in bytes: it grows to the larger. */
 typedef struct kn_pool {
     _Atomic(kn_scratch *) at[KN_INDEX_POOL];
 } kn_pool;
@@ -78,8 +81,9 @@ struct kn_index {
     size_t gone;
 
     kn_tier *tier;       /* or NULL */
-    uint64_t *tier_live; /* (tier->rows.n bits) or NULL while nothing of it is gone */
+    uint64_t *tier_live; /* (tier->rows.n bits): what of it has not gone; NULL without a tier */
     size_t tier_gone;
+    size_t patience;     /* fewer pending rows are not linked: the last turn failed; or 0 */
 
     kn_idmap map; /* id to slot, then to base.n + slot of the tier, then to a place among the pending */
     int mapped;
@@ -141,6 +145,10 @@ KEN_CALL ken_status kn_index_change(kn_index *ix, const uint64_t *ids, const flo
                                     int replace, size_t *removed);
 /* p, which `now` has still, goes when it is published next.  The caller holds `lock`. */
 void kn_index_throw_away(kn_index *ix, void *p);
+/* Pending rows from the from-th on go to where there is room for n more, the map's from `begin` on; dead
+ * ones stay behind unless all are wanted, as a thread wants them that knows them by their places: then from
+ * is 0.  The caller holds `lock`. */
+KEN_CALL ken_status kn_index_move_pending(kn_index *ix, size_t from, size_t begin, size_t n, int all);
 /* KEN_E_EXISTS naming the first of the ids that is present, or comes twice. */
 KEN_CALL ken_status kn_index_refuse_present(kn_index *ix, const uint64_t *ids, size_t n);
 

@@ -3,6 +3,7 @@
  * reopenings and searches; the graph's promises; files that are damaged.
  */
 #include "tests/test.h"
+#include "tests/unit/index_make.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -14,26 +15,6 @@
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
-
-#define OK(call) ck_assert_msg((call) == KEN_OK, "%s: %s", #call, ken_last_error())
-
-static char dir[64], path[128], log_path[160];
-
-static void enter(void)
-{
-    snprintf(dir, sizeof dir, "%s/ken-index-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/ix", dir);
-    snprintf(log_path, sizeof log_path, "%s.log", path);
-}
-
-static void leave(void)
-{
-    unlink(path);
-    unlink(log_path);
-    rmdir(dir);
-}
 
 /* ---- the list ---- */
 
@@ -412,7 +393,6 @@ END_TEST
 
 /* ---- Flat over codes ---- */
 
-static float *make_rows(size_t n, size_t dim, uint64_t seed);
 static ken_index *make_index(const char *kind, const char *metric, const float *rows, size_t n,
                              size_t dim, uint32_t threads);
 
@@ -456,26 +436,6 @@ START_TEST(flat_over_codes_is_exact)
 END_TEST
 
 /* ---- the graph ---- */
-
-/* Classes of two in a space of few dimensions, as pictures of objects are. */
-static float *make_rows(size_t n, size_t dim, uint64_t seed)
-{
-    enum { LATENT = 24 };
-    float *map = malloc(LATENT * dim * sizeof *map), *rows = malloc(n * dim * sizeof *rows);
-    kn_rand_fill_normal(map, LATENT * dim, 1, 1, 1);
-    for (size_t i = 0; i < n; i++) {
-        kn_rand class = kn_rand_at(seed, i / 2), own = kn_rand_at(seed, (1 << 20) + i);
-        for (size_t j = 0; j < dim; j++)
-            rows[i * dim + j] = 1;
-        for (size_t l = 0; l < LATENT; l++) {
-            const float a = kn_rand_normal(&class) + .5f * kn_rand_normal(&own);
-            for (size_t j = 0; j < dim; j++)
-                rows[i * dim + j] += a * map[l * dim + j];
-        }
-    }
-    free(map);
-    return rows;
-}
 
 static ken_index *make_index(const char *kind, const char *metric, const float *rows, size_t n,
                              size_t dim, uint32_t threads)
@@ -744,34 +704,6 @@ START_TEST(bad_vectors_are_refused)
 }
 END_TEST
 
-/* Whoever publishes has room for what it replaces, also while a reader keeps all of that alive and memory is
- * refused again and again. */
-START_TEST(without_memory_nothing_is_lost)
-{
-    const float row[4] = { 1, 2, 3, 4 };
-    kn_index *ix = NULL;
-    uint64_t id = 0;
-    OK(kn_index_new(&ix, "Flat", 4, KN_METRIC_COSINE));
-    const size_t place = kn_readers_enter(ix->readers);
-    for (; id < 100; id++)
-        for (long n = 0;; n++) {
-            ken_status st = KEN_E_NOMEM;
-            for (int again = 0; st && again < 100; again++) {
-                kn_alloc_fail_after(n);
-                st = kn_index_put(ix, &id, row, 1, 0);
-                kn_alloc_fail_after(-1);
-                ck_assert(!st || st == KEN_E_NOMEM);
-            }
-            ck_assert_uint_eq(atomic_load(&ix->now)->n, id + !st);
-            if (!st)
-                break;
-        }
-    kn_readers_leave(ix->readers, place);
-    ck_assert_uint_eq(kn_index_len(ix), id);
-    kn_index_free(ix);
-}
-END_TEST
-
 START_TEST(a_note_outlives_compactions)
 {
     const float rows[] = { 1, 0, 0, 1, 1, 1 };
@@ -915,119 +847,6 @@ START_TEST(a_broken_log_is_told)
 }
 END_TEST
 
-/* ---- rows that are linked behind ---- */
-
-/* Until at least so many added rows are linked. */
-static size_t wait_for_links(kn_index *ix, size_t least)
-{
-    kn_index_info i = { 0 };
-    for (size_t turn = 0; turn < 60000 && i.linked < least; turn++) {
-        usleep(10000);
-        kn_index_get_info(ix, &i);
-    }
-    ck_assert_msg(i.linked >= least, "%zu of %zu rows are linked", i.linked, least);
-    return i.linked;
-}
-
-/* Of the K nearest, by comparing all; whoever is answered lives and is asked for. */
-static double share_found(const kn_index *ix, const float *q, size_t nq, size_t dim, const uint64_t *only,
-                          size_t n_only)
-{
-    enum { K = 10 };
-    size_t hit = 0, all = 0;
-    for (size_t i = 0; i < nq; i++) {
-        kn_near want[K * 8], got[K];
-        size_t n_want, n, m = 0;
-        const kn_find p = { .k = K };
-        OK(kn_index_exact(ix, q + i * dim, 1, K * 8, 1, want, &n_want));
-        OK(kn_index_search(ix, q + i * dim, 1, &p, only, n_only, 1, got, &n));
-        ck_assert_uint_eq(n, K);
-        for (size_t j = 0; j < n_want && m < K; j++) {
-            int asked = !only, found = 0;
-            for (size_t o = 0; o < n_only && !asked; o++)
-                asked = only[o] == want[j].id;
-            for (size_t o = 0; o < n && asked; o++)
-                found |= got[o].id == want[j].id;
-            m += asked;
-            all += asked;
-            hit += found;
-        }
-    }
-    return (double)hit / (double)all;
-}
-
-/* Two lives of the same changes, one of which gives the thread its time. */
-START_TEST(added_rows_are_linked_behind)
-{
-    enum { BASE = 600, N = 4000, DIM = 24, LATE = 3000 };
-    const kn_metric metric = (const kn_metric[]){ KN_METRIC_COSINE, KN_METRIC_L2, KN_METRIC_DOT }[_i];
-    const kn_build b = { .seed = 3, .threads = 1 };
-    float *rows = make_rows(N + 100, DIM, 77), *q = rows + (size_t)N * DIM;
-    kn_index *ix[2] = { NULL, NULL };
-    unsigned char *bytes[2];
-    size_t len[2];
-    uint64_t half[N];
-    for (size_t life = 0; life < 2; life++) {
-        OK(kn_index_build(&ix[life], "HNSW8", metric, NULL, rows, BASE, DIM, &b));
-        for (uint64_t i = BASE; i < LATE; i++)
-            OK(kn_index_put(ix[life], &i, rows + i * DIM, 1, 0));
-        for (uint64_t i = 1; i < LATE; i += 5) /* while the thread works: it has copied them, or not yet */
-            OK(kn_index_remove(ix[life], &i, 1, NULL));
-        for (uint64_t i = 2; i < LATE; i += 500) /* another row for the id */
-            OK(kn_index_put(ix[life], &i, rows + (N - i) * DIM, 1, 1));
-        if (!life)
-            wait_for_links(ix[0], 800);
-        for (uint64_t i = LATE; i < N; i++)
-            OK(kn_index_put(ix[life], &i, rows + i * DIM, 1, 0));
-        if (!life) {
-            size_t n = 0, own = 0, asked = 0;
-            int there;
-            /* of 2,922: up to 1,023 are not worth a turn; of inner products as many as are linked */
-            wait_for_links(ix[0], metric == KN_METRIC_DOT ? 1400 : 1890);
-            OK(kn_index_check(ix[0], NULL, NULL));
-            ck_assert_uint_eq(kn_index_next_id(ix[0]), N);
-            for (uint64_t i = 0; i < N; i++) {
-                const kn_find p = { .k = 1 };
-                kn_near near;
-                size_t found;
-                OK(kn_index_has(ix[0], i, &there));
-                ck_assert_int_eq(there, !(i % 5 == 1 && i < LATE && (i + 500 - 2) % 500));
-                if (i % 2 && there)
-                    half[n++] = i;
-                if (i % 7 || !there || metric == KN_METRIC_DOT)
-                    continue;
-                const uint64_t row = i % 500 == 2 && i < LATE ? N - i : i;
-                OK(kn_index_search(ix[0], rows + row * DIM, 1, &p, NULL, 0, 1, &near, &found));
-                ck_assert_uint_eq(found, 1);
-                own += near.id == i || (i + row == N && near.id == row);
-                asked++;
-            }
-            ck_assert_msg(own * 100 >= asked * 98, "%zu of %zu rows find themselves", own, asked);
-            const double all = share_found(ix[0], q, 100, DIM, NULL, 0),
-                         some = share_found(ix[0], q, 100, DIM, half, n);
-            ck_assert_msg(all > .97 && some > .97, "%.3f, of half of them %.3f", all, some);
-            for (uint64_t i = BASE; i < LATE; i += 10) { /* of the tier */
-                OK(kn_index_remove(ix[0], &i, 1, NULL));
-                OK(kn_index_has(ix[0], i, &there));
-                ck_assert_int_eq(there, 0);
-            }
-            ck_assert_msg(share_found(ix[0], q, 100, DIM, NULL, 0) > .97, "after taking away");
-        } else
-            for (uint64_t i = BASE; i < LATE; i += 10)
-                OK(kn_index_remove(ix[1], &i, 1, NULL));
-        OK(kn_index_compact(ix[life], &b));
-        OK(kn_index_save(ix[life], path));
-        OK(kn_read_file(&bytes[life], &len[life], path, SIZE_MAX));
-        kn_index_free(ix[life]);
-    }
-    ck_assert_uint_eq(len[0], len[1]);
-    ck_assert_int_eq(memcmp(bytes[0], bytes[1], len[0]), 0);
-    kn_free(bytes[0]);
-    kn_free(bytes[1]);
-    free(rows);
-}
-END_TEST
-
 static void fill(TCase *t)
 {
     tcase_set_timeout(t, 1200);
@@ -1044,11 +863,9 @@ static void fill(TCase *t)
     tcase_add_test(t, copies_hide_nobody);
     tcase_add_test(t, target_recall_holds);
     tcase_add_test(t, bad_vectors_are_refused);
-    tcase_add_test(t, without_memory_nothing_is_lost);
     tcase_add_test(t, a_note_outlives_compactions);
     tcase_add_test(t, broken_bytes_are_told);
     tcase_add_test(t, a_broken_log_is_told);
-    tcase_add_loop_test(t, added_rows_are_linked_behind, 0, 3);
 }
 
 int main(void)
