@@ -281,7 +281,7 @@ const cli_option cli_options[OPT_COUNT] = {
     [OPT_TRAIN_TEACHER] = { "teacher", 0, OPT_PATH, C(TRAIN), "MODEL", NULL, NULL,
         "learn a model file's vectors of the same pictures, too; with --loss distill nothing else", 0 },
     [OPT_TRAIN_TEACHER_WEIGHT] = { "teacher-weight", 0, OPT_REAL, C(TRAIN), "X", NULL, NULL,
-        "of the teacher's loss beside the labels'; 1", 0 },
+        "of the teacher's loss beside the labels', above 0; 1", 0 },
     [OPT_TRAIN_FREEZE] = { "freeze", 0, OPT_TEXT, C(TRAIN), "LIST", NULL,
         NULL,
         "tensors whose names begin so stay as they are", 0 },

@@ -17,29 +17,53 @@
 
 enum { QUERIES = 32 };
 
-/* Vectors of the validation set (n, dim); with taught (n, teacher's dim) its teacher's, too. */
-static ken_status embed(kn_run *r, float *out, float *taught)
+/* Pictures of the validation set from the i-th on, at most a batch, into r->pixels; *now: how many. */
+static ken_status look(kn_run *r, size_t i, size_t *now)
 {
-    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, batch = r->plan.batch;
-    const size_t teacher_dim = taught ? kn_teacher_dim(r->teacher) : 0;
+    const size_t left = kn_data_len(r->val) - i;
+    *now = left < r->plan.batch ? left : r->plan.batch;
+    for (size_t j = 0; j < *now; j++)
+        r->list[j] = (uint32_t)(i + j);
+    const ken_status st = kn_check_interrupt();
+    return st ? st : kn_data_pictures(r->val, r->list, *now, NULL, 0, 0, r->pixels);
+}
+
+/* Vectors of the validation set (n, dim). */
+static ken_status embed(kn_run *r, float *out)
+{
+    const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim;
     ken_status st = KEN_OK;
-    for (size_t i = 0; !st && i < n; i += batch) {
-        const size_t now = n - i < batch ? n - i : batch;
+    for (size_t i = 0, now; !st && i < n; i += now) {
         const float *features = NULL;
-        for (size_t j = 0; j < now; j++)
-            r->list[j] = (uint32_t)(i + j);
-        st = kn_check_interrupt();
-        if (!st)
-            st = kn_data_pictures(r->val, r->list, now, NULL, 0, 0, r->pixels);
+        st = look(r, i, &now);
         if (!st)
             st = kn_graph_images(r->image.graph, r->pixels, now, 0, 0, &features);
         if (!st)
             memcpy(out + i * dim, features, now * dim * sizeof *out);
-        if (!st && taught)
-            st = kn_teacher_see(r->teacher, r->pixels, now, &features);
-        if (!st && taught)
-            memcpy(taught + i * teacher_dim, features, now * teacher_dim * sizeof *taught);
     }
+    return st;
+}
+
+/* The teacher's, which never change: r->taught, made when they are first asked for. */
+static ken_status teach(kn_run *r)
+{
+    if (r->taught)
+        return KEN_OK;
+    const size_t n = kn_data_len(r->val), dim = kn_teacher_dim(r->teacher);
+    float *taught = kn_alloc_aligned(n * dim, sizeof *taught);
+    ken_status st = taught ? KEN_OK : KEN_E_NOMEM;
+    for (size_t i = 0, now; !st && i < n; i += now) {
+        const float *features = NULL;
+        st = look(r, i, &now);
+        if (!st)
+            st = kn_teacher_see(r->teacher, r->pixels, now, &features);
+        if (!st)
+            memcpy(taught + i * dim, features, now * dim * sizeof *taught);
+    }
+    if (st)
+        kn_free(taught);
+    else
+        r->taught = taught;
     return st;
 }
 
@@ -152,9 +176,10 @@ static ken_status top1(const kn_run *r, float *vectors, double *score, double *l
 }
 
 /* The loss over the set in batches of its own order, by its labels or by what the teacher says of it. */
-static ken_status loss_of(const kn_run *r, const float *vectors, const float *taught, double *loss)
+static ken_status loss_of(const kn_run *r, const float *vectors, double *loss)
 {
-    const size_t teacher_dim = taught ? kn_teacher_dim(r->teacher) : 0;
+    const int follows = r->plan.loss.kind == KN_LOSS_DISTILL;
+    const size_t teacher_dim = follows ? kn_teacher_dim(r->teacher) : 0;
     const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim, batch = r->plan.batch;
     double sum = 0;
     size_t batches = 0;
@@ -162,8 +187,8 @@ static ken_status loss_of(const kn_run *r, const float *vectors, const float *ta
     for (size_t i = 0; !st && i < n; i += batch) {
         const size_t now = n - i < batch ? n - i : batch;
         kn_loss_report report;
-        if (taught)
-            st = kn_loss_run_pairs(r->distill, vectors + i * dim, taught + i * teacher_dim, now, NULL,
+        if (follows)
+            st = kn_loss_run_pairs(r->val_loss, vectors + i * dim, r->taught + i * teacher_dim, now, NULL,
                                    r->grad, NULL, &report);
         else
             st = kn_loss_run(r->val_loss, vectors + i * dim, kn_data_labels(r->val) + i, now, r->grad,
@@ -197,19 +222,32 @@ static ken_status embed_texts(kn_run *r, float *out)
     return st;
 }
 
+/* Of the first batch, at the scale that has been learnt so far. */
+static ken_status text_loss(const kn_run *r, const float *vectors, const float *texts, double *loss)
+{
+    const size_t n = kn_data_len(r->val), rows = n < r->plan.batch ? n : r->plan.batch;
+    kn_loss_report report = { 0 };
+    float *learnt, *own, *g;
+    size_t count;
+    kn_loss_params(r->pairs, &learnt, &g, &count);
+    kn_loss_params(r->val_loss, &own, &g, &count);
+    memcpy(own, learnt, count * sizeof *own);
+    const ken_status st = kn_loss_run_pairs(r->val_loss, vectors, texts, rows, kn_data_labels(r->val),
+                                            r->pair_grad[0], r->pair_grad[1], &report);
+    *loss = report.loss;
+    return st;
+}
+
 /* The share of texts whose nearest picture is one of their class. */
 static ken_status text_recall(kn_run *r, float *vectors, double *score, double *loss)
 {
     const size_t n = kn_data_len(r->val), dim = r->plan.loss.dim;
-    const size_t rows = n < r->plan.batch ? n : r->plan.batch;
     const uint32_t *labels = kn_data_labels(r->val);
     float *texts = kn_alloc_aligned(n * dim, sizeof *texts), *scores = kn_alloc(n, sizeof *scores);
-    kn_loss_report report = { 0 };
     size_t right = 0;
     ken_status st = texts && scores ? embed_texts(r, texts) : KEN_E_NOMEM;
     if (!st)
-        st = kn_loss_run_pairs(r->pairs, vectors, texts, rows, labels, r->pair_grad[0], r->pair_grad[1],
-                               &report);
+        st = text_loss(r, vectors, texts, loss);
     for (size_t i = 0; !st && i < n; i++)
         kn_kernels_get()->l2_normalize(vectors + i * dim, dim);
     for (size_t i = 0; !st && i < n; i++) {
@@ -220,7 +258,6 @@ static ken_status text_recall(kn_run *r, float *vectors, double *score, double *
         right += labels[best] == labels[i];
     }
     *score = (double)right / (double)n;
-    *loss = report.loss;
     kn_free(texts);
     kn_free(scores);
     return st;
@@ -239,35 +276,34 @@ static void put_average(kn_side *s, int in)
     kn_graph_changed(s->graph);
 }
 
-static ken_status judge(kn_run *r, float *vectors, float *taught, double *score, double *loss)
+static ken_status judge(kn_run *r, float *vectors, double *score, double *loss)
 {
-    ken_status st = embed(r, vectors, taught);
+    ken_status st = r->plan.loss.kind == KN_LOSS_DISTILL ? teach(r) : KEN_OK;
+    if (!st)
+        st = embed(r, vectors);
     if (st)
         return st;
     if (r->plan.loss.kind == KN_LOSS_CLIP)
         return text_recall(r, vectors, score, loss);
     if (r->plan.loss.classes)
         return top1(r, vectors, score, loss);
-    st = loss_of(r, vectors, taught, loss);
+    st = loss_of(r, vectors, loss);
     return st ? st : recall(r, vectors, score);
 }
 
 ken_status kn_run_evaluate(kn_run *r, double *score, double *loss)
 {
-    const int follows = r->plan.loss.kind == KN_LOSS_DISTILL;
     const size_t n = kn_data_len(r->val);
     float *vectors = kn_alloc_aligned(n * r->plan.loss.dim, sizeof *vectors);
-    float *taught = follows ? kn_alloc_aligned(n * kn_teacher_dim(r->teacher), sizeof *taught) : NULL;
-    ken_status st = vectors && (taught || !follows) ? KEN_OK : KEN_E_NOMEM;
+    ken_status st = vectors ? KEN_OK : KEN_E_NOMEM;
     if (!st) {
         put_average(&r->image, 1);
         put_average(&r->text, 1);
-        st = judge(r, vectors, taught, score, loss);
+        st = judge(r, vectors, score, loss);
         put_average(&r->image, 0);
         put_average(&r->text, 0);
     }
     kn_free(vectors);
-    kn_free(taught);
     return st;
 }
 
@@ -293,7 +329,7 @@ ken_status kn_run_hardest(kn_run *r, kn_confusion *out, size_t most, size_t *n)
     *n = 0;
     if (!st) {
         put_average(&r->image, 1);
-        st = embed(r, vectors, NULL);
+        st = embed(r, vectors);
         put_average(&r->image, 0);
     }
     for (size_t i = 0; !st && i < len; i++)

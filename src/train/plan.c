@@ -177,12 +177,15 @@ static ken_status learning(kn_plan *p, const ken_train_options *o, const preset 
 }
 
 /* How much each loss counts beside the first. */
-static void weigh(kn_plan *p, const ken_train_options *o)
+static ken_status weigh(kn_plan *p, const ken_train_options *o)
 {
     if (o->vocab)
         p->text_weight = p->loss.kind == KN_LOSS_CLIP || o->text_weight < 0 ? 1 : o->text_weight;
     if (o->teacher)
         p->teacher_weight = p->loss.kind == KN_LOSS_DISTILL || o->teacher_weight < 0 ? 1 : o->teacher_weight;
+    if (o->teacher && !(p->teacher_weight > 0))
+        return kn_fail(KEN_E_INVALID, "--teacher-weight 0: nothing is learnt of --teacher; leave it out");
+    return KEN_OK;
 }
 
 /* A small tower of CLIP's kind (pre-norm, causal, pooled at the end) for a small vocabulary. */
@@ -219,10 +222,11 @@ ken_status kn_plan_make(kn_plan *out, const ken_train_options *o)
                                         "classes; --loss %s takes others", kn_loss_name(p.loss.kind));
     }
     if (!st) {
-        weigh(&p, o);
         add_text(&p, o);
-        st = learning(&p, o, s);
+        st = weigh(&p, o);
     }
+    if (!st)
+        st = learning(&p, o, s);
     if (!st)
         st = kn_augment_parse(&p.augment, p.augment_text);
     if (!st)

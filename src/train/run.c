@@ -104,14 +104,15 @@ static ken_status tell(kn_run *r)
 static void add_loss(kn_run *r, const kn_loss_report *part, float weight, int first, kn_loss_report *report)
 {
     const size_t len = (size_t)r->plan.batch * r->plan.loss.dim;
-    const double loss = (first ? 0 : report->loss) + (double)weight * part->loss;
-    const long bad = first || report->bad < 0 ? part->bad : report->bad;
-    for (size_t i = 0; i < len; i++)
-        r->grad[i] = (first ? 0 : r->grad[i]) + weight * r->pair_grad[0][i];
-    if (first)
+    if (first) {
         *report = *part;
-    report->loss = loss;
-    report->bad = bad;
+        report->loss = 0;
+        memset(r->grad, 0, len * sizeof *r->grad);
+    }
+    for (size_t i = 0; i < len; i++)
+        r->grad[i] += weight * r->pair_grad[0][i];
+    report->loss += (double)weight * part->loss;
+    report->bad = report->bad < 0 ? part->bad : report->bad;
 }
 
 /* The loss of pictures with texts; it leaves the texts' gradients in pair_grad[1]. */

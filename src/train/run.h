@@ -30,7 +30,7 @@ typedef struct kn_plan {
     double warmup, clip, ema;
     float drop_path;
     float text_weight;       /* 0: no text network */
-    float teacher_weight;    /* 0: no teacher */
+    float teacher_weight;    /* > 0; 0: no teacher */
     uint32_t turns, batch;   /* samples of a step */
 } kn_plan;
 
@@ -60,10 +60,13 @@ typedef struct kn_run {
     kn_data *data, *val;
     kn_sampler *sampler;
     kn_side image, text;     /* text.graph NULL: there is none */
-    kn_loss *loss, *val_loss; /* of the pictures by their labels; loss NULL: only those of pairs: */
-    kn_loss *pairs;          /* of pictures with texts, or NULL … */
-    kn_loss *distill;        /* … and of pictures with the teacher's vectors, or NULL */
+    kn_loss *loss;           /* of the pictures by their labels; NULL where plan.loss is clip or distill */
+    kn_loss *pairs;          /* of pictures with texts, or NULL */
+    kn_loss *distill;        /* of pictures with the teacher's vectors, or NULL */
+    kn_loss *val_loss;       /* as plan.loss, for validation: its watch is not the training's.  NULL without a
+                              * validation set, and where the loss has classes of its own */
     kn_teacher *teacher;     /* or NULL */
+    float *taught;           /* the teacher's vectors of the validation set, once evaluate.c needs them */
     kn_optim *loss_optim, *pairs_optim;
     kn_words *words;
     size_t frozen;           /* tensors that --freeze has met */

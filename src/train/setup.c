@@ -155,7 +155,8 @@ static ken_status make_teacher(kn_run *r)
     c.threads = of->threads;
     if (c.dim != c.teacher_dim && !(c.temperature > 0))
         c.temperature = 0.1F;
-    return kn_loss_new(&r->distill, &c);
+    st = kn_loss_new(&r->distill, &c);
+    return st || !r->val || of->kind != KN_LOSS_DISTILL ? st : kn_loss_new(&r->val_loss, &c);
 }
 
 static ken_status make_loss(kn_run *r)
@@ -178,6 +179,8 @@ static ken_status make_loss(kn_run *r)
         st = kn_loss_new(&r->pairs, &pairs);
     if (!st && r->pairs)
         st = own_optim(r, r->pairs, &r->pairs_optim);
+    if (!st && r->val && c.kind == KN_LOSS_CLIP)
+        st = kn_loss_new(&r->val_loss, &pairs);
     return st ? st : make_teacher(r);
 }
 
@@ -300,6 +303,7 @@ void kn_run_release(kn_run *r)
     kn_teacher_close(r->teacher);
     kn_optim_free(r->loss_optim);
     kn_optim_free(r->pairs_optim);
+    kn_free(r->taught);
     kn_free(r->list);
     kn_free(r->batch_labels);
     kn_free(r->pixels);

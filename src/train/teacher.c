@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/parallel.h"
+#include "image/image.h"
 #include "nn/net.h"
 
 struct kn_teacher {
@@ -13,6 +13,8 @@ struct kn_teacher {
     uint32_t side, threads;
     size_t bytes;    /* of a picture as the teacher wants it */
     uint8_t *pixels; /* (batch, bytes); NULL: the pictures have its size already */
+    ken_image *views; /* (batch) of the pictures as they come, else */
+    const ken_image **list; /* (batch) of them */
     float *vectors;  /* (batch, dim) */
 };
 
@@ -36,7 +38,9 @@ ken_status kn_teacher_open(kn_teacher **out, const char *path, uint32_t side, ui
     const int fits = t->prep->crop[0] == side && t->prep->crop[1] == side;
     t->vectors = kn_alloc_aligned((size_t)batch * t->info->dim, sizeof *t->vectors);
     t->pixels = fits ? NULL : kn_alloc(batch, t->bytes);
-    if (!t->vectors || !(fits || t->pixels))
+    t->views = fits ? NULL : kn_alloc(batch, sizeof *t->views);
+    t->list = fits ? NULL : kn_alloc(batch, sizeof *t->list);
+    if (!t->vectors || !(fits || (t->pixels && t->views && t->list)))
         st = KEN_E_NOMEM;
 done:
     if (st)
@@ -52,6 +56,8 @@ void kn_teacher_close(kn_teacher *t)
         return;
     kn_net_close(t->net);
     kn_free(t->pixels);
+    kn_free(t->views);
+    kn_free(t->list);
     kn_free(t->vectors);
     kn_free(t);
 }
@@ -66,31 +72,21 @@ const char *kn_teacher_fingerprint(const kn_teacher *t)
     return t->info->fingerprint;
 }
 
-typedef struct sizing {
-    const kn_teacher *t;
-    const uint8_t *pixels;
-} sizing;
-
-static ken_status size_piece(size_t begin, size_t end, uint32_t worker, void *cookie)
+/* Into t->pixels. */
+static ken_status bring_to_size(kn_teacher *t, const uint8_t *pixels, size_t n)
 {
-    const sizing *s = cookie;
-    const uint32_t side = s->t->side;
-    ken_status st = KEN_OK;
-    (void)worker;
-    for (size_t i = begin; !st && i < end; i++) {
-        ken_image *img = NULL;
-        st = ken_image_from_rgb(&img, s->pixels + i * side * side * 3, side, side, (size_t)side * 3);
-        if (!st)
-            st = kn_image_fit(img, s->t->prep, s->t->pixels + i * s->t->bytes);
-        ken_image_free(img);
+    const uint32_t side = t->side;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *own = (uint8_t *)(uintptr_t)(pixels + i * side * side * 3); /* read alone */
+        t->views[i] = (ken_image){ side, side, (size_t)side * 3, own };
+        t->list[i] = &t->views[i];
     }
-    return st;
+    return kn_images_fit(t->list, n, t->prep, t->threads, t->pixels);
 }
 
 ken_status kn_teacher_see(kn_teacher *t, const uint8_t *pixels, size_t n, const float **out)
 {
-    sizing s = { t, pixels };
-    ken_status st = t->pixels ? kn_parallel(n, 1, t->threads, size_piece, &s) : KEN_OK;
+    ken_status st = t->pixels ? bring_to_size(t, pixels, n) : KEN_OK;
     if (!st)
         st = kn_net_images(t->net, t->pixels ? t->pixels : pixels, n, t->vectors);
     *out = t->vectors;

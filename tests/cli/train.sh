@@ -143,6 +143,8 @@ is 0 "a teacher of larger pictures and longer vectors, beside labels"
 that "leaves its fingerprint" grep -q '"teacher":	"[0-9a-f]\{32\}"' larger/config.json
 run train $toys $pupil --steps 1 -o alone
 is 2 "distill wants a teacher"; err "--teacher" "and says so"
+run train $toys $small --teacher whole/best.safetensors --teacher-weight 0 --steps 1 -o alone
+is 2 "a teacher of no weight is refused"; err "--teacher-weight 0" "and the option is named"
 run train $toys $pupil --teacher "$vocab" --steps 1 -o bad
 is 2 "a teacher is a model file"; err "vocab.txt" "and the other file is named"
 
