@@ -175,7 +175,11 @@ for answer in '' 'rubbish' "${H}500"'\r\n\r\n{"hits":[' "${H}2"'\r\n\r\n{}' "${H
 done
 
 # ---- the end ----
-rm -f "$D"/*
+# In a folder of its own: what was started behind a fake may come up only now.
+trap 'for s in "$tmp"/run*/ken/*.sock; do p=$(pid_at "$s"); [ -n "$p" ] && kill -9 $p; done 2> /dev/null; rm -rf "$tmp"' EXIT
+export XDG_RUNTIME_DIR=$tmp/run-end
+D=$XDG_RUNTIME_DIR/ken
+mkdir -m 700 "$XDG_RUNTIME_DIR"
 KEN_SEARCH_IDLE=1 run search cup --encoder auto
 until_true one_answers
 that "ends when nobody asks" until_true is_ended
