@@ -77,6 +77,8 @@ KEN_API const char *ken_status_name(ken_status st);
  * tensor 3 (fc.w): data outside the file".  Valid until the next failing call
  * on this thread; a call that succeeds does not clear it. */
 KEN_API const char *ken_last_error(void);
+/* For a callback of the caller's that fails: why becomes what ken_last_error() says.  Gives st back. */
+KEN_API ken_status ken_fail(ken_status st, const char *why);
 
 /* "0.1.0" */
 KEN_API const char *ken_version(void);
@@ -170,15 +172,25 @@ KEN_API void ken_image_free(ken_image *img);
 
 typedef struct ken_model ken_model; /* immutable once open */
 
+struct ken_model_info;
+/* The network's work done elsewhere: unit vectors (n, dim) of n texts or, where texts is NULL, of n pictures
+ * that are fitted already (ken_model_embed_fitted), as model m makes them.  Called by several threads at
+ * once; what it fails with, by ken_fail(), the call that asked fails with. */
+typedef ken_status (*ken_encode_fn)(const struct ken_model_info *m, const char *const *texts,
+                                    const ken_image *const *fitted, size_t n, float *vectors, void *cookie);
+
 typedef struct ken_model_options {
     uint32_t size;
     uint32_t threads;      /* at most; default: one per processor */
     const char *device;    /* "cpu" (default), "cuda", "auto" */
     const char *precision; /* "auto" (default), "f32", "bf16x3", "bf16", "int8" */
     const char *dirs;      /* folders to look a NAME up in, ':' between; before the usual ones */
+    ken_encode_fn encode;  /* where texts and pictures become vectors; NULL: here.  The model file is needed
+                              all the same: explanations and a trained head's labels are worked out here */
+    void *encode_cookie;
 } ken_model_options;
 #define KEN_MODEL_OPTIONS_INIT \
-    { sizeof(ken_model_options), 0, NULL, NULL, NULL }
+    { sizeof(ken_model_options), 0, NULL, NULL, NULL, NULL, NULL }
 
 typedef struct ken_model_info {
     uint32_t size;
@@ -224,6 +236,10 @@ KEN_CALL ken_status ken_model_check(const char *path);
  * in a batch, with any number of threads.  KEN_E_UNSUPPORTED without an image network. */
 KEN_CALL ken_status ken_model_embed(const ken_model *m, const ken_image *const *imgs, size_t n,
                                     float *vectors);
+/* The same of pictures that are fitted already: as the network takes them in, info->input, in 8 bits.
+ * KEN_E_INVALID for one of another size. */
+KEN_CALL ken_status ken_model_embed_fitted(const ken_model *m, const ken_image *const *imgs, size_t n,
+                                           float *vectors);
 /* n texts to n unit vectors.  KEN_E_MODEL without a text network. */
 KEN_CALL ken_status ken_model_embed_texts(const ken_model *m, const char *const *texts, size_t n,
                                           float *vectors);
@@ -1049,7 +1065,7 @@ typedef struct ken_train_options {
     float text_weight;           /* < 0; of its loss beside the pictures' */
     const char *teacher;         /* a model file whose vectors of the same pictures are learnt, too: by loss
                                     "distill" nothing else, without labels; or NULL */
-    float teacher_weight;        /* < 0; of that beside another loss */
+    float teacher_weight;        /* > 0; of that beside another loss; < 0: 1 */
     const char *freeze;          /* prefixes of tensors that stay as they are, commas between */
     uint32_t side, dim;          /* of the pictures; of the vectors (a projection) */
     const char *loss, *mining;

@@ -49,6 +49,11 @@ ken_status kn_fail_errno(int err)
     return kn_fail(st, "%s", strerror(err));
 }
 
+ken_status ken_fail(ken_status st, const char *why)
+{
+    return kn_fail(st, "%s", why);
+}
+
 const char *ken_last_error(void)
 {
     return message;

@@ -135,6 +135,7 @@ void cli_bench_say(const cli_case *c)
 int cli_bench_model(ken_model **out)
 {
     ken_model_options o = cli_model_options();
+    o.encode = NULL; /* what is timed runs here */
     const char *name = cli_opt(OPT_MODEL), *arch = cli_opt(OPT_ARCH);
     ken_status st;
     if (name && cli_opt_layer(OPT_MODEL) >= cli_opt_layer(OPT_ARCH))

@@ -11,7 +11,6 @@
 #include "cli/out.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
-#include "cli/remote.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -142,8 +141,6 @@ static int encode(embed *e, const char *const *texts, const ken_image *const *im
 {
     if (!n)
         return 0;
-    if (cli_remote_wanted())
-        return cli_remote_encode(ken_model_get_info(e->m.model), texts, imgs, n, e->packed);
     const ken_status st = texts ? ken_model_embed_texts(e->m.model, texts, n, e->packed)
                                 : ken_model_embed(e->m.model, imgs, n, e->packed);
     return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
@@ -241,7 +238,7 @@ static int open_all(embed *e, const cli_args *a)
     int bad = cli_decode_options(&e->decode);
     bad = bad ? bad : cli_inputs_collect(&e->in, a);
     if (!bad)
-        bad = cli_open_model_to_ask(&e->m, has_texts(&e->in));
+        bad = has_texts(&e->in) ? cli_open_text_model(&e->m) : cli_open_model(&e->m);
     if (bad)
         return bad;
     e->dim = ken_model_get_info(e->m.model)->dim;

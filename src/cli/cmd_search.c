@@ -8,7 +8,6 @@
 #include "cli/paths.h"
 #include "cli/preview.h"
 #include "cli/query.h"
-#include "cli/remote.h"
 #include "cli/resident.h"
 #include "cli/shell.h"
 
@@ -289,44 +288,7 @@ static void warn_of_strange_words(ken *db, const cli_query *q)
     }
 }
 
-/* The vectors of a query's texts, or of its pictures, into their terms; they stay at *vectors. */
-static int encode_kind(const ken_model_info *m, const cli_query *q, int texts, float *vectors)
-{
-    const void **inputs = cli_mem_new(q->n, sizeof *inputs);
-    size_t n = 0;
-    for (size_t i = 0; i < q->n; i++) {
-        const void *input = texts ? (const void *)q->terms[i].text : (const void *)q->terms[i].image;
-        if (!input)
-            continue;
-        q->terms[i].vector = vectors + n * m->dim;
-        inputs[n++] = input;
-    }
-    const int code = texts ? cli_remote_encode(m, (const char *const *)inputs, NULL, n, vectors)
-                           : cli_remote_encode(m, NULL, (const ken_image *const *)inputs, n, vectors);
-    cli_mem_free(inputs);
-    return code;
-}
-
-/* Where --encoder is another machine: 0 or the exit status; *vectors is cli_mem_free's. */
-static int encode_there(ken *db, const cli_query *q, float **vectors)
-{
-    const ken_model *m = NULL;
-    if (!cli_remote_wanted())
-        return 0;
-    if (!strcmp(cli_opt(OPT_EXPAND), "prompts"))
-        return cli_misuse("--expand prompts encodes here; leave out --encoder %s", cli_opt(OPT_ENCODER));
-    if (search_options().spaces)
-        return cli_misuse("--spaces encodes here; leave out --encoder %s", cli_opt(OPT_ENCODER));
-    const ken_status st = ken_get_model(db, &m);
-    if (st)
-        return cli_complain(st, ABOUT_MODEL, NULL);
-    const ken_model_info *info = ken_model_get_info(m);
-    *vectors = cli_mem_new(2 * q->n * info->dim, sizeof **vectors);
-    const int code = encode_kind(info, q, 1, *vectors);
-    return code ? code : encode_kind(info, q, 0, *vectors + q->n * info->dim);
-}
-
-static int search_encoded(ken *db, const cli_query *q, int whole)
+static int search(ken *db, const cli_query *q, int whole)
 {
     ken_search_options o = search_options();
     answer a = { .query = q, .hits = cli_mem_new(o.k, sizeof(ken_hit)) };
@@ -345,15 +307,6 @@ static int search_encoded(ken *db, const cli_query *q, int whole)
     cJSON_Delete(a.facets);
     cJSON_Delete(a.added);
     cli_mem_free(a.hits);
-    return code;
-}
-
-static int search(ken *db, const cli_query *q, int whole)
-{
-    float *vectors = NULL;
-    int code = encode_there(db, q, &vectors);
-    code = code ? code : search_encoded(db, q, whole);
-    cli_mem_free(vectors);
     return code;
 }
 
@@ -399,8 +352,6 @@ static void encode_ahead(bunch *b)
 {
     ken_search_options o = search_options();
     ken_term terms[BATCH];
-    if (cli_remote_wanted())
-        return;
     for (size_t i = 0; i < b->n; i++)
         terms[i] = b->queries[i].terms[0];
     if (ken_search_ahead(b->db, terms, b->n, &o))
@@ -500,7 +451,7 @@ static int converse(void)
 {
     session s = { 0 };
     int code = cli_decode_options(&s.decode);
-    code = code ? code : cli_open_collection(&s.db, TO_ASK);
+    code = code ? code : cli_open_collection(&s.db, TO_READ);
     code = code ? code : cli_shell(ask_line, &s);
     ken_close(s.db);
     return ken_interrupted() ? CLI_EXIT_INTERRUPTED : code;
@@ -523,7 +474,7 @@ static int run(const cli_args *a)
     const int ask = !code && !batch && cli_resident_wanted();
     const int there = ask ? search_there(&q) : -1;
     if (there < 0) {
-        code = code ? code : cli_open_collection(&db, TO_ASK);
+        code = code ? code : cli_open_collection(&db, TO_READ);
         if (!code)
             code = batch ? search_batch(db, batch, &d) : search(db, &q, 0);
         if (ask && code <= CLI_EXIT_NONE)

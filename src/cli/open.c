@@ -33,20 +33,17 @@ ken_model_options cli_model_options(void)
     o.device = cli_opt(OPT_DEVICE);
     o.precision = cli_opt(OPT_PRECISION);
     o.dirs = cli_opt(OPT_MODELS);
+    o.encode = cli_remote_wanted() ? cli_remote_encode : NULL;
     return o;
 }
 
-/* `asks`: the command has its inputs encoded where --encoder says; with others it must not be silently
- * ignored. */
-static int check_encoder(int asks)
+static int check_encoder(void)
 {
     const char *e = cli_opt(OPT_ENCODER);
     if (!strcmp(e, "auto") || !strcmp(e, "none"))
         return 0;
     if (!cli_remote_wanted())
         return cli_misuse("--encoder %s: expects auto, none, http://HOST:PORT or unix:PATH", e);
-    if (!asks)
-        return cli_misuse("--encoder %s: search and embed can ask an encoder, this command not", e);
     if (cli_opt_on(OPT_OFFLINE) && strncmp(e, "unix:", 5) != 0)
         return cli_misuse("--encoder %s, but --offline", e);
     return 0;
@@ -63,11 +60,11 @@ static int collection_options(ken_options *o, cli_access how, char **cache)
     o->models = cli_model_options();
     o->create = how == TO_CREATE || how == TO_INDEX;
     o->space = how == TO_INDEX ? cli_opt(OPT_INDEX_SPACE) : NULL;
-    o->read_only = how == TO_READ || how == TO_ASK;
+    o->read_only = how == TO_READ;
     o->wait = cli_opt_real(OPT_WAIT);
     if (o->wait <= 0)
         o->wait = -1; /* to the library 0 is the default, to the user it is none */
-    int bad = check_encoder(how == TO_ASK);
+    const int bad = check_encoder();
     return bad ? bad : cli_decode_options(&o->decode);
 }
 
@@ -98,11 +95,11 @@ static int usual_model(cli_model *m)
     return CLI_EXIT_MODEL;
 }
 
-static int from_collection(cli_model *m, int asks)
+static int from_collection(cli_model *m)
 {
     ken_options o;
     char *dir = cli_collection_dir(), *cache;
-    int bad = collection_options(&o, asks ? TO_ASK : TO_READ, &cache);
+    int bad = collection_options(&o, TO_READ, &cache);
     ken_status st = bad ? KEN_OK : ken_open(&m->db, dir, &o);
     if (st && st != KEN_E_NOTFOUND)
         bad = cli_complain(st, ABOUT_COLLECTION, dir);
@@ -116,15 +113,15 @@ static int from_collection(cli_model *m, int asks)
     return st ? cli_complain(st, ABOUT_MODEL, NULL) : 0;
 }
 
-static int open_model(cli_model *m, int asks)
+int cli_open_model(cli_model *m)
 {
     *m = (cli_model){ 0 };
     const char *name = cli_opt(OPT_MODEL);
-    int bad = check_encoder(asks);
+    int bad = check_encoder();
     if (bad)
         return bad;
     if (!name) {
-        bad = from_collection(m, asks);
+        bad = from_collection(m);
     } else {
         ken_model_options o = cli_model_options();
         ken_status st = ken_model_open(&m->own, name, &o);
@@ -137,29 +134,14 @@ static int open_model(cli_model *m, int asks)
     return bad;
 }
 
-int cli_open_model(cli_model *m)
+int cli_open_text_model(cli_model *m)
 {
-    return open_model(m, 0);
-}
-
-static int open_text_model(cli_model *m, int asks)
-{
-    int bad = open_model(m, asks);
+    const int bad = cli_open_model(m);
     if (bad || ken_model_get_info(m->model)->has_texts)
         return bad;
     cli_error("%s: this model has no text network", ken_model_get_info(m->model)->name);
     cli_close_model(m);
     return CLI_EXIT_MODEL;
-}
-
-int cli_open_text_model(cli_model *m)
-{
-    return open_text_model(m, 0);
-}
-
-int cli_open_model_to_ask(cli_model *m, int texts)
-{
-    return texts ? open_text_model(m, 1) : open_model(m, 1);
 }
 
 void cli_close_model(cli_model *m)

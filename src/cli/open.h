@@ -12,7 +12,6 @@ int cli_decode_options(ken_decode_options *d);
 /* The collection of --db, or of here. */
 typedef enum cli_access {
     TO_READ,
-    TO_ASK, /* to read; what is asked for may be encoded elsewhere (remote.h) */
     TO_WRITE,
     TO_CREATE,
     TO_INDEX /* to create; --space, if there is one */
@@ -22,7 +21,7 @@ int cli_open_collection(ken **out, cli_access how);
 /* An item by its number (7, id:7) or its path. */
 KEN_CALL ken_status cli_find_item(ken *db, const char *name, uint64_t *id);
 
-/* --model, or the collection's. */
+/* --model, or the collection's; it encodes where --encoder says (remote.h), as the collection does. */
 typedef struct cli_model {
     const ken_model *model;
     ken_model *own; /* of --model */
@@ -31,8 +30,6 @@ typedef struct cli_model {
 int cli_open_model(cli_model *m);
 /* The same; 5 if it has no text network. */
 int cli_open_text_model(cli_model *m);
-/* One of the two, for a command whose inputs may be encoded elsewhere (remote.h). */
-int cli_open_model_to_ask(cli_model *m, int texts);
 void cli_close_model(cli_model *m);
 
 ken_model_options cli_model_options(void);

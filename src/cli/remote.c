@@ -5,9 +5,10 @@
 #include "cli/json.h"
 #include "cli/mem.h"
 #include "cli/option.h"
-#include "cli/say.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static const double CONNECT = 5, SILENCE = 120; /* seconds */
@@ -62,8 +63,19 @@ static int from_base64(const char *s, unsigned char *out, size_t n)
 
 /* ---- one request ---- */
 
-/* A picture goes as the PNG of its pixels: what it is decoded to there is what it is here. */
-static int add_input(cJSON *list, const char *text, const ken_image *img, size_t *bytes)
+static ken_status fail(ken_status st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static ken_status fail(ken_status st, const char *fmt, ...)
+{
+    char why[600];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    return ken_fail(st, why);
+}
+
+/* A picture goes as the PNG of its pixels. */
+static ken_status add_input(cJSON *list, const char *text, const ken_image *img, size_t *bytes)
 {
     void *png = NULL;
     size_t len = 0;
@@ -72,21 +84,21 @@ static int add_input(cJSON *list, const char *text, const ken_image *img, size_t
     if (text) {
         cJSON_AddStringToObject(o, "text", text);
         *bytes += strlen(text);
-        return 0;
+        return KEN_OK;
     }
     const ken_status st = ken_image_encode(img, 0, &png, &len);
     if (st)
-        return cli_complain(st, ABOUT_INPUT, NULL);
+        return st;
     char *coded = to_base64(png, len);
-    cJSON_AddStringToObject(o, "image", coded);
+    cJSON_AddStringToObject(o, "fitted", coded);
     *bytes += strlen(coded);
     cli_mem_free(coded);
     ken_bytes_free(png);
-    return 0;
+    return KEN_OK;
 }
 
 /* What a reply other than 200 says, which may be anything. */
-static int refused(const cli_reply *r)
+static ken_status refused(const ken_model_info *m, const cli_reply *r)
 {
     cJSON *v = cJSON_ParseWithLength(r->body, r->len);
     const cJSON *e = cJSON_GetObjectItemCaseSensitive(v, "error"),
@@ -95,15 +107,18 @@ static int refused(const cli_reply *r)
     int valid;
     char *why = cli_utf8_clean(cJSON_IsString(message) ? message->valuestring : "", 1, &valid);
     const int other = r->status == 404 && cJSON_IsString(code) && !strcmp(code->valuestring, "model");
-    cli_error("%s: the encoder answers %d%s%.300s", cli_opt(OPT_ENCODER), r->status, *why ? ": " : "", why);
-    if (other)
-        cli_note("an encoder for this is `ken serve --encoder-only` with the model that is asked for");
+    const char *at = cli_opt(OPT_ENCODER), *colon = *why ? ": " : "";
+    const ken_status st =
+        other ? fail(KEN_E_MODEL, "%s: the encoder answers %d%s%.200s; wanted is `ken serve --encoder-only "
+                                  "--model %.100s`, in the same precision", at, r->status, colon, why,
+                             m->name)
+              : fail(KEN_E_NET, "%s: the encoder answers %d%s%.300s", at, r->status, colon, why);
     cli_mem_free(why);
     cJSON_Delete(v);
-    return other ? CLI_EXIT_MODEL : CLI_EXIT_REMOTE;
+    return st;
 }
 
-static int read_vectors(const cli_reply *r, size_t n, size_t dim, float *vectors)
+static ken_status read_vectors(const cli_reply *r, size_t n, size_t dim, float *vectors)
 {
     cJSON *v = cJSON_ParseWithLength(r->body, r->len);
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(v, "data"), *item;
@@ -116,12 +131,11 @@ static int read_vectors(const cli_reply *r, size_t n, size_t dim, float *vectors
     }
     cJSON_Delete(v);
     if (!bad)
-        return 0;
-    cli_error("%s: the encoder answers with something else than vectors", cli_opt(OPT_ENCODER));
-    return CLI_EXIT_REMOTE;
+        return KEN_OK;
+    return fail(KEN_E_NET, "%s: the encoder answers with something else than vectors", cli_opt(OPT_ENCODER));
 }
 
-static int ask(const cJSON *body, size_t n, size_t dim, float *vectors)
+static ken_status ask(const ken_model_info *m, const cJSON *body, size_t n, float *vectors)
 {
     const cli_http h = { .address = cli_opt(OPT_ENCODER), .key = cli_opt(OPT_API_KEY), .connect = CONNECT,
                          .silence = SILENCE };
@@ -129,29 +143,29 @@ static int ask(const cJSON *body, size_t n, size_t dim, float *vectors)
     char *text = cJSON_PrintUnformatted(body);
     const int bad = !text || cli_http_post(&h, "/v1/embeddings", "application/json", text, strlen(text), &r);
     cJSON_free(text);
-    if (bad) {
-        cli_error("%s: no encoder answers: %s", h.address, strerror(errno));
-        return CLI_EXIT_REMOTE;
-    }
-    const int code = r.status == 200 ? read_vectors(&r, n, dim, vectors) : refused(&r);
+    if (bad)
+        return fail(KEN_E_NET, "%s: no encoder answers: %s", h.address, strerror(errno));
+    const ken_status st = r.status == 200 ? read_vectors(&r, n, m->dim, vectors) : refused(m, &r);
     cli_mem_free(r.body);
-    return code;
+    return st;
 }
 
-int cli_remote_encode(const ken_model_info *m, const char *const *texts, const ken_image *const *images,
-                      size_t n, float *vectors)
+ken_status cli_remote_encode(const ken_model_info *m, const char *const *texts,
+                             const ken_image *const *fitted, size_t n, float *vectors, void *cookie)
 {
-    int code = 0;
-    for (size_t from = 0, to; !code && from < n; from = to) {
+    ken_status st = KEN_OK;
+    (void)cookie;
+    for (size_t from = 0, to; !st && from < n; from = to) {
         size_t bytes = 0;
         cJSON *body = cJSON_CreateObject();
         cJSON_AddStringToObject(body, "model", m->fingerprint);
         cJSON_AddStringToObject(body, "encoding_format", "base64");
         cJSON *list = cJSON_AddArrayToObject(body, "input");
-        for (to = from; !code && to < n && to - from < MOST_INPUTS && bytes < MOST_BYTES; to++)
-            code = add_input(list, texts ? texts[to] : NULL, texts ? NULL : images[to], &bytes);
-        code = code ? code : ask(body, to - from, m->dim, vectors + from * m->dim);
+        for (to = from; !st && to < n && to - from < MOST_INPUTS && bytes < MOST_BYTES; to++)
+            st = add_input(list, texts ? texts[to] : NULL, texts ? NULL : fitted[to], &bytes);
+        if (!st)
+            st = ask(m, body, to - from, vectors + from * m->dim);
         cJSON_Delete(body);
     }
-    return code;
+    return st;
 }

@@ -8,10 +8,10 @@
 
 /* --encoder is an address, "unix:PATH" or "http://HOST[:PORT]". */
 int cli_remote_wanted(void);
-/* Vectors (n, dim) of texts, or of pictures where texts is NULL, as model m makes them: a server that has
- * another one refuses.  0, or the exit status with the reason printed: 5 for another model, 6 where nobody
- * answers. */
-int cli_remote_encode(const ken_model_info *m, const char *const *texts, const ken_image *const *images,
-                      size_t n, float *vectors);
+/* A ken_encode_fn, for ken_model_options.  KEN_E_MODEL: the server has another model; KEN_E_NET: nobody
+ * answers, or something else than vectors. */
+KEN_CALL ken_status cli_remote_encode(const ken_model_info *m, const char *const *texts,
+                                      const ken_image *const *fitted, size_t n, float *vectors,
+                                      void *cookie);
 
 #endif

@@ -25,6 +25,8 @@ struct ken_model {
     kn_net *net;
     char *name, *path;
     uint32_t threads;
+    ken_encode_fn encode; /* or NULL */
+    void *cookie;
     ken_model_info info;
 };
 
@@ -45,6 +47,13 @@ static ken_status check_options(const ken_model_options *o, kn_net_options *out)
     out->precision = o->precision;
     out->threads = o->threads;
     return KEN_OK;
+}
+
+/* Where it encodes; of a model that has just been opened. */
+static void set_encode(ken_model *m, const ken_model_options *o)
+{
+    m->encode = o ? o->encode : NULL;
+    m->cookie = o ? o->encode_cookie : NULL;
 }
 
 /* Takes net, also on failure.  The path is remembered in full: a collection opens it again from
@@ -96,6 +105,8 @@ ken_status ken_model_open(ken_model **out, const char *name_or_path, const ken_m
         st = kn_model_find(&path, name_or_path, opts ? opts->dirs : NULL);
     if (!st)
         st = open_file(out, path, &o);
+    if (!st)
+        set_encode(*out, opts);
     kn_free(path);
     return st;
 }
@@ -110,7 +121,11 @@ ken_status ken_model_random(ken_model **out, const char *arch, uint64_t seed,
     ken_status st = check_options(opts, &o);
     if (!st)
         st = kn_net_random(&net, arch, seed, &o);
-    return st ? st : new_model(out, net, "", arch, &o);
+    if (!st)
+        st = new_model(out, net, "", arch, &o);
+    if (!st)
+        set_encode(*out, opts);
+    return st;
 }
 
 void ken_model_close(ken_model *m)
@@ -201,8 +216,17 @@ ken_status ken_model_check(const char *path)
 
 /* ---- pictures ---- */
 
-/* Raw features, (n, dim). */
-static ken_status run_pictures(const ken_model *m, const ken_image *const *imgs, size_t n, float *out)
+/* What makes vectors of pictures that are fitted, (n, crop[0], crop[1], 3). */
+typedef ken_status (*encoder)(const ken_model *m, const uint8_t *pixels, size_t n, float *out);
+
+/* Raw features. */
+static ken_status run_net(const ken_model *m, const uint8_t *pixels, size_t n, float *out)
+{
+    return kn_net_images(m->net, pixels, n, out);
+}
+
+static ken_status run_pictures(const ken_model *m, const ken_image *const *imgs, size_t n, encoder run,
+                               float *out)
 {
     const kn_prep *p = kn_net_prep(m->net);
     if (!p)
@@ -214,7 +238,7 @@ static ken_status run_pictures(const ken_model *m, const ken_image *const *imgs,
         const size_t now = n - i < CHUNK ? n - i : CHUNK;
         st = kn_images_fit(imgs + i, now, p, m->threads, pixels);
         if (!st)
-            st = kn_net_images(m->net, pixels, now, out + i * m->info.dim);
+            st = run(m, pixels, now, out + i * m->info.dim);
     }
     kn_free(pixels);
     return st;
@@ -230,10 +254,7 @@ ken_status ken_model_embed(const ken_model *m, const ken_image *const *imgs, siz
 {
     if (!m || (n && (!imgs || !vectors)))
         return kn_fail(KEN_E_INVALID, "ken_model_embed: a NULL argument");
-    ken_status st = run_pictures(m, imgs, n, vectors);
-    if (!st)
-        normalize(m, n, vectors);
-    return st;
+    return run_pictures(m, imgs, n, kn_model_embed_pixels, vectors);
 }
 
 const kn_prep *kn_model_prep(const ken_model *m)
@@ -246,12 +267,68 @@ const kn_net *kn_model_net(const ken_model *m)
     return m->net;
 }
 
+/* Rows of pixels as pictures, for who encodes elsewhere. */
+static ken_status send_pixels(const ken_model *m, const uint8_t *pixels, size_t n, float *vectors)
+{
+    const kn_prep *p = kn_net_prep(m->net);
+    const uint32_t h = p->crop[0], w = p->crop[1];
+    ken_image *views = kn_alloc(n, sizeof *views);
+    const ken_image **list = kn_alloc(n, sizeof *list);
+    ken_status st = views && list ? KEN_OK : KEN_E_NOMEM;
+    for (size_t i = 0; !st && i < n; i++) {
+        uint8_t *own = (uint8_t *)(uintptr_t)(pixels + i * h * w * 3); /* read alone */
+        views[i] = (ken_image){ w, h, (size_t)w * 3, own };
+        list[i] = &views[i];
+    }
+    if (!st)
+        st = m->encode(&m->info, NULL, list, n, vectors, m->cookie);
+    kn_free(views);
+    kn_free(list);
+    return st;
+}
+
 ken_status kn_model_embed_pixels(const ken_model *m, const uint8_t *pixels, size_t n,
                                  float *vectors)
 {
-    ken_status st = kn_net_images(m->net, pixels, n, vectors);
+    if (m->encode)
+        return n ? send_pixels(m, pixels, n, vectors) : KEN_OK;
+    ken_status st = run_net(m, pixels, n, vectors);
     if (!st)
         normalize(m, n, vectors);
+    return st;
+}
+
+/* At most CHUNK pictures, each a row of `bytes` in pixels. */
+static void pack(const ken_image *const *imgs, size_t n, size_t bytes, uint8_t *pixels)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t w = ken_image_width(imgs[i]), h = ken_image_height(imgs[i]);
+        for (uint32_t y = 0; y < h; y++)
+            memcpy(pixels + i * bytes + (size_t)y * w * 3, ken_image_row(imgs[i], y), (size_t)w * 3);
+    }
+}
+
+ken_status ken_model_embed_fitted(const ken_model *m, const ken_image *const *imgs, size_t n, float *vectors)
+{
+    if (!m || (n && (!imgs || !vectors)))
+        return kn_fail(KEN_E_INVALID, "ken_model_embed_fitted: a NULL argument");
+    const kn_prep *p = kn_net_prep(m->net);
+    if (!p)
+        return kn_fail(KEN_E_UNSUPPORTED, "model %s has no image network", m->name);
+    for (size_t i = 0; i < n; i++)
+        if (ken_image_width(imgs[i]) != p->crop[1] || ken_image_height(imgs[i]) != p->crop[0])
+            return kn_fail(KEN_E_INVALID, "picture %zu has %u x %u pixels; model %s takes %u x %u", i,
+                           ken_image_width(imgs[i]), ken_image_height(imgs[i]), m->name, p->crop[1],
+                           p->crop[0]);
+    const size_t bytes = (size_t)p->crop[0] * p->crop[1] * 3;
+    uint8_t *pixels = kn_alloc_aligned((n < CHUNK ? n : CHUNK) * bytes, 1);
+    ken_status st = pixels ? KEN_OK : KEN_E_NOMEM;
+    for (size_t i = 0; i < n && !st; i += CHUNK) {
+        const size_t now = n - i < CHUNK ? n - i : CHUNK;
+        pack(imgs + i, now, bytes, pixels);
+        st = kn_model_embed_pixels(m, pixels, now, vectors + i * m->info.dim);
+    }
+    kn_free(pixels);
     return st;
 }
 
@@ -285,7 +362,7 @@ ken_status ken_model_logits(const ken_model *m, const ken_image *img, float *log
     float *features = kn_alloc(m->info.dim, sizeof *features);
     if (!features)
         return KEN_E_NOMEM;
-    ken_status st = run_pictures(m, &img, 1, features);
+    ken_status st = run_pictures(m, &img, 1, run_net, features);
     if (!st)
         st = kn_net_head(m->net, features, 1, logits);
     kn_free(features);
@@ -352,6 +429,8 @@ ken_status ken_model_embed_texts(const ken_model *m, const char *const *texts, s
         return kn_fail(KEN_E_INVALID, "ken_model_embed_texts: a NULL argument");
     if (!m->info.has_texts)
         return kn_fail(KEN_E_MODEL, "model %s has no text network", m->name);
+    if (m->encode)
+        return n ? m->encode(&m->info, texts, NULL, n, vectors, m->cookie) : KEN_OK;
     int32_t *ids = kn_alloc((n < CHUNK ? n : CHUNK) * m->info.context, sizeof *ids);
     if (!ids)
         return KEN_E_NOMEM;

@@ -111,7 +111,8 @@ static ken_status open_cache(cache **out, const ken *k, const ken_model_info *in
     if (!c)
         return KEN_E_NOMEM;
     c->fd = -1;
-    snprintf(c->of, sizeof c->of, "%.32s-%.30s", info->fingerprint, kn_level_get());
+    snprintf(c->of, sizeof c->of, "%.32s-%.30s", info->fingerprint,
+             k->models.encode ? "elsewhere" : kn_level_get()); /* who encodes there may do so at any level */
     c->dim = info->dim;
     c->slot = KEY + SUM + c->dim * sizeof(float);
     const uint64_t rows = k->cache_bytes / (WAYS * c->slot);

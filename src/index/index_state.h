@@ -14,8 +14,7 @@
 enum { KN_INDEX_POOL = 64, KN_INDEX_TRASH = 8 };
 
 /* Scratch memory between searches, of one kind: a search takes one out, or makes one where there is none.
- * What the base and the tier
- * want differs only in bytes: it grows to the larger. */
+ * What the base and the tier want differs only in bytes: it grows to the larger. */
 typedef struct kn_pool {
     _Atomic(kn_scratch *) at[KN_INDEX_POOL];
 } kn_pool;

@@ -17,6 +17,7 @@ typedef struct job {
     struct job *next;
     const char *const *texts; /* or NULL: images */
     const ken_image *const *images;
+    int fitted; /* the images are */
     size_t n, done;
     float *vectors;     /* or NULL: for the searches that follow, */
     const char *expand; /* which are asked with it, or NULL */
@@ -40,7 +41,7 @@ struct kn_encoder {
 
 /* Of the jobs' kind that comes first: how much of which one is in this pass. */
 typedef struct pass {
-    int is_text, ahead; /* ahead: what comes out stays with the collection */
+    int is_text, fitted, ahead; /* ahead: what comes out stays with the collection */
     const char *expand;
     size_t n;
     const void *inputs[MAX_TEXTS];
@@ -56,7 +57,7 @@ static size_t room(const pass *p)
 
 static int is_of(const job *j, const pass *p)
 {
-    return (j->texts != NULL) == p->is_text && (j->vectors == NULL) == p->ahead &&
+    return (j->texts != NULL) == p->is_text && (j->vectors == NULL) == p->ahead && j->fitted == p->fitted &&
            !strcmp(j->expand ? j->expand : "", p->expand ? p->expand : "");
 }
 
@@ -65,6 +66,7 @@ static void fill(kn_encoder *e, pass *p)
 {
     p->n = 0;
     p->is_text = e->first->texts != NULL;
+    p->fitted = e->first->fitted;
     p->ahead = e->first->vectors == NULL;
     p->expand = e->first->expand;
     for (job *j = e->first; j && room(p); j = j->next) {
@@ -99,8 +101,11 @@ static ken_status run(const kn_encoder *e, pass *p)
 {
     if (p->ahead)
         return run_ahead(e, p);
-    return p->is_text ? ken_model_embed_texts(e->model, (const char *const *)p->inputs, p->n, p->vectors)
-                      : ken_model_embed(e->model, (const ken_image *const *)p->inputs, p->n, p->vectors);
+    if (p->is_text)
+        return ken_model_embed_texts(e->model, (const char *const *)p->inputs, p->n, p->vectors);
+    const ken_image *const *images = (const ken_image *const *)p->inputs;
+    return p->fitted ? ken_model_embed_fitted(e->model, images, p->n, p->vectors)
+                     : ken_model_embed(e->model, images, p->n, p->vectors);
 }
 
 /* Results to their jobs, which are woken when they have all of theirs.  The lock is held. */
@@ -242,6 +247,12 @@ ken_status kn_encoder_texts(kn_encoder *e, const char *const *texts, size_t n, f
 ken_status kn_encoder_images(kn_encoder *e, const ken_image *const *images, size_t n, float *vectors)
 {
     job j = { .images = images, .n = n, .vectors = vectors };
+    return ask_images(e, &j);
+}
+
+ken_status kn_encoder_fitted(kn_encoder *e, const ken_image *const *images, size_t n, float *vectors)
+{
+    job j = { .images = images, .fitted = 1, .n = n, .vectors = vectors };
     return ask_images(e, &j);
 }
 

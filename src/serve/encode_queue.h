@@ -17,9 +17,11 @@ typedef void (*kn_encoded_fn)(const char *what, size_t n, double seconds, void *
 /* db: the collection whose searches it encodes for, with its model m; NULL: none. */
 KEN_CALL ken_status kn_encoder_start(kn_encoder **out, const ken_model *m, ken *db, kn_encoded_fn fn,
                                      void *cookie);
-/* As ken_model_embed_texts() and ken_model_embed(), bit for bit; they wait. */
+/* As ken_model_embed_texts(), ken_model_embed() and ken_model_embed_fitted(), bit for bit; they wait. */
 KEN_CALL ken_status kn_encoder_texts(kn_encoder *e, const char *const *texts, size_t n, float *vectors);
 KEN_CALL ken_status kn_encoder_images(kn_encoder *e, const ken_image *const *images, size_t n,
+                                      float *vectors);
+KEN_CALL ken_status kn_encoder_fitted(kn_encoder *e, const ken_image *const *images, size_t n,
                                       float *vectors);
 /* What searches are about to ask for: their ken_search() finds it ready (ken_search_ahead()), and what the
  * collection remembers costs nothing.  expand: of the searches, or NULL.  They wait. */

@@ -10,21 +10,24 @@
 enum { MAX_MATCHES = 256, MAX_TEXT = 1 << 16 };
 
 /* Inputs of one request: texts and pictures in any order. */
+enum { TEXT, IMAGE, FITTED, KINDS };
 typedef struct inputs {
     kn_call *c;
     size_t n, dim;
-    const char **texts; /* (n) or NULL: then */
-    ken_image **images; /* (n) */
+    unsigned char *kinds; /* (n) */
+    const char **texts;   /* (n) or NULL: then */
+    ken_image **images;   /* (n) */
     float *vectors;     /* (n, dim) */
 } inputs;
 
 static int start(inputs *in, kn_call *c, size_t n)
 {
     *in = (inputs){ .c = c, .n = n, .dim = ken_model_get_info(c->s->model)->dim };
+    in->kinds = kn_zalloc(n, sizeof *in->kinds);
     in->texts = kn_zalloc(n, sizeof *in->texts);
     in->images = kn_zalloc(n, sizeof *in->images);
     in->vectors = kn_alloc_aligned(n * in->dim, sizeof *in->vectors);
-    if (in->texts && in->images && in->vectors)
+    if (in->kinds && in->texts && in->images && in->vectors)
         return 0;
     kn_answer_failed(c->r, KEN_E_NOMEM, NULL);
     return -1;
@@ -34,27 +37,30 @@ static void release(inputs *in)
 {
     for (size_t i = 0; in->images && i < in->n; i++)
         ken_image_free(in->images[i]);
+    kn_free(in->kinds);
     kn_free(in->texts);
     kn_free(in->images);
     kn_free(in->vectors);
 }
 
 /* Those of one kind go through the queue together; their vectors are put back in the inputs' order. */
-static ken_status encode_kind(inputs *in, int texts)
+static ken_status encode_kind(inputs *in, int kind)
 {
     size_t n = 0;
     const void **list = kn_alloc(in->n, sizeof *list);
     float *vectors = kn_alloc_aligned(in->n * in->dim, sizeof *vectors);
     ken_status st = list && vectors ? KEN_OK : KEN_E_NOMEM;
     for (size_t i = 0; !st && i < in->n; i++)
-        if ((in->texts[i] != NULL) == texts)
-            list[n++] = texts ? (const void *)in->texts[i] : (const void *)in->images[i];
+        if (in->kinds[i] == kind)
+            list[n++] = kind == TEXT ? (const void *)in->texts[i] : (const void *)in->images[i];
+    const ken_image *const *images = (const ken_image *const *)list;
     if (!st && n)
-        st = texts ? kn_encoder_texts(in->c->s->encoder, (const char *const *)list, n, vectors)
-                   : kn_encoder_images(in->c->s->encoder, (const ken_image *const *)list, n, vectors);
+        st = kind == TEXT    ? kn_encoder_texts(in->c->s->encoder, (const char *const *)list, n, vectors)
+             : kind == IMAGE ? kn_encoder_images(in->c->s->encoder, images, n, vectors)
+                             : kn_encoder_fitted(in->c->s->encoder, images, n, vectors);
     n = 0;
     for (size_t i = 0; !st && i < in->n; i++)
-        if ((in->texts[i] != NULL) == texts)
+        if (in->kinds[i] == kind)
             memcpy(in->vectors + i * in->dim, vectors + n++ * in->dim, in->dim * sizeof *vectors);
     kn_free(list);
     kn_free(vectors);
@@ -63,9 +69,9 @@ static ken_status encode_kind(inputs *in, int texts)
 
 static int encode(inputs *in)
 {
-    ken_status st = encode_kind(in, 1);
-    if (!st)
-        st = encode_kind(in, 0);
+    ken_status st = KEN_OK;
+    for (int kind = 0; !st && kind < KINDS; kind++)
+        st = encode_kind(in, kind);
     if (st)
         kn_answer_failed(in->c->r, st, "input");
     return st ? -1 : 0;
@@ -93,6 +99,17 @@ static int refuse_url(kn_call *c, const char *s, const char *param)
     return -1;
 }
 
+static int check_fitted(const inputs *in, size_t i, const char *param)
+{
+    const ken_model_info *m = ken_model_get_info(in->c->s->model);
+    const uint32_t w = ken_image_width(in->images[i]), h = ken_image_height(in->images[i]);
+    if (w == m->input[1] && h == m->input[0])
+        return 0;
+    kn_answer_error(in->c->r, 422, "invalid", param, "a fitted picture of %u x %u pixels; %s takes %u x %u",
+                    w, h, m->name, m->input[1], m->input[0]);
+    return -1;
+}
+
 static int read_input(inputs *in, size_t i, const cJSON *v, int pictures)
 {
     char param[32];
@@ -107,7 +124,12 @@ static int read_input(inputs *in, size_t i, const cJSON *v, int pictures)
         in->texts[i] = text;
         return 0;
     }
-    return refuse_url(in->c, image, param) ? -1 : kn_take_base64(in->c, image, param, &in->images[i]);
+    const char *fitted = kn_get_text(v, "fitted", NULL);
+    if (!fitted && refuse_url(in->c, image, param))
+        return -1;
+    in->kinds[i] = fitted ? FITTED : IMAGE;
+    const int bad = kn_take_base64(in->c, fitted ? fitted : image, param, &in->images[i]);
+    return bad ? bad : fitted ? check_fitted(in, i, param) : 0;
 }
 
 static int check_asked(kn_call *c)
@@ -203,6 +225,7 @@ static int read_document(inputs *in, size_t i, const cJSON *v, const char *param
                         "this server fetches nothing: send a blob or a data URI");
         return -1;
     }
+    in->kinds[i] = IMAGE;
     return kn_take_base64(in->c, blob ? blob : uri, param, &in->images[i]);
 }
 

@@ -258,9 +258,10 @@ SHAPE(recognition, "Recognition",
 
 /* ---- vectors ---- */
 
-ONE_OF(embed_input, "EmbeddingInput", 2,
+ONE_OF(embed_input, "EmbeddingInput", 3,
        TEXT("text", 0, 1, MAX_TEXT, NULL),
-       TEXT("image", 0, 1, 64 << 20, "base64 or a data URI"));
+       TEXT("image", 0, 1, 64 << 20, "base64 or a data URI"),
+       TEXT("fitted", 0, 1, 64 << 20, "the same, as the network takes a picture in: of its input's size"));
 static const kn_field embed_item = { NULL, KN_STRING | KN_OBJECT, NULL, 1, 64 << 20, NULL, 0, &embed_input,
                                      NULL };
 SHAPE(embed, "EmbeddingRequest",

@@ -41,12 +41,46 @@ printf 'red\nblue\n./pics/2/mixed-1.png\n' > queries
 "$ken" search --batch queries | sed 's/"took_ms":[^}]*}//' > here
 "$ken" search --batch queries --encoder "$U" | sed 's/"took_ms":[^}]*}//' > there
 that "several queries" cmp -s here there
-run search red --expand prompts --encoder "$U"
-is 2 "what is not encoded there is refused"
-for command in "index pics" "recognize pics/1/mixed-0.png" "compare text:a text:b"; do
-    run $command --encoder "$U"
-    is 2 "$command has no remote encoder"
-done
+encoded() { # how many texts and pictures it has encoded
+    python3 - "$U" << 'PY'
+import re, sys, urllib.request
+text = urllib.request.urlopen(sys.argv[1] + "/metrics").read().decode()
+print(int(sum(float(v) for v in re.findall(r"^ken_encode_batch_size_sum\{[^}]*\} (\S+)$", text, re.M))))
+PY
+}
+# there, arguments...: as here, and the work was done there
+there() {
+    "$ken" "$@" --encoder none > here 2> here.err < /dev/null; here=$?
+    before=$(encoded)
+    run "$@" --encoder "$U" --cache none
+    that "$*: the same status" [ $here = $status ]
+    plain here > here.plain; plain "$tmp/out" > there.plain
+    that "$*: the same answer" cmp -s here.plain there.plain
+    that "$*: encoded there" [ "$(encoded)" -gt "$before" ]
+}
+there search red --expand prompts --json
+there compare ./pics/1/mixed-0.png ./pics/1/mixed-1.png --json
+there compare "text:a bear" ./pics/1/mixed-1.png --json
+there classify ./pics/1/mixed-0.png --labels "a bear,a dog" --json
+for e in none "$U"; do
+    "$ken" object add one pics/1/mixed-0.png --db "$tmp/work/objects-$e.ken" --model ken-small --encoder "$e" --json
+done > "$tmp/out" 2> "$tmp/err"
+that "objects are taught the same" [ "$(sed -n 1p "$tmp/out")" = "$(sed -n 2p "$tmp/out")" ]
+KEN_DB=$tmp/work/objects-none.ken there recognize pics/1/mixed-1.png pics/2/mixed-0.png --jsonl
+before=$(encoded)
+run index pics --db far.ken --model ken-small --encoder "$U" --cache none --json
+is 0 "a folder is indexed"
+json 'd["added"] == 8' "all of it"
+that "encoded there" [ "$(encoded)" = $((before + 8)) ]
+run search ./pics/1/mixed-0.png --csv
+cp "$tmp/out" here
+run search ./pics/1/mixed-0.png --csv --db far.ken
+that "to the same collection" cmp -s here "$tmp/out"
+run explain ./pics/1/mixed-0.png ./pics/1/mixed-1.png --model ken-small --encoder "$U"
+is 0 "what looks into the network runs here"
+printf '{"model":"ken-small","input":[{"fitted":"%s"}]}' "$(base64 -w0 pics/1/mixed-0.png)" > body.json
+curl -s "$U/v1/embeddings" -H 'Content-Type: application/json' -d @body.json > "$tmp/out" 2> "$tmp/err"
+json 'd["error"]["param"] == "input[0]" and "64 x 64" in d["error"]["message"]' "a fitted picture has the size it is fitted to"
 run search red --encoder "$U" --offline
 is 2 "offline is offline"
 
@@ -55,11 +89,18 @@ run embed --model "$model" --text red --encoder "$U"
 is 5 "an encoder with another model"
 err "no model" "is told"
 no_out "nothing is printed"
+run index pics --db other.ken --model "$model" --encoder "$U"
+is 5 "nor does it index"
 kill $server; wait $server
 run search red --encoder "$U"
 is 6 "nobody there"
 err "no encoder answers" "is told"
 no_out "nothing is printed"
+run index pics --db later.ken --model ken-small --encoder "$U" --cache none
+is 6 "nor is there anybody to index with"
+run index pics --db later.ken --model ken-small --encoder none --json
+is 0 "it is done the next time"
+json 'd["added"] == 8' "whole"
 run search red --encoder http://
 is 6 "no address"
 run search red --encoder ftp://a
